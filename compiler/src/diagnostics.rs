@@ -5,7 +5,9 @@
 //! evaluation stays valid when the declaration moves; it becomes a range of a file only when it is
 //! shown.
 
-use crate::syntax::ast::{Name, TextRange};
+use crate::source::{ItemId, SourceFile};
+use crate::syntax::ast::{NodeId, TextRange};
+use crate::value::Origin;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $constant:ident = $text:literal;)+) => {
@@ -54,6 +56,70 @@ pub mod code {
         UNREADABLE_FILE = "unreadable-file";
         /// A part of the language that this version of Plumb does not have yet.
         NOT_IN_THIS_VERSION = "not-in-this-version";
+        /// A name that is declared nowhere it could be seen from.
+        UNKNOWN_NAME = "unknown-name";
+        /// Two declarations of one name.
+        DUPLICATE_NAME = "duplicate-name";
+        /// A declaration of another package that is marked `private`.
+        PRIVATE_NAME = "private-name";
+        /// A `use` that names nothing.
+        UNKNOWN_PACKAGE = "unknown-package";
+        /// An environment that is not declared.
+        UNKNOWN_ENVIRONMENT = "unknown-environment";
+        /// A Kubernetes group, version or kind that the API server does not serve.
+        UNKNOWN_KIND = "unknown-kind";
+        /// A field that the schema or kind does not have.
+        UNKNOWN_FIELD = "unknown-field";
+        /// A required field that nothing sets.
+        MISSING_FIELD = "missing-field";
+        /// A value of another type than its place takes.
+        TYPE_MISMATCH = "type-mismatch";
+        /// A value that is none of those its place takes.
+        NOT_ONE_OF = "not-one-of";
+        /// A value that breaks the condition of its type.
+        REFINEMENT_FAILED = "refinement-failed";
+        /// A condition of a schema that does not hold.
+        CONDITION_FAILED = "condition-failed";
+        /// Something that may be `none` is read as if it were there.
+        MAYBE_NONE = "maybe-none";
+        /// A declaration or value that depends on itself.
+        CYCLE = "cycle";
+        /// A leaf set twice in one layer.
+        SET_TWICE = "set-twice";
+        /// A later layer sets what an earlier one made final.
+        FINAL_OVERRIDDEN = "final-overridden";
+        /// A request's own value hides the defaults of an environment.
+        HIDES_ENVIRONMENT_DEFAULT = "hides-environment-default";
+        /// An element of a keyed list that is not there, or is there already.
+        KEYED_ELEMENT = "keyed-element";
+        /// A request for a schema that nothing composes.
+        NOT_REQUESTABLE = "not-requestable";
+        /// A declaration in a package where it has no say.
+        WRONG_PACKAGE = "wrong-package";
+        /// An overlay, default or statement that stands where it means nothing.
+        MISPLACED = "misplaced";
+        /// A call with too few, too many or unknown arguments.
+        WRONG_ARGUMENTS = "wrong-arguments";
+        /// A `match` that leaves a value without an arm.
+        INCOMPLETE_MATCH = "incomplete-match";
+        /// A number with the unit `m` where nothing says what it counts.
+        AMBIGUOUS_UNIT = "ambiguous-unit";
+        /// A pattern that is no regular expression.
+        BAD_PATTERN = "bad-pattern";
+        /// Arithmetic or a function that has no result for these values.
+        FAILED_EXPRESSION = "failed-expression";
+        /// A request that needs more steps, output or depth than it may.
+        OVER_BUDGET = "over-budget";
+        /// A file that `file()` names and that is not there.
+        MISSING_FILE = "missing-file";
+        /// Two objects with one identity.
+        DUPLICATE_OBJECT = "duplicate-object";
+        /// A value that the Kubernetes API server would refuse.
+        KUBERNETES_REFUSES = "kubernetes-refuses";
+        /// A namespaced object without a namespace.
+        MISSING_NAMESPACE = "missing-namespace";
+        /// Logic in a request or overlay, which hold data only.
+        LOGIC_IN_REQUEST = "logic-in-request";
     }
 }
 
@@ -132,5 +198,107 @@ fn distance(a: &str, b: &str, limit: usize) -> usize {
     rows[a.len() * width + b.len()]
 }
 
-#[allow(unused, reason = "names of the stages to come")]
-type _Names = Name;
+/// A place that stays true when its declaration moves.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    /// A node of a declaration.
+    Node(ItemId, NodeId),
+    /// A range of a file, for what belongs to no declaration.
+    Range(SourceFile, TextRange),
+}
+
+impl From<Origin> for Place {
+    fn from(origin: Origin) -> Self {
+        Place::Node(origin.item, origin.node)
+    }
+}
+
+/// Something to tell the user, found by a stage that knows the meaning.
+///
+/// Built as one expression: `Diagnostic::error(CODE, place, "…").label("…").help("…")`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// Which kind of mistake.
+    pub code: Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// One line, in the user's words.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+    /// A few words at the place itself; may be empty.
+    pub label: String,
+    /// Other places that matter, with a few words each.
+    pub related: Vec<(Place, String)>,
+    /// How to mend it.
+    pub help: Option<String>,
+    /// A change the editor can apply: a title, a place, and the text that replaces it.
+    pub fix: Option<(String, Place, String)>,
+}
+
+impl Diagnostic {
+    /// What must be mended before what it touches is built.
+    pub fn error(code: Code, place: impl Into<Place>, message: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: Severity::Error,
+            message: message.into(),
+            place: place.into(),
+            label: String::new(),
+            related: Vec::new(),
+            help: None,
+            fix: None,
+        }
+    }
+
+    /// Advice.
+    pub fn warning(code: Code, place: impl Into<Place>, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, place, message) }
+    }
+
+    /// A few words at the place itself.
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        self.label = text.into();
+        self
+    }
+
+    /// Another place that matters.
+    pub fn related(mut self, place: impl Into<Place>, text: impl Into<String>) -> Self {
+        self.related.push((place.into(), text.into()));
+        self
+    }
+
+    /// How to mend it.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Offers the nearest of `known` for `wrong` at `place`, as help and as a fix; otherwise, where
+    /// `list` and there are few enough to read, names them all.
+    pub fn suggest<'a>(
+        mut self,
+        place: impl Into<Place>,
+        wrong: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        if let Some(name) = nearest(wrong, known.iter().copied()) {
+            self.help = Some(format!("did you mean `{name}`?"));
+            self.fix = Some((format!("change to `{name}`"), place.into(), name.to_string()));
+        } else if !known.is_empty() && known.len() <= 12 {
+            self.help = Some(format!("there is {}", list(&known, "and")));
+        }
+        self
+    }
+}
+
+/// `a`, `b` and `c`, each in back quotes.
+pub fn list(names: &[&str], word: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} {word} {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,194 @@
+//! The declarations of a file, by key: the firewall between text and meaning.
+//!
+//! [`items`] holds keys only, sorted, so neither an edit inside a declaration nor a move changes it.
+//! [`item`] is a declaration's tree without positions, so an edit elsewhere in the file leaves it
+//! equal. What stands behind these two is run again only for what was touched.
+
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, Place, code};
+use crate::source::{Content, ItemId, Kind, SourceFile};
+use crate::syntax::ast::{Ident, Item, ItemKind, Name, NodeId, ParsedItem, Path, TextRange};
+use crate::syntax::{Parse, parse as parse_text};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The largest source file, in bytes.
+pub const MAX_FILE: usize = 4 << 20;
+
+/// The tree of a file. Never compared: a changed text nearly always changes it, and [`item`] is
+/// where equal parts are found.
+#[salsa::tracked(no_eq)]
+pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parse> {
+    Arc::new(match file.content(db) {
+        Content::Text(text) if text.len() <= MAX_FILE => parse_text(text),
+        _ => parse_text(""),
+    })
+}
+
+/// The keys of a file's declarations beside the trees they stand for, in the order of the text.
+#[salsa::tracked(no_eq)]
+pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
+    let mut seen: FxHashMap<(Kind, Name, Name), u32> = FxHashMap::default();
+    parse(db, file)
+        .items
+        .iter()
+        .map(|parsed| {
+            let (kind, name, environments) = key(&parsed.item);
+            let ordinal = seen.entry((kind, name.clone(), environments.clone())).or_default();
+            *ordinal += 1;
+            ItemId::new(db, file, kind, name, environments, *ordinal - 1)
+        })
+        .collect()
+}
+
+/// The keys of a file's declarations, sorted: equal after any edit that adds, removes and renames
+/// nothing.
+#[salsa::tracked]
+pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
+    let mut items = keyed_items(db, file).clone();
+    items.sort_by(|a, b| sort_key(db, *a).cmp(&sort_key(db, *b)));
+    items
+}
+
+fn sort_key(db: &dyn Db, item: ItemId) -> (Kind, Name, Name, u32) {
+    (item.kind(db), item.name(db).clone(), item.environments(db).clone(), item.ordinal(db))
+}
+
+/// The tree of a declaration. `None` once it is gone from its file.
+#[salsa::tracked]
+pub fn item(db: &dyn Db, id: ItemId) -> Option<Arc<Item>> {
+    parsed_item(db, id).map(|parsed| parsed.item.clone())
+}
+
+/// A declaration with its places. A plain function: whoever reads it depends on the whole text of
+/// the file, so only what shows something to the user may.
+pub fn parsed_item(db: &dyn Db, id: ItemId) -> Option<&ParsedItem> {
+    let file = id.file(db);
+    let position = keyed_items(db, file).iter().position(|key| *key == id)?;
+    parse(db, file).items.get(position)
+}
+
+/// Where a place is now. A declaration that is gone is at the start of its file.
+pub fn locate(db: &dyn Db, place: Place) -> (SourceFile, TextRange) {
+    match place {
+        Place::Range(file, range) => (file, range),
+        Place::Node(id, node) => {
+            let range = parsed_item(db, id)
+                .and_then(|parsed| parsed.spans.get(node.0 as usize).copied())
+                .unwrap_or_default();
+            (id.file(db), range)
+        }
+    }
+}
+
+/// The documentation of a node, without its markers.
+pub fn documentation(db: &dyn Db, id: ItemId, node: NodeId) -> Option<Name> {
+    let docs = &parsed_item(db, id)?.docs;
+    let index = docs.binary_search_by_key(&node, |(node, _)| *node).ok()?;
+    Some(docs[index].1.clone())
+}
+
+/// What is wrong with the text of a file itself.
+#[salsa::tracked]
+pub fn syntax_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
+    let start = TextRange::default();
+    match file.content(db) {
+        Content::Unreadable(why) => {
+            return vec![Diagnostic::error(
+                code::UNREADABLE_FILE,
+                Place::Range(file, start),
+                format!("{} {why}", file.path(db)),
+            )];
+        }
+        Content::Text(text) if text.len() > MAX_FILE => {
+            return vec![
+                Diagnostic::error(
+                    code::UNREADABLE_FILE,
+                    Place::Range(file, start),
+                    format!("{} is larger than 4 MiB, the most a source file may hold", file.path(db)),
+                )
+                .help("split it; every file of a directory belongs to the same package"),
+            ];
+        }
+        Content::Text(_) => {}
+    }
+    parse(db, file)
+        .errors
+        .iter()
+        .map(|error| {
+            let mut found =
+                Diagnostic::error(error.code, Place::Range(file, error.range), error.message.clone())
+                    .label(error.label.clone());
+            for (range, text) in &error.related {
+                found = found.related(Place::Range(file, *range), text.clone());
+            }
+            found.help = error.help.clone();
+            found.fix = error
+                .fix
+                .as_ref()
+                .map(|(range, text)| (format!("write `{text}`"), Place::Range(file, *range), text.clone()));
+            found
+        })
+        .collect()
+}
+
+/// Whether a file has a syntax error, which blocks its package.
+#[salsa::tracked(returns(copy))]
+pub fn has_syntax_error(db: &dyn Db, file: SourceFile) -> bool {
+    !syntax_diagnostics(db, file).is_empty()
+}
+
+fn key(item: &Item) -> (Kind, Name, Name) {
+    let path = |path: &Path| dotted(path);
+    let envs = |names: &[Ident]| {
+        Name::from(names.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(","))
+    };
+    let none = Name::default;
+    match &item.kind {
+        ItemKind::Use { path: at, .. } => (Kind::Use, path(at), none()),
+        ItemKind::Package { .. } => (Kind::Package, none(), none()),
+        ItemKind::Let(it) => (Kind::Let, it.name.text.clone(), none()),
+        ItemKind::Schema { name, .. } => (Kind::Schema, name.text.clone(), none()),
+        ItemKind::Type { name, .. } => (Kind::Type, name.text.clone(), none()),
+        ItemKind::Environment { name, .. } => (Kind::Environment, name.text.clone(), none()),
+        ItemKind::Defaults { schema, environments, .. } => (Kind::Defaults, path(schema), envs(environments)),
+        ItemKind::Compose { schema, .. } => (Kind::Compose, path(schema), none()),
+        ItemKind::Policy { name, .. } => (Kind::Policy, name.text.clone(), none()),
+        ItemKind::Fn { name, .. } => (Kind::Fn, name.text.clone(), none()),
+        ItemKind::Request { name, .. } => (Kind::Request, name.text.clone(), none()),
+        ItemKind::Overlay { requests, environments, .. } => (Kind::Overlay, envs(requests), envs(environments)),
+        ItemKind::Adjust { subject, environments, .. } => (Kind::Adjust, path(subject), envs(environments)),
+        ItemKind::Test { .. } => (Kind::Test, none(), none()),
+    }
+}
+
+/// A path as it was written.
+pub fn dotted(path: &Path) -> Name {
+    match path.segments.as_slice() {
+        [one] => one.text.clone(),
+        many => many.iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join(".").into(),
+    }
+}
+
+/// The name a declaration is called by, with its place; `None` for what has no name.
+pub fn declared_name(item: &Item) -> Option<&Ident> {
+    match &item.kind {
+        ItemKind::Let(it) => Some(&it.name),
+        ItemKind::Schema { name, .. }
+        | ItemKind::Type { name, .. }
+        | ItemKind::Environment { name, .. }
+        | ItemKind::Policy { name, .. }
+        | ItemKind::Fn { name, .. }
+        | ItemKind::Request { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// Where a declaration is pointed at: its name, else the whole of it.
+pub fn name_place(db: &dyn Db, id: ItemId) -> Place {
+    let node = item(db, id)
+        .as_ref()
+        .and_then(|item| declared_name(item).map(|name| name.id))
+        .unwrap_or(NodeId(0));
+    Place::Node(id, node)
+}

@@ -1,0 +1,702 @@
+//! What a name means: packages, their scopes, what `use` brings in, environments and descent.
+//!
+//! No query here reads the tree of another file, only its keys ([`items`]); so a change inside a
+//! declaration leaves every name alone.
+
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, Place, code, list};
+use crate::items::{declared_name, dotted, item, items, keyed_items, name_place};
+use crate::source::{ItemId, Kind, SourceFile, Workspace};
+use crate::syntax::ast::{Ident, ItemKind, Name, Path};
+use plumb_kubernetes::{KindId, Kubernetes, ObjectId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A directory of a workspace: all its files share one scope.
+#[salsa::interned(unsafe(no_lifetime), revisions = usize::MAX, debug)]
+pub struct Package {
+    /// The workspace.
+    #[returns(copy)]
+    pub workspace: Workspace,
+    /// The directory's path with dots for slashes; empty for the root.
+    #[returns(ref)]
+    pub path: Name,
+}
+
+/// What a path can stand for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// A package.
+    Package(Package),
+    /// A declaration.
+    Item(ItemId),
+    /// `k8s` itself.
+    Kubernetes,
+    /// `k8s.apps`
+    Group(Name),
+    /// `k8s.apps.v1`
+    GroupVersion(Name, Name),
+    /// `k8s.apps.v1.Deployment`
+    Kind(KindId),
+    /// `k8s.core.v1.Container`
+    Object(ObjectId),
+    /// Something an error already spoke of.
+    Unknown,
+}
+
+/// The types that need the compiler itself and have no declaration.
+pub const BUILT_IN_TYPES: &[&str] =
+    &["Bool", "Int", "Float", "String", "Quantity", "Duration", "Any", "Image", "CronExpression"];
+
+/// The facts of the Kubernetes version that a workspace is checked against.
+pub fn kubernetes(db: &dyn Db, workspace: Workspace) -> &'static Kubernetes {
+    let minors = plumb_kubernetes::minors();
+    plumb_kubernetes::version(workspace.kubernetes(db))
+        .or_else(|| plumb_kubernetes::version(*minors.last()?))
+        .expect("the table of facts has at least one version")
+}
+
+/// The path of the package that a file belongs to.
+pub fn package_path(path: &str) -> Name {
+    match path.rsplit_once('/') {
+        Some((directory, _)) => directory.replace('/', ".").into(),
+        None => Name::default(),
+    }
+}
+
+/// The package that a file belongs to.
+pub fn package_of(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Package {
+    Package::new(db, workspace, package_path(file.path(db)))
+}
+
+/// The source files of each package, by the package's path.
+#[salsa::tracked]
+pub fn packages(db: &dyn Db, workspace: Workspace) -> Arc<BTreeMap<Name, Vec<SourceFile>>> {
+    let mut packages: BTreeMap<Name, Vec<SourceFile>> = BTreeMap::new();
+    for (path, file) in workspace.files(db).iter().filter(|(path, _)| path.ends_with(".plumb")) {
+        packages.entry(package_path(path)).or_default().push(*file);
+    }
+    Arc::new(packages)
+}
+
+/// The source files of a package, by path.
+#[salsa::tracked]
+pub fn package_files(db: &dyn Db, package: Package) -> Vec<SourceFile> {
+    packages(db, package.workspace(db)).get(package.path(db)).cloned().unwrap_or_default()
+}
+
+/// The declarations of a package, by what looks them up.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scope {
+    /// Lets, schemas, types, functions and requests.
+    pub names: BTreeMap<Name, ItemId>,
+    /// Requests, sorted by name.
+    pub requests: Vec<ItemId>,
+    /// Overlays by the request they speak of.
+    pub overlays: BTreeMap<Name, Vec<ItemId>>,
+    /// Defaults, sorted by key.
+    pub defaults: Vec<ItemId>,
+    /// Compositions, sorted by key.
+    pub composes: Vec<ItemId>,
+    /// `package { }`
+    pub package: Option<ItemId>,
+    /// Two declarations where one may be.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The scope of a package.
+#[salsa::tracked]
+pub fn scope(db: &dyn Db, package: Package) -> Scope {
+    let mut scope = Scope::default();
+    for file in package_files(db, package) {
+        for id in items(db, *file).iter().copied() {
+            let name = id.name(db);
+            match id.kind(db) {
+                Kind::Let | Kind::Schema | Kind::Type | Kind::Fn | Kind::Request => {
+                    if name.is_empty() {
+                        continue;
+                    }
+                    if let Some(first) = scope.names.get(name) {
+                        scope.diagnostics.push(
+                            Diagnostic::error(
+                                code::DUPLICATE_NAME,
+                                name_place(db, id),
+                                format!("`{name}` is declared twice in this package"),
+                            )
+                            .related(name_place(db, *first), "the other one is here")
+                            .help("all files of a directory share one scope: rename one of them"),
+                        );
+                        continue;
+                    }
+                    scope.names.insert(name.clone(), id);
+                    if id.kind(db) == Kind::Request {
+                        scope.requests.push(id);
+                    }
+                }
+                Kind::Overlay => {
+                    for request in name.split(',') {
+                        scope.overlays.entry(request.into()).or_default().push(id);
+                    }
+                }
+                Kind::Defaults => scope.defaults.push(id),
+                Kind::Compose => scope.composes.push(id),
+                Kind::Package => match scope.package {
+                    None => scope.package = Some(id),
+                    Some(first) => scope.diagnostics.push(
+                        Diagnostic::error(
+                            code::DUPLICATE_NAME,
+                            name_place(db, id),
+                            "a package has one `package { }`",
+                        )
+                        .related(name_place(db, first), "the other one is here")
+                        .help("move its settings into the other one"),
+                    ),
+                },
+                Kind::Use | Kind::Environment | Kind::Policy | Kind::Adjust | Kind::Test => {}
+            }
+        }
+    }
+    scope.requests.sort_by(|a, b| a.name(db).cmp(b.name(db)));
+    scope
+}
+
+/// What the `use` lines of a file bring in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Uses {
+    /// What each name stands for.
+    pub names: BTreeMap<Name, (Target, Place)>,
+    /// What is wrong with them.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What the `use` lines of a file bring in.
+#[salsa::tracked]
+pub fn uses(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Uses {
+    let mut found = Uses::default();
+    for id in items(db, file).iter().copied().filter(|id| id.kind(db) == Kind::Use) {
+        let Some(tree) = item(db, id) else { continue };
+        let ItemKind::Use { path, names, alias } = &tree.kind else { continue };
+        let mut bind = |found: &mut Uses, ident: &Ident, target: Target| {
+            if ident.is_hole() {
+                return;
+            }
+            let place = Place::Node(id, ident.id);
+            if let Some((_, first)) = found.names.get(&ident.text) {
+                found.diagnostics.push(
+                    Diagnostic::error(
+                        code::DUPLICATE_NAME,
+                        place,
+                        format!("`{}` is brought in twice", ident.text),
+                    )
+                    .related(*first, "the other one is here")
+                    .help("give one of them another name with `as`"),
+                );
+                return;
+            }
+            found.names.insert(ident.text.clone(), (target, place));
+        };
+        let base = match resolve_absolute(db, workspace, id, &path.segments) {
+            Ok(target) => target,
+            Err(diagnostic) => {
+                found.diagnostics.extend(diagnostic);
+                Target::Unknown
+            }
+        };
+        match names {
+            None => {
+                let ident = alias.as_ref().or(path.segments.last()).expect("a path has a segment");
+                bind(&mut found, ident, base);
+            }
+            Some(names) => {
+                for name in names {
+                    let target = match step(db, workspace, Some(package_of(db, workspace, file)), &base, id, &name.name) {
+                        Ok(target) => target,
+                        Err(diagnostic) => {
+                            found.diagnostics.extend(diagnostic);
+                            Target::Unknown
+                        }
+                    };
+                    bind(&mut found, name.alias.as_ref().unwrap_or(&name.name), target);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Resolves the absolute path of a `use`. An `Err` without a diagnostic is a hole, which the parser
+/// spoke of.
+fn resolve_absolute(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    segments: &[Ident],
+) -> Result<Target, Option<Diagnostic>> {
+    if segments.iter().any(Ident::is_hole) {
+        return Err(None);
+    }
+    let own = Some(package_of(db, workspace, id.file(db)));
+    let first = &segments[0];
+    match first.text.as_str() {
+        "k8s" => {
+            let mut target = Target::Kubernetes;
+            for segment in &segments[1..] {
+                target = step(db, workspace, own, &target, id, segment)?;
+            }
+            return Ok(target);
+        }
+        "crd" | "std" => {
+            return Err(Some(
+                Diagnostic::error(
+                    code::NOT_IN_THIS_VERSION,
+                    Place::Node(id, first.id),
+                    format!("`{}` packages are not in this version of Plumb", first.text),
+                )
+                .help("what every file needs of the standard library is there without a `use`"),
+            ));
+        }
+        _ => {}
+    }
+    let packages = packages(db, workspace);
+    let join = |count: usize| -> Name {
+        segments[..count].iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join(".").into()
+    };
+    let whole = join(segments.len());
+    if packages.contains_key(&whole) {
+        return Ok(Target::Package(Package::new(db, workspace, whole)));
+    }
+    for count in (0..segments.len()).rev() {
+        let path = join(count);
+        if count > 0 && packages.contains_key(&path) {
+            let mut target = Target::Package(Package::new(db, workspace, path));
+            for segment in &segments[count..] {
+                target = step(db, workspace, own, &target, id, segment)?;
+            }
+            return Ok(target);
+        }
+    }
+    let known = packages.keys().map(Name::as_str).filter(|name| !name.is_empty()).chain(["k8s"]);
+    Err(Some(
+        Diagnostic::error(
+            code::UNKNOWN_PACKAGE,
+            Place::Node(id, first.id),
+            format!("there is no package `{whole}`"),
+        )
+        .label("no directory of this workspace")
+        .suggest(Place::Node(id, first.id), &whole, known),
+    ))
+}
+
+/// One step along a path: `base.segment`.
+fn step(
+    db: &dyn Db,
+    workspace: Workspace,
+    own: Option<Package>,
+    base: &Target,
+    id: ItemId,
+    segment: &Ident,
+) -> Result<Target, Option<Diagnostic>> {
+    if segment.is_hole() {
+        return Err(None);
+    }
+    let place = Place::Node(id, segment.id);
+    let name = segment.text.as_str();
+    let facts = || kubernetes(db, workspace);
+    let version = || format!("Kubernetes 1.{}", workspace.kubernetes(db));
+    match base {
+        Target::Unknown => Err(None),
+        Target::Package(package) => {
+            if let Some(found) = scope(db, *package).names.get(&segment.text) {
+                if own != Some(*package)
+                    && let Some(tree) = item(db, *found)
+                    && tree.private
+                {
+                    return Err(Some(
+                        Diagnostic::error(
+                            code::PRIVATE_NAME,
+                            place,
+                            format!("`{name}` is private to package `{}`", package.path(db)),
+                        )
+                        .related(name_place(db, *found), "declared private here"),
+                    ));
+                }
+                return Ok(Target::Item(*found));
+            }
+            let inner: Name = format!("{}.{name}", package.path(db)).into();
+            if packages(db, workspace).contains_key(&inner) {
+                return Ok(Target::Package(Package::new(db, workspace, inner)));
+            }
+            let names = &scope(db, *package).names;
+            Err(Some(
+                Diagnostic::error(
+                    code::UNKNOWN_NAME,
+                    place,
+                    format!("package `{}` declares no `{name}`", package.path(db)),
+                )
+                .suggest(place, name, names.keys().map(Name::as_str)),
+            ))
+        }
+        Target::Kubernetes => {
+            if facts().groups().any(|group| group == name) {
+                return Ok(Target::Group(segment.text.clone()));
+            }
+            Err(Some(
+                Diagnostic::error(
+                    code::UNKNOWN_KIND,
+                    place,
+                    format!("{} has no API group `{name}`", version()),
+                )
+                .suggest(place, name, facts().groups()),
+            ))
+        }
+        Target::Group(group) => {
+            if facts().versions(group).any(|it| it == name) {
+                return Ok(Target::GroupVersion(group.clone(), segment.text.clone()));
+            }
+            Err(Some(
+                Diagnostic::error(
+                    code::UNKNOWN_KIND,
+                    place,
+                    format!("{} does not serve `{group}` in version `{name}`", version()),
+                )
+                .suggest(place, name, facts().versions(group)),
+            ))
+        }
+        Target::GroupVersion(group, api) => {
+            if let Some(kind) = facts().kind(group, api, name) {
+                return Ok(Target::Kind(kind));
+            }
+            if let Some(object) = facts().object_by_name(group, api, name) {
+                return Ok(Target::Object(object));
+            }
+            let known: Vec<&str> = facts()
+                .kinds()
+                .filter(|kind| kind.short_group() == group && kind.version == api)
+                .map(|kind| kind.kind)
+                .collect();
+            Err(Some(
+                Diagnostic::error(
+                    code::UNKNOWN_KIND,
+                    place,
+                    format!("{} has no kind `{name}` in `{group}.{api}`", version()),
+                )
+                .suggest(place, name, known),
+            ))
+        }
+        Target::Item(_) | Target::Kind(_) | Target::Object(_) => Err(Some(Diagnostic::error(
+            code::UNKNOWN_NAME,
+            place,
+            format!("there is nothing named `{name}` here: what stands before the dot is no package"),
+        ))),
+    }
+}
+
+/// What a single word means in a file: what `use` brings in, the package's declarations, the
+/// standard library.
+pub fn resolve_word(db: &dyn Db, workspace: Workspace, file: SourceFile, word: &Name) -> Option<Target> {
+    if let Some((target, _)) = uses(db, workspace, file).names.get(word) {
+        return Some(target.clone());
+    }
+    let own = if file == db.prelude() { None } else { Some(package_of(db, workspace, file)) };
+    if let Some(found) = own.and_then(|package| scope(db, package).names.get(word)) {
+        return Some(Target::Item(*found));
+    }
+    prelude_names(db).get(word).copied().map(Target::Item)
+}
+
+/// The declarations of the standard library that every file sees.
+#[salsa::tracked]
+pub fn prelude_names(db: &dyn Db) -> BTreeMap<Name, ItemId> {
+    items(db, db.prelude()).iter().map(|id| (id.name(db).clone(), *id)).collect()
+}
+
+/// Resolves a path as written in a declaration of `id`'s file. An `Err` without a diagnostic was
+/// spoken of already.
+pub fn resolve_path(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    segments: &[Ident],
+) -> Result<Target, Option<Diagnostic>> {
+    let file = id.file(db);
+    let first = segments.first().ok_or(None)?;
+    if first.is_hole() {
+        return Err(None);
+    }
+    let mut target = resolve_word(db, workspace, file, &first.text)
+        .ok_or_else(|| Some(unknown_word(db, workspace, id, first, &[])))?;
+    for segment in &segments[1..] {
+        target = step(db, workspace, Some(package_of(db, workspace, file)), &target, id, segment)?;
+    }
+    Ok(target)
+}
+
+/// The error for a word that means nothing, with the nearest of everything that is in sight;
+/// `locals` are the names that only stand where it was used.
+pub fn unknown_word(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    word: &Ident,
+    locals: &[Name],
+) -> Diagnostic {
+    let file = id.file(db);
+    let place = Place::Node(id, word.id);
+    let scope = scope(db, package_of(db, workspace, file));
+    let uses = uses(db, workspace, file);
+    let prelude = prelude_names(db);
+    let known: Vec<&str> = locals
+        .iter()
+        .chain(uses.names.keys())
+        .chain(scope.names.keys())
+        .chain(prelude.keys())
+        .map(Name::as_str)
+        .chain(BUILT_IN_TYPES.iter().copied())
+        .collect();
+    let mut found =
+        Diagnostic::error(code::UNKNOWN_NAME, place, format!("nothing here is named `{}`", word.text));
+    if let Some(near) = crate::diagnostics::nearest(&word.text, known.iter().copied()) {
+        found = found.suggest(place, &word.text, [near]);
+    } else {
+        // The slip may be a missing `use`: say which package has it.
+        let having: Vec<String> = packages(db, workspace)
+            .keys()
+            .filter(|path| !path.is_empty())
+            .filter(|path| {
+                let package = Package::new(db, workspace, (*path).clone());
+                crate::names::scope(db, package).names.contains_key(&word.text)
+                    || path.rsplit('.').next() == Some(&word.text)
+            })
+            .map(|path| path.to_string())
+            .collect();
+        match having.as_slice() {
+            [] => {}
+            [one] if one.rsplit('.').next() == Some(&word.text) => {
+                found = found.help(format!("bring the package in: `use {one}`"));
+            }
+            [one, ..] => {
+                found = found.help(format!("package `{one}` declares it: `use {one}.{{{}}}`", word.text));
+            }
+        }
+    }
+    found
+}
+
+/// The environments of a file, sorted by key.
+#[salsa::tracked]
+fn file_environments(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
+    items(db, file).iter().copied().filter(|id| id.kind(db) == Kind::Environment).collect()
+}
+
+/// Every environment of a workspace, abstract ones included, and two of one name.
+#[salsa::tracked]
+pub fn environments(db: &dyn Db, workspace: Workspace) -> (BTreeMap<Name, ItemId>, Vec<Diagnostic>) {
+    let mut found: BTreeMap<Name, ItemId> = BTreeMap::new();
+    let mut diagnostics = Vec::new();
+    for file in packages(db, workspace).values().flatten() {
+        for id in file_environments(db, *file) {
+            let name = id.name(db);
+            if name.is_empty() {
+                continue;
+            }
+            match found.get(name) {
+                None => {
+                    found.insert(name.clone(), *id);
+                }
+                Some(first) => diagnostics.push(
+                    Diagnostic::error(
+                        code::DUPLICATE_NAME,
+                        name_place(db, *id),
+                        format!("environment `{name}` is declared twice"),
+                    )
+                    .related(name_place(db, *first), "the other one is here")
+                    .help("environments are shared by the whole workspace: rename one of them"),
+                ),
+            }
+        }
+    }
+    (found, diagnostics)
+}
+
+/// The environments that are not abstract, as they are listed: by the order of the text.
+#[salsa::tracked]
+pub fn environment_order(db: &dyn Db, workspace: Workspace) -> Vec<ItemId> {
+    let known = &environments(db, workspace).0;
+    let mut order = Vec::new();
+    for file in packages(db, workspace).values().flatten() {
+        if file_environments(db, *file).is_empty() {
+            continue;
+        }
+        for id in keyed_items(db, *file).iter().copied() {
+            if known.get(id.name(db)) == Some(&id)
+                && let Some(tree) = item(db, id)
+                && let ItemKind::Environment { is_abstract: false, .. } = tree.kind
+            {
+                order.push(id);
+            }
+        }
+    }
+    order
+}
+
+/// An environment's ancestors, the root first, itself last; beside it the error where its descent
+/// is broken.
+#[salsa::tracked]
+pub fn ancestry(db: &dyn Db, workspace: Workspace, environment: ItemId) -> (Vec<ItemId>, Vec<Diagnostic>) {
+    let known = &environments(db, workspace).0;
+    let mut chain = vec![environment];
+    let mut diagnostics = Vec::new();
+    let mut current = environment;
+    while let Some(tree) = item(db, current) {
+        let ItemKind::Environment { parent: Some(parent), .. } = &tree.kind else { break };
+        let place = Place::Node(current, parent.id);
+        let Some(next) = known.get(&parent.text).copied() else {
+            // Said once, at the environment whose line it is.
+            if current == environment && !parent.is_hole() {
+                diagnostics.push(unknown_environment(db, workspace, place, &parent.text));
+            }
+            break;
+        };
+        if chain.contains(&next) {
+            if next == environment {
+                let names: Vec<&str> =
+                    chain.iter().map(|id| id.name(db).as_str()).chain([parent.text.as_str()]).collect();
+                diagnostics.push(
+                    Diagnostic::error(
+                        code::CYCLE,
+                        place,
+                        format!("environment `{}` descends from itself", environment.name(db)),
+                    )
+                    .help(format!("the circle is {}", names.join(" → "))),
+                );
+            }
+            break;
+        }
+        chain.push(next);
+        current = next;
+    }
+    chain.reverse();
+    (chain, diagnostics)
+}
+
+/// The error for an environment that is not declared.
+pub fn unknown_environment(db: &dyn Db, workspace: Workspace, place: Place, name: &str) -> Diagnostic {
+    let known = &environments(db, workspace).0;
+    let error = Diagnostic::error(
+        code::UNKNOWN_ENVIRONMENT,
+        place,
+        format!("there is no environment `{name}`"),
+    )
+    .suggest(place, name, known.keys().map(Name::as_str));
+    if known.is_empty() {
+        return error.help("declare one: `environment dev: Env { … }`");
+    }
+    error
+}
+
+/// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor
+/// is, the environment itself being 0; `None` where the declaration does not speak of it.
+pub fn distance(db: &dyn Db, workspace: Workspace, named: &[Name], environment: ItemId) -> Option<usize> {
+    let (chain, _) = ancestry(db, workspace, environment);
+    chain.iter().rev().position(|id| named.contains(id.name(db)))
+}
+
+/// The names after `in` of a declaration.
+pub fn named_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
+    id.environments(db).split(',').filter(|name| !name.is_empty()).map(Name::from).collect()
+}
+
+/// A declaration's name for messages: "request `shop`".
+pub fn describe(db: &dyn Db, id: ItemId) -> String {
+    let name = id.name(db);
+    let environments = id.environments(db);
+    let within = if environments.is_empty() {
+        String::new()
+    } else {
+        format!(" in {}", environments.replace(',', ", "))
+    };
+    let name = name.replace(',', ", ");
+    match id.kind(db) {
+        Kind::Use => format!("use {name}"),
+        Kind::Package => "package".to_string(),
+        Kind::Let => format!("let {name}"),
+        Kind::Schema => format!("schema {name}"),
+        Kind::Type => format!("type {name}"),
+        Kind::Environment => format!("environment {name}"),
+        Kind::Defaults => format!("defaults {name}{within}"),
+        Kind::Compose => format!("compose {name}"),
+        Kind::Policy => format!("policy {name}"),
+        Kind::Fn => format!("fn {name}"),
+        Kind::Request => format!("request {name}"),
+        Kind::Overlay => format!("overlay {name}{within}"),
+        Kind::Adjust => format!("adjust {name}{within}"),
+        Kind::Test => "test".to_string(),
+    }
+}
+
+/// Every name of a list that is not an environment is an error.
+pub fn check_environment_names(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    names: &[Ident],
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let known = &environments(db, workspace).0;
+    for name in names.iter().filter(|name| !name.is_hole() && !known.contains_key(&name.text)) {
+        diagnostics.push(unknown_environment(db, workspace, Place::Node(id, name.id), &name.text));
+    }
+}
+
+/// The schema that a path names, or the error that it names none.
+pub fn resolve_schema(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    path: &Path,
+) -> Result<ItemId, Option<Diagnostic>> {
+    match resolve_path(db, workspace, id, &path.segments)? {
+        Target::Item(found) if found.kind(db) == Kind::Schema => Ok(found),
+        Target::Unknown => Err(None),
+        other => {
+            let what = match other {
+                Target::Item(found) => {
+                    let word = describe(db, found);
+                    let mut error = Diagnostic::error(
+                        code::UNKNOWN_NAME,
+                        Place::Node(id, path.id),
+                        format!("`{}` is no schema", dotted(path)),
+                    )
+                    .label(format!("this is {word}"));
+                    if let Some(tree) = item(db, found)
+                        && declared_name(&tree).is_some()
+                    {
+                        error = error.related(name_place(db, found), "declared here");
+                    }
+                    return Err(Some(error));
+                }
+                Target::Package(_) => "a package",
+                Target::Kind(_) | Target::Object(_) => "a Kubernetes type",
+                _ => "a Kubernetes API group",
+            };
+            let package = dotted(path);
+            let mut error = Diagnostic::error(
+                code::UNKNOWN_NAME,
+                Place::Node(id, path.id),
+                format!("`{package}` is no schema but {what}"),
+            );
+            if let Target::Package(package) = other {
+                let schemas: Vec<&str> = scope(db, package)
+                    .names
+                    .iter()
+                    .filter(|(_, id)| id.kind(db) == Kind::Schema)
+                    .map(|(name, _)| name.as_str())
+                    .collect();
+                if !schemas.is_empty() {
+                    error = error.help(format!("its schemas are {}", list(&schemas, "and")));
+                }
+            }
+            Err(Some(error))
+        }
+    }
+}
