@@ -3,3 +3,4 @@
 //! The tests themselves are in `tests/tests/*.rs`; this library holds what several of them stand on.
 
 pub mod cluster;
+pub mod facts;
