@@ -565,3 +565,86 @@ pub fn documentation(object: &str, field: Option<&str>) -> Option<&'static str> 
     });
     texts.get(&(object, field.unwrap_or_default())).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "\
+# A table of two versions.
+minors\t35-36
+kind\tshop.example/v1\tOrder\torders\tx.shop.v1.Order\tapply\t@35
+kind\tshop.example/v1\tOrder\torders\tx.shop.v1.Order\tnamespaced\tapply\t@36
+kind\tshop.example/v1\tStall\tstalls\tx.shop.v1.Stall\t@36
+object\tx.shop.v1.Order
+\tprice\tint32\trequired\t@35
+\tprice\tint64\trequired\t@36
+\tstall\tx.shop.v1.Stall\t@36
+\tzone\tx.shop.v1.Zone\tgranular
+object\tx.shop.v1.Stall\tatomic\t@36
+\tname\tenum(|a b|c)\tdefault=\"a b\"\t@36
+object\tx.shop.v1.Zone\t@35
+object\tx.shop.v1.Zone\tatomic\t@36
+\tname\t[enum(a|b)]set
+";
+
+    fn names(object: &Object) -> Vec<&str> {
+        object.fields.iter().map(|it| it.name).collect()
+    }
+
+    #[test]
+    fn a_version_has_the_rows_that_hold_in_it() {
+        let (old, new) = (Kubernetes::decode(TWO, 35), Kubernetes::decode(TWO, 36));
+        let order = new.kind("shop", "v1", "Order").unwrap();
+        assert!(!old.kind_facts(order).namespaced && new.kind_facts(order).namespaced);
+        assert_eq!(old.kinds().count(), 1);
+
+        let id = new.kind_facts(order).object;
+        assert_eq!(names(old.object(id)), ["price", "zone"]);
+        assert_eq!(names(new.object(id)), ["price", "stall", "zone"]);
+        assert_ne!(
+            old.object(id).field("price").unwrap().ty,
+            new.object(id).field("price").unwrap().ty
+        );
+
+        let zone = new.object_by_name("shop", "v1", "Zone").unwrap();
+        assert!(!old.object(zone).atomic && new.object(zone).atomic);
+        assert!(!new.object(id).field("zone").unwrap().atomic);
+        assert!(new.object(id).field("stall").unwrap().atomic);
+    }
+
+    #[test]
+    fn a_name_has_one_id_in_all_versions() {
+        let (old, new) = (Kubernetes::decode(TWO, 35), Kubernetes::decode(TWO, 36));
+        assert_eq!(
+            old.kind("shop", "v1", "Order"),
+            new.kind("shop", "v1", "Order")
+        );
+        assert_eq!(
+            old.object_by_name("shop", "v1", "Zone"),
+            new.object_by_name("shop", "v1", "Zone")
+        );
+
+        let stall = new.kind("shop", "v1", "Stall").unwrap();
+        assert!(new.has_kind(stall) && !old.has_kind(stall));
+        assert!(!old.has_object(new.kind_facts(stall).object));
+        assert_eq!(old.kind("shop", "v1", "Stall"), None);
+        assert_eq!(old.object_by_name("shop", "v1", "Stall"), None);
+        assert!(!old.has_kind(KindId(99)) && !old.has_object(ObjectId(99)));
+    }
+
+    #[test]
+    fn enum_values_hold_blanks_and_may_be_empty() {
+        let new = Kubernetes::decode(TWO, 36);
+        let stall = new.object(new.object_by_name("shop", "v1", "Stall").unwrap());
+        let name = stall.field("name").unwrap();
+        assert_eq!(
+            name.ty,
+            Type::String {
+                format: None,
+                values: vec!["", "a b", "c"]
+            }
+        );
+        assert_eq!(name.default, Some("\"a b\""));
+    }
+}
