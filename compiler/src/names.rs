@@ -350,7 +350,7 @@ fn step(
             ))
         }
         Target::Group(group) => {
-            if facts().versions(group).any(|it| it == name) {
+            if facts().versions(group).contains(&name) {
                 return Ok(Target::GroupVersion(group.clone(), segment.text.clone()));
             }
             Err(Some(
@@ -359,7 +359,7 @@ fn step(
                     place,
                     format!("{} does not serve `{group}` in version `{name}`", version()),
                 )
-                .suggest(place, name, facts().versions(group)),
+                .suggest(place, name, facts().versions(group).iter().copied()),
             ))
         }
         Target::GroupVersion(group, api) => {
@@ -371,8 +371,8 @@ fn step(
             }
             let known: Vec<&str> = facts()
                 .kinds()
-                .filter(|kind| kind.short_group() == group && kind.version == api)
-                .map(|kind| kind.kind)
+                .filter(|(_, kind)| kind.short_group() == group && kind.version == api)
+                .map(|(_, kind)| kind.kind)
                 .collect();
             Err(Some(
                 Diagnostic::error(

@@ -6,7 +6,7 @@ use crate::items::{dotted, item, name_place};
 use crate::names::{BUILT_IN_TYPES, Target, kubernetes, package_of, resolve_path, resolve_schema, unknown_word};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, Ident, ItemKind, Literal, MemberKind, Name, NodeId, TypeKind};
-use plumb_kubernetes::{KindId, ListKind, ObjectId};
+use plumb_kubernetes::{KindId, Kubernetes, ListKind, ObjectId};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
@@ -638,7 +638,7 @@ pub fn built_in_type(name: &str) -> Option<Ty> {
 }
 
 /// The type of a Kubernetes field.
-pub fn kubernetes_type(ty: &plumb_kubernetes::Type) -> Ty {
+pub fn kubernetes_type(facts: &Kubernetes, ty: &plumb_kubernetes::Type) -> Ty {
     use plumb_kubernetes::{Format, Type};
     let refined = |base, check| Ty::Refined(Arc::new(Refined { base, check, name: None }));
     match ty {
@@ -664,22 +664,22 @@ pub fn kubernetes_type(ty: &plumb_kubernetes::Type) -> Ty {
                         Type::Object(object) => Some(*object),
                         _ => None,
                     };
-                    Keys::By(keys.iter().map(|key| (Name::from(*key), key_default(object, key))).collect())
+                    Keys::By(keys.iter().map(|key| (Name::from(*key), key_default(facts, object, key))).collect())
                 }
                 ListKind::Atomic | ListKind::Set => Keys::Plain,
             };
-            Ty::List(Arc::new(kubernetes_type(item)), keys)
+            Ty::List(Arc::new(kubernetes_type(facts, item)), keys)
         }
-        Type::Map { value } => Ty::Map(Arc::new(Ty::String), Arc::new(kubernetes_type(value))),
+        Type::Map { value } => Ty::Map(Arc::new(Ty::String), Arc::new(kubernetes_type(facts, value))),
         Type::Object(object) => Ty::Object(*object),
         Type::Any => Ty::Any,
     }
 }
 
 /// The value that the API server takes a key field to have where it is left out.
-fn key_default(object: Option<ObjectId>, key: &str) -> Option<Literal> {
+fn key_default(facts: &Kubernetes, object: Option<ObjectId>, key: &str) -> Option<Literal> {
     let object = object?;
-    let text = plumb_kubernetes::object_of(object).field(key)?.default?;
+    let text = facts.object(object).field(key)?.default?;
     if let Ok(number) = text.parse::<i64>() {
         return Some(Literal::Int(number));
     }
@@ -718,8 +718,9 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
 }
 
 fn object_field(db: &dyn Db, workspace: Workspace, object: ObjectId, name: &str) -> Option<Ty> {
-    let field = kubernetes(db, workspace).object(object).field(name)?;
-    let ty = kubernetes_type(&field.ty);
+    let facts = kubernetes(db, workspace);
+    let field = facts.object(object).field(name)?;
+    let ty = kubernetes_type(facts, &field.ty);
     Some(if field.required { ty } else { ty.optional() })
 }
 
@@ -827,7 +828,15 @@ pub fn required_fields(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> 
             .object(object)
             .fields
             .iter()
-            .filter(|field| field.required && field.default.is_none())
+            .filter(|field| {
+                // The OpenAPI of a Deployment does not require its `spec`, and the server refuses
+                // one without: what holds required fields under this name is required itself.
+                let needed = field.required
+                    || field.name == "spec"
+                        && matches!(&field.ty, plumb_kubernetes::Type::Object(inner)
+                            if !required_fields(db, workspace, &Ty::Object(*inner)).is_empty());
+                needed && field.default.is_none()
+            })
             .map(|field| Name::from(field.name))
             .collect()
     };

@@ -1,1 +1,6 @@
-//! The tests of what users see.
+//! What the tests of users' behaviour share.
+//!
+//! The tests themselves are in `tests/tests/*.rs`; this library holds what several of them stand on.
+
+pub mod cluster;
+pub mod facts;
