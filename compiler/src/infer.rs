@@ -1,0 +1,2429 @@
+//! The types of one declaration's expressions, and what is wrong with them.
+//!
+//! Bidirectional: what is asked for flows down, what is found flows up. Each expression with an
+//! error is marked ([`Inference::poisoned`]), and evaluation passes over it in silence: so one
+//! mistake is one message, and everything beside it is still looked at.
+
+use crate::builtins::Builtin;
+use crate::db::Db;
+use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
+use crate::items::{dotted, item, name_place};
+use crate::names::{
+    Target, ancestry, check_environment_names, environments, kubernetes, package_of, resolve_path,
+    resolve_schema, resolve_word, scope, unknown_word,
+};
+use crate::notation;
+use crate::references::{chain, circle};
+use crate::source::{ItemId, Kind, Workspace};
+use crate::syntax::ast::*;
+use crate::types::{
+    BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
+    display, display_literal, field_names, field_type, fits, required_fields, schema,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What is known of a declaration's expressions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Inference {
+    /// What each word outside the locals stands for.
+    pub resolutions: FxHashMap<NodeId, Resolution>,
+    /// The literals that become what their place takes.
+    pub coercions: FxHashMap<NodeId, Coercion>,
+    /// The type of each record literal, by its braces: what its entries merge by.
+    pub records: FxHashMap<NodeId, Ty>,
+    /// The types that arms of a `match` ask for, by the arm.
+    pub patterns: FxHashMap<NodeId, Ty>,
+    /// What has an error and must not be evaluated.
+    pub poisoned: FxHashSet<NodeId>,
+    /// The type of a let's value, or of a function's result.
+    pub ty: Option<Ty>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Inference {
+    /// Whether anything is wrong that must be mended.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
+    }
+}
+
+/// What a word stands for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resolution {
+    /// A name of the surrounding block, parameter or loop.
+    Local,
+    /// A field of the schema it stands in.
+    OwnField,
+    /// `environment`
+    Environment,
+    /// `self`
+    Itself,
+    /// `it`, in a condition of a type.
+    It,
+    /// A let or function.
+    Item(ItemId),
+    /// A built-in function.
+    Builtin(Builtin),
+    /// `file`
+    File,
+}
+
+/// What a literal becomes in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Coercion {
+    /// `1` where a Float is taken.
+    Float,
+    /// `4` where a Quantity is taken; also `500m`.
+    Quantity,
+    /// `5m` where a Duration is taken.
+    Duration,
+}
+
+/// What kind of text an expression stands in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Site {
+    /// A request or overlay: data only.
+    Data,
+    /// Anything of the platform that may read the environment.
+    Platform,
+    /// A schema: its own fields are in scope.
+    Schema,
+    /// A type or function: pure.
+    Pure,
+    /// An environment.
+    Environment,
+}
+
+/// The types of one declaration's expressions.
+#[salsa::tracked]
+pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
+    let Some(tree) = item(db, id) else { return Inference::default() };
+    let site = match id.kind(db) {
+        Kind::Request | Kind::Overlay => Site::Data,
+        Kind::Schema => Site::Schema,
+        Kind::Type | Kind::Fn => Site::Pure,
+        Kind::Environment => Site::Environment,
+        _ => Site::Platform,
+    };
+    let mut infer = Infer {
+        db,
+        workspace,
+        item: id,
+        site,
+        locals: Vec::new(),
+        it: None,
+        own: None,
+        itself: None,
+        target: Vec::new(),
+        partial: false,
+        spreads: FxHashMap::default(),
+        result: Inference::default(),
+    };
+    infer.item(&tree);
+    infer.result
+}
+
+struct Infer<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    item: ItemId,
+    site: Site,
+    locals: Vec<(Name, Ty)>,
+    it: Option<Ty>,
+    /// The schema whose fields are in scope.
+    own: Option<ItemId>,
+    /// What `self` is.
+    itself: Option<Ty>,
+    /// The fields on the way to the value at hand, for messages.
+    target: Vec<Name>,
+    /// Record literals add to what other layers say, so nothing is missing yet.
+    partial: bool,
+    /// The types of values that a record literal takes in, by their node.
+    spreads: FxHashMap<NodeId, Ty>,
+    result: Inference,
+}
+
+impl Infer<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.result.diagnostics.push(diagnostic);
+    }
+
+    fn place(&self, node: NodeId) -> Place {
+        Place::Node(self.item, node)
+    }
+
+    fn error(&self, code: Code, node: NodeId, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, self.place(node), message)
+    }
+
+    fn poison(&mut self, node: NodeId) -> Ty {
+        self.result.poisoned.insert(node);
+        Ty::Unknown
+    }
+
+    fn show(&self, ty: &Ty) -> String {
+        display(self.db, self.workspace, ty)
+    }
+
+    fn lower(&mut self, ty: &Type) -> Ty {
+        let mut lowering = Lowering::new(self.db, self.workspace, self.item);
+        let lowered = lowering.lower(ty);
+        self.result.diagnostics.append(&mut lowering.diagnostics);
+        self.type_conditions(ty);
+        lowered
+    }
+
+    /// Lowers without saying what is wrong with it, where another query does.
+    fn lower_quietly(&mut self, ty: &Type) -> Ty {
+        let mut lowering = Lowering::new(self.db, self.workspace, self.item);
+        lowering.lower(ty)
+    }
+
+    fn not_yet(&mut self, node: NodeId, what: &str) -> Ty {
+        let diagnostic =
+            self.error(code::NOT_IN_THIS_VERSION, node, format!("{what} not in this version of Plumb"));
+        self.report(diagnostic);
+        self.poison(node)
+    }
+
+    // Declarations.
+
+    fn item(&mut self, tree: &Item) {
+        let (db, workspace, id) = (self.db, self.workspace, self.item);
+        for annotation in &tree.annotations {
+            if !annotation.name.is_hole() {
+                self.not_yet(annotation.id, &format!("`@{}` is", annotation.name.text));
+            }
+        }
+        match &tree.kind {
+            ItemKind::Use { .. } => {}
+            ItemKind::Package { record } => {
+                let ty = Ty::Record(Arc::new(RecordTy {
+                    fields: vec![
+                        ("namespace".into(), self.prelude_type("DnsLabel").optional()),
+                        ("owner".into(), Ty::String.optional()),
+                    ],
+                    open: false,
+                }));
+                self.partial = true;
+                self.record(record, &ty, false);
+            }
+            ItemKind::Let(it) => {
+                if self.refuse_circle() {
+                    return;
+                }
+                let ty = it.ty.as_ref().map(|ty| self.lower(ty));
+                let found = self.check(&it.value, ty.as_ref().unwrap_or(&Ty::Unknown));
+                self.result.ty = Some(ty.unwrap_or(found));
+            }
+            ItemKind::Schema { members, .. } => self.schema(members),
+            ItemKind::Type { ty, .. } => {
+                self.lower(ty);
+            }
+            ItemKind::Environment { schema: path, record, .. } => {
+                self.result.diagnostics.extend(ancestry(db, workspace, id).1.iter().cloned());
+                let ty = self.schema_path(path);
+                if let Some(other) = ty.as_ref().and_then(|ty| self.other_environment_schema(*ty)) {
+                    self.report(
+                        self.error(
+                            code::MISPLACED,
+                            path.id,
+                            "all environments of a workspace have one schema",
+                        )
+                        .related(name_place(db, other), "this one has another"),
+                    );
+                }
+                let ty = ty.map_or(Ty::Unknown, Ty::Schema);
+                self.partial = true;
+                if let Ty::Schema(schema_id) = &ty
+                    && let Some(field) = schema(db, workspace, *schema_id).field("name")
+                {
+                    self.report(
+                        self.error(code::MISPLACED, path.id, "an environment schema cannot declare `name`")
+                            .related(Place::Node(field.owner, field.node), "declared here")
+                            .help("`environment.name` is built in"),
+                    );
+                }
+                self.record(record, &ty, false);
+            }
+            ItemKind::Defaults { schema: path, environments, record } => {
+                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                let Some(schema_id) = self.schema_path(path) else {
+                    self.partial = true;
+                    self.record(record, &Ty::Unknown, false);
+                    return;
+                };
+                let own = package_of(db, workspace, id.file(db));
+                let of_schema = package_of(db, workspace, schema_id.file(db));
+                let declares_environments = crate::names::environments(db, workspace)
+                    .0
+                    .values()
+                    .any(|it| package_of(db, workspace, it.file(db)) == own);
+                if own != of_schema && !declares_environments {
+                    self.report(
+                        self.error(
+                            code::WRONG_PACKAGE,
+                            path.id,
+                            format!("package `{}` has no say in the defaults of `{}`", own.path(db), dotted(path)),
+                        )
+                        .help(format!(
+                            "defaults stand in the schema's own package (`{}`) or where the environments are declared; \
+                             a request's own values go into the request or an overlay",
+                            of_schema.path(db)
+                        )),
+                    );
+                }
+                let ty = if composition(db, workspace, schema_id).is_some() {
+                    Ty::Request(schema_id)
+                } else {
+                    Ty::Schema(schema_id)
+                };
+                self.itself = Some(ty.clone());
+                self.partial = true;
+                self.record(record, &ty, false);
+            }
+            ItemKind::Request { schema: path, environments, record, .. } => {
+                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                let ty = match self.schema_path(path) {
+                    Some(found) => {
+                        if composition(db, workspace, found).is_none() {
+                            self.not_requestable(path, found);
+                        }
+                        Ty::Request(found)
+                    }
+                    None => Ty::Unknown,
+                };
+                self.itself = Some(ty.clone());
+                self.partial = true;
+                self.record(record, &ty, false);
+            }
+            ItemKind::Overlay { requests, environments, record } => {
+                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                let scope = scope(db, package_of(db, workspace, id.file(db)));
+                let mut schemas: Vec<Ty> = Vec::new();
+                for name in requests.iter().filter(|name| !name.is_hole()) {
+                    let found = scope.names.get(&name.text).filter(|found| found.kind(db) == Kind::Request);
+                    let Some(found) = found else {
+                        let known: Vec<&str> =
+                            scope.requests.iter().map(|request| request.name(db).as_str()).collect();
+                        self.report(
+                            self.error(
+                                code::UNKNOWN_NAME,
+                                name.id,
+                                format!("there is no request `{}` in this package", name.text),
+                            )
+                            .suggest(self.place(name.id), &name.text, known),
+                        );
+                        schemas.push(Ty::Unknown);
+                        continue;
+                    };
+                    let ty = request_schema(db, workspace, *found).map_or(Ty::Unknown, Ty::Request);
+                    if !schemas.contains(&ty) {
+                        schemas.push(ty);
+                    }
+                }
+                self.partial = true;
+                if schemas.is_empty() {
+                    schemas.push(Ty::Unknown);
+                }
+                for ty in schemas {
+                    let before = self.result.diagnostics.len();
+                    self.itself = Some(ty.clone());
+                    self.record(record, &ty, false);
+                    // A mistake that shows under each request's schema is one mistake.
+                    let mut index = before;
+                    while index < self.result.diagnostics.len() {
+                        let (earlier, rest) = self.result.diagnostics.split_at(index);
+                        let same = earlier.iter().any(|it| it.place == rest[0].place && it.code == rest[0].code);
+                        if same {
+                            self.result.diagnostics.remove(index);
+                        } else {
+                            index += 1;
+                        }
+                    }
+                }
+            }
+            ItemKind::Compose { schema: path, binder, block } => {
+                let Some(found) = self.schema_path(path) else { return };
+                let own = package_of(db, workspace, id.file(db));
+                if package_of(db, workspace, found.file(db)) != own {
+                    self.report(
+                        self.error(
+                            code::WRONG_PACKAGE,
+                            path.id,
+                            format!("`{}` can only be composed in its own package", dotted(path)),
+                        )
+                        .related(name_place(db, found), "declared here"),
+                    );
+                } else if let Some(first) = composition(db, workspace, found)
+                    && first != id
+                {
+                    self.report(
+                        self.error(
+                            code::DUPLICATE_NAME,
+                            path.id,
+                            format!("`{}` is composed twice", dotted(path)),
+                        )
+                        .related(name_place(db, first), "the other one is here"),
+                    );
+                }
+                self.locals.push((binder.text.clone(), Ty::Request(found)));
+                self.block(block, true);
+            }
+            ItemKind::Fn { params, result, body, .. } => {
+                if self.refuse_circle() {
+                    return;
+                }
+                for param in params {
+                    let ty = self.lower(&param.ty);
+                    if self.locals.iter().any(|(name, _)| *name == param.name.text) {
+                        self.report(self.error(
+                            code::DUPLICATE_NAME,
+                            param.name.id,
+                            format!("parameter `{}` is declared twice", param.name.text),
+                        ));
+                    }
+                    self.locals.push((param.name.text.clone(), ty));
+                }
+                let ty = self.lower(result);
+                self.check(body, &ty);
+                self.result.ty = Some(ty);
+            }
+            ItemKind::Policy { .. } => {
+                self.not_yet(NodeId(0), "policies are");
+            }
+            ItemKind::Adjust { .. } => {
+                self.not_yet(NodeId(0), "`adjust` is");
+            }
+            ItemKind::Test { .. } => {
+                self.not_yet(NodeId(0), "tests are");
+            }
+        }
+    }
+
+    fn prelude_type(&mut self, name: &str) -> Ty {
+        let Some(found) = crate::names::prelude_names(self.db).get(name).copied() else { return Ty::String };
+        let Some(tree) = item(self.db, found) else { return Ty::String };
+        let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
+        Lowering::new(self.db, self.workspace, found).lower(ty)
+    }
+
+    fn schema_path(&mut self, path: &Path) -> Option<ItemId> {
+        match resolve_schema(self.db, self.workspace, self.item, path) {
+            Ok(found) => Some(found),
+            Err(diagnostic) => {
+                self.result.diagnostics.extend(diagnostic);
+                None
+            }
+        }
+    }
+
+    fn other_environment_schema(&self, mine: ItemId) -> Option<ItemId> {
+        let all = &environments(self.db, self.workspace).0;
+        let first = all.values().copied().min_by_key(|id| (id.file(self.db).path(self.db).clone(), salsa::plumbing::AsId::as_id(id)))?;
+        if first == self.item {
+            return None;
+        }
+        let theirs = environment_schema_of(self.db, self.workspace, first)?;
+        (theirs != mine).then_some(first)
+    }
+
+    fn not_requestable(&mut self, path: &Path, found: ItemId) {
+        let db = self.db;
+        let package = package_of(db, self.workspace, found.file(db));
+        let scope = scope(db, package);
+        let requestable: Vec<&str> =
+            scope.composes.iter().map(|it| it.name(db).as_str()).filter(|name| scope.names.contains_key(*name)).collect();
+        let mut error = self
+            .error(
+                code::NOT_REQUESTABLE,
+                path.id,
+                format!("`{}` cannot be requested: nothing composes it", dotted(path)),
+            )
+            .related(name_place(db, found), "the schema");
+        if !requestable.is_empty() {
+            error = error.help(format!("this package composes {}", list(&requestable, "and")));
+        } else {
+            error = error.help(format!("write `compose {} as … {{ }}` beside the schema", found.name(db)));
+        }
+        self.report(error);
+    }
+
+    fn refuse_circle(&mut self) -> bool {
+        let Some(way) = circle(self.db, self.workspace, self.item) else { return false };
+        let names: Vec<&str> =
+            way.iter().chain([&self.item]).map(|id| id.name(self.db).as_str()).collect();
+        let what = if self.item.kind(self.db) == Kind::Fn { "calls" } else { "depends on" };
+        let mut error = Diagnostic::error(
+            code::CYCLE,
+            name_place(self.db, self.item),
+            format!("`{}` {what} itself", self.item.name(self.db)),
+        )
+        .help(format!("the circle is {}", names.join(" → ")));
+        for other in &way[1..] {
+            error = error.related(name_place(self.db, *other), "through this");
+        }
+        // A circle is one mistake: it is told at its first member.
+        let first = way.iter().min_by_key(|id| {
+            let file = id.file(self.db).path(self.db).clone();
+            (file, id.name(self.db).clone())
+        });
+        if first == Some(&self.item) {
+            self.report(error);
+        }
+        self.poison(NodeId(0));
+        self.result.ty = Some(Ty::Unknown);
+        true
+    }
+
+    fn schema(&mut self, members: &[Member]) {
+        let (db, workspace, id) = (self.db, self.workspace, self.item);
+        let shape = schema(db, workspace, id);
+        self.result.diagnostics.extend(shape.diagnostics.iter().cloned());
+        self.own = Some(id);
+        let requestable = composition(db, workspace, id).is_some();
+        self.itself = Some(if requestable { Ty::Request(id) } else { Ty::Schema(id) });
+        for field in &shape.fields {
+            if requestable && BUILT_IN_FIELDS.contains(&field.name.as_str()) {
+                self.report(
+                    Diagnostic::error(
+                        code::DUPLICATE_NAME,
+                        Place::Node(field.owner, field.node),
+                        format!("every request has `{}`: a schema that is composed cannot declare it", field.name),
+                    )
+                    .help("give the field another name"),
+                );
+            }
+        }
+        for member in members {
+            match &member.kind {
+                MemberKind::Include(_) => {}
+                MemberKind::Field { annotations, name, ty, default, otherwise, .. } => {
+                    for annotation in annotations {
+                        self.not_yet(annotation.id, &format!("`@{}` is", annotation.name.text));
+                    }
+                    self.type_conditions(ty);
+                    let ty = self.lower_quietly(ty);
+                    self.target = vec![name.text.clone()];
+                    if let Some(default) = default {
+                        if matches!(default.kind, ExprKind::Literal(Literal::None)) && !ty.is_optional() {
+                            self.report(
+                                self.error(
+                                    code::TYPE_MISMATCH,
+                                    default.id,
+                                    format!("`{}` cannot be `none` by default: its type is not optional", name.text),
+                                )
+                                .help(format!("write `{}: {}?`", name.text, self.show(&ty))),
+                            );
+                            self.poison(default.id);
+                        } else {
+                            self.check(default, &ty);
+                        }
+                    }
+                    self.target.clear();
+                    otherwise.iter().for_each(|it| {
+                        self.check(it, &Ty::String);
+                    });
+                }
+                MemberKind::If(it) => self.branch(it, false),
+                MemberKind::Rule(rule) => self.rule(rule),
+                MemberKind::Final { path, value, otherwise } => {
+                    let ty = self.path_type(path, &Ty::Schema(id));
+                    self.check(value, &ty);
+                    otherwise.iter().for_each(|it| {
+                        self.check(it, &Ty::String);
+                    });
+                }
+            }
+        }
+    }
+
+    /// Checks the conditions inside a type where it is written.
+    fn type_conditions(&mut self, ty: &Type) {
+        match &ty.kind {
+            TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => {}
+            TypeKind::List { item, .. } => self.type_conditions(item),
+            TypeKind::Map { value, .. } => self.type_conditions(value),
+            TypeKind::Record { fields, .. } => fields.iter().for_each(|it| self.type_conditions(&it.ty)),
+            TypeKind::Union(arms) => arms.iter().for_each(|arm| self.type_conditions(arm)),
+            TypeKind::Optional(inner) => self.type_conditions(inner),
+            TypeKind::Where { base, condition, otherwise } => {
+                self.type_conditions(base);
+                let base = self.lower_quietly(base);
+                let before = (self.it.replace(base.present().clone()), self.site, self.own.take());
+                // A type is the same everywhere, so its condition sees `it` and nothing around it.
+                self.site = Site::Pure;
+                self.check(condition, &Ty::Bool);
+                otherwise.iter().for_each(|it| {
+                    self.check(it, &Ty::String);
+                });
+                (self.it, self.site, self.own) = before;
+            }
+        }
+    }
+
+    // Statements.
+
+    fn rule(&mut self, rule: &Rule) {
+        if rule.level == RuleLevel::Assert {
+            self.not_yet(rule.condition.id, "`assert` is");
+            return;
+        }
+        self.check(&rule.condition, &Ty::Bool);
+        rule.otherwise.iter().for_each(|it| {
+            self.check(it, &Ty::String);
+        });
+    }
+
+    fn branch(&mut self, it: &If, emits: bool) {
+        let before = self.locals.len();
+        self.head(&it.head);
+        self.block(&it.then, emits);
+        self.locals.truncate(before);
+        it.otherwise.iter().for_each(|block| self.block(block, emits));
+    }
+
+    fn head(&mut self, head: &Head) {
+        match &head.bind {
+            Some(name) => {
+                let ty = self.expr(&head.expr, &Ty::Unknown);
+                if !ty.is_optional() {
+                    self.report(
+                        Diagnostic::warning(
+                            code::TYPE_MISMATCH,
+                            self.place(head.expr.id),
+                            "this is always there, so the `if let` always holds",
+                        )
+                        .help("use it directly"),
+                    );
+                }
+                self.locals.push((name.text.clone(), ty.present().clone()));
+            }
+            None => {
+                self.check(&head.expr, &Ty::Bool);
+            }
+        }
+    }
+
+    fn block(&mut self, block: &Block, emits: bool) {
+        let before = self.locals.len();
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Let(it) => {
+                    let ty = it.ty.as_ref().map(|ty| self.lower(ty));
+                    let found = self.check(&it.value, ty.as_ref().unwrap_or(&Ty::Unknown));
+                    self.locals.push((it.name.text.clone(), ty.unwrap_or(found)));
+                }
+                StatementKind::Emit { bind, value } => {
+                    if !emits {
+                        self.report(self.error(
+                            code::MISPLACED,
+                            statement.id,
+                            "`emit` stands in compositions only",
+                        ));
+                        continue;
+                    }
+                    if let Some(bind) = bind {
+                        self.not_yet(bind.id, "a nested composite is");
+                        self.locals.push((bind.text.clone(), Ty::Unknown));
+                        continue;
+                    }
+                    let ty = self.expr(value, &Ty::Unknown);
+                    match ty {
+                        Ty::Unknown => {}
+                        Ty::Kind(kind) => {
+                            let facts = kubernetes(self.db, self.workspace).kind_facts(kind);
+                            if !facts.creatable {
+                                self.report(self.error(
+                                    code::KUBERNETES_REFUSES,
+                                    value.id,
+                                    format!("a {} cannot be created", facts.kind),
+                                ));
+                            }
+                        }
+                        Ty::Schema(_) | Ty::Request(_) => {
+                            self.not_yet(value.id, "a nested composite is");
+                        }
+                        other => {
+                            let found = describe_type(self.db, self.workspace, &other);
+                            self.report(
+                                self.error(
+                                    code::TYPE_MISMATCH,
+                                    value.id,
+                                    format!("`emit` takes a Kubernetes object, not {found}"),
+                                )
+                                .help("name its kind before the braces: `emit apps.Deployment { … }`"),
+                            );
+                            self.poison(value.id);
+                        }
+                    }
+                }
+                StatementKind::Output { name, ty, value } => {
+                    // Declared and checked; nothing reads it in this version.
+                    let ty = self.lower(ty);
+                    self.target = vec![name.text.clone()];
+                    self.check(value, &ty);
+                    self.target.clear();
+                }
+                StatementKind::If(it) => self.branch(it, emits),
+                StatementKind::For { clause, body } => {
+                    let inner = self.locals.len();
+                    self.clause(clause);
+                    self.block(body, emits);
+                    self.locals.truncate(inner);
+                }
+                StatementKind::Rule(rule) => self.rule(rule),
+            }
+        }
+        self.locals.truncate(before);
+    }
+
+    fn clause(&mut self, clause: &ForClause) {
+        let ty = self.expr(&clause.iter, &Ty::Unknown);
+        if matches!(ty, Ty::Optional(_)) {
+            self.maybe_none(&clause.iter, "walked", "?? []");
+        }
+        let (first, second) = match ty.base() {
+            Ty::List(item, _) => match &clause.second {
+                Some(_) => (Ty::Int, (**item).clone()),
+                None => ((**item).clone(), Ty::Unknown),
+            },
+            Ty::Map(key, value) => {
+                if clause.second.is_none() {
+                    self.report(
+                        self.error(
+                            code::TYPE_MISMATCH,
+                            clause.first.id,
+                            "a map is walked by two names, the key and the value",
+                        )
+                        .help(format!("write `for {}, value in …`, or walk `values(…)`", clause.first.text)),
+                    );
+                }
+                ((**key).clone(), (**value).clone())
+            }
+            Ty::Record(record) => {
+                let values = Ty::union(record.fields.iter().map(|(_, ty)| ty.clone()));
+                (Ty::String, values)
+            }
+            Ty::Unknown => (Ty::Unknown, Ty::Unknown),
+            other => {
+                let found = describe_type(self.db, self.workspace, other);
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    clause.iter.id,
+                    format!("only lists and maps can be walked; this is {found}"),
+                ));
+                self.poison(clause.iter.id);
+                (Ty::Unknown, Ty::Unknown)
+            }
+        };
+        self.locals.push((clause.first.text.clone(), first));
+        if let Some(name) = &clause.second {
+            self.locals.push((name.text.clone(), second));
+        }
+    }
+
+    fn maybe_none(&mut self, expr: &Expr, what: &str, mend: &str) {
+        let shown = chain(expr).map_or("this".to_string(), |names| {
+            let words: Vec<&str> = names.iter().map(|it| it.text.as_str()).collect();
+            format!("`{}`", words.join("."))
+        });
+        self.report(
+            self.error(code::MAYBE_NONE, expr.id, format!("{shown} may be `none` and is {what} as if it were there"))
+                .help(format!("say what holds then (`{mend}`), or wrap it: `if let x = …`")),
+        );
+        self.poison(expr.id);
+    }
+
+    // Records.
+
+    /// Checks a record literal against the type of its place. `root`: no literal around it checks
+    /// what is missing.
+    fn record(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
+        let base = record_arm(ty.base());
+        self.result.records.insert(record.id, base.clone());
+        let known = !matches!(base, Ty::Unknown);
+        let mut own: Vec<(Name, Ty)> = Vec::new();
+        for entry in &record.entries {
+            match &entry.kind {
+                EntryKind::Spread(value) => {
+                    let found = self.expr(value, &Ty::Unknown);
+                    self.spread(value, &found, &base, &mut own);
+                }
+                EntryKind::Set { modifier, path, append, value, otherwise } => {
+                    if modifier.is_some() && !self.partial {
+                        self.report(self.error(
+                            code::MISPLACED,
+                            entry.id,
+                            "`final` and `replace` stand in layers only: defaults, requests and overlays",
+                        ));
+                    } else if *modifier == Some(Modifier::Final) && self.item.kind(self.db) != Kind::Defaults {
+                        self.report(
+                            self.error(code::MISPLACED, entry.id, "`final` stands in schemas and `defaults` only")
+                                .help("only the platform can refuse later layers"),
+                        );
+                    }
+                    otherwise.iter().for_each(|it| {
+                        self.check(it, &Ty::String);
+                    });
+                    self.entry(entry, path, *append, value, &base, &mut own);
+                }
+                EntryKind::For { clause, condition, path, value } => {
+                    self.no_logic(entry.id, "a loop");
+                    let before = self.locals.len();
+                    self.clause(clause);
+                    condition.iter().for_each(|it| {
+                        self.check(it, &Ty::Bool);
+                    });
+                    let wanted = match &base {
+                        Ty::Map(_, value) => (**value).clone(),
+                        _ => Ty::Unknown,
+                    };
+                    for segment in &path.segments {
+                        if let SegmentKind::Index(keys) = &segment.kind {
+                            keys.iter().for_each(|key| {
+                                self.check(key, &Ty::String);
+                            });
+                        }
+                    }
+                    let found = self.check(value, &wanted);
+                    self.locals.truncate(before);
+                    if !known {
+                        return Ty::Map(Arc::new(Ty::String), Arc::new(found));
+                    }
+                }
+            }
+        }
+        if !known {
+            let computed = record.entries.iter().any(|entry| {
+                matches!(&entry.kind, EntryKind::Set { path, .. } if matches!(path.segments[0].kind, SegmentKind::Index(_)))
+            });
+            if computed {
+                let values = Ty::union(own.into_iter().map(|(_, ty)| ty));
+                return Ty::Map(Arc::new(Ty::String), Arc::new(values));
+            }
+            return Ty::Record(Arc::new(RecordTy { fields: own, open: false }));
+        }
+        if root && !self.partial {
+            let shape = self.shape(record);
+            self.missing(&shape, &base, record.id);
+        }
+        match ty {
+            Ty::Optional(inner) => (**inner).clone(),
+            Ty::Union(_) => base,
+            other => other.clone(),
+        }
+    }
+
+    fn spread(&mut self, value: &Expr, found: &Ty, base: &Ty, own: &mut Vec<(Name, Ty)>) {
+        self.spreads.insert(value.id, found.clone());
+        match found.base() {
+            Ty::Unknown | Ty::Any => {}
+            Ty::Map(_, inner) => match base {
+                Ty::Map(_, wanted) if !fits(self.db, self.workspace, inner, wanted) => {
+                    self.mismatch(value, found, base);
+                }
+                _ => {}
+            },
+            Ty::Record(_) | Ty::Schema(_) | Ty::Request(_) | Ty::Object(_) | Ty::Kind(_) => {
+                for name in field_names(self.db, self.workspace, found) {
+                    let Some(ty) = field_type(self.db, self.workspace, found, &name) else { continue };
+                    match base {
+                        Ty::Unknown => {
+                            own.retain(|(known, _)| *known != name);
+                            own.push((name, ty));
+                        }
+                        _ => match field_type(self.db, self.workspace, base, &name) {
+                            Some(wanted) => {
+                                if !fits(self.db, self.workspace, ty.present(), wanted.present()) {
+                                    self.target.push(name);
+                                    self.mismatch(value, &ty, &wanted);
+                                    self.target.pop();
+                                }
+                            }
+                            None => {
+                                if !matches!(base, Ty::Record(record) if record.open) {
+                                    self.report(self.error(
+                                        code::UNKNOWN_FIELD,
+                                        value.id,
+                                        format!("this brings in `{name}`, which {} does not have", self.show(base)),
+                                    ));
+                                    self.poison(value.id);
+                                }
+                            }
+                        },
+                    }
+                }
+            }
+            other => {
+                let found = describe_type(self.db, self.workspace, other);
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    value.id,
+                    format!("`...` takes in a record or map, not {found}"),
+                ));
+                self.poison(value.id);
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry, path: &FieldPath, append: bool, value: &Expr, base: &Ty, own: &mut Vec<(Name, Ty)>) {
+        let before = self.target.len();
+        let depth = self.target.clone();
+        let ty = self.path_type(path, base);
+        let first = match &path.segments[0].kind {
+            SegmentKind::Key(name) => Some(name.clone()),
+            SegmentKind::Index(_) => None,
+        };
+        if matches!(ty, Ty::Unknown) && self.result.poisoned.contains(&path.id) {
+            // The field is unknown: what is wrong inside its value is still worth saying, but
+            // nothing is known of what it should be.
+            self.result.poisoned.insert(entry.id);
+        }
+        let found = if append {
+            match ty.base() {
+                Ty::List(..) | Ty::Unknown => self.check(value, ty.present()),
+                other => {
+                    let shown = describe_type(self.db, self.workspace, other);
+                    self.report(
+                        self.error(code::TYPE_MISMATCH, entry.id, format!("`+=` adds to lists; this is {shown}"))
+                            .help("write `=`: maps and records merge by themselves"),
+                    );
+                    self.poison(entry.id)
+                }
+            }
+        } else if matches!(value.kind, ExprKind::Literal(Literal::None)) {
+            self.remove(value, path, &ty);
+            Ty::None
+        } else if let ExprKind::Record(inner) = &value.kind
+            && can_be_record(&ty)
+        {
+            self.record(inner, &ty, false)
+        } else {
+            self.check(value, &ty)
+        };
+        self.spreads.insert(value.id, found.clone());
+        self.target.truncate(before);
+        self.target = depth;
+        if matches!(base, Ty::Unknown) {
+            let found = if path.segments.len() > 1 {
+                path.segments[1..].iter().rev().fold(found, |inner, segment| match &segment.kind {
+                    SegmentKind::Key(name) => {
+                        Ty::Record(Arc::new(RecordTy { fields: vec![(name.clone(), inner)], open: true }))
+                    }
+                    SegmentKind::Index(_) => Ty::Unknown,
+                })
+            } else {
+                found
+            };
+            match first {
+                Some(name) => {
+                    own.retain(|(known, _)| *known != name);
+                    own.push((name, found));
+                }
+                None => own.push((Name::default(), found)),
+            }
+        }
+    }
+
+    /// `path = none`: takes an optional field, a map entry or a keyed element out.
+    fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
+        let last = path.segments.last().expect("a path has a segment");
+        let keyed = matches!(last.kind, SegmentKind::Index(_));
+        let in_map = self.result.records.is_empty() || matches!(self.parent_type(path), Some(Ty::Map(..)));
+        if keyed || ty.is_optional() || in_map && self.partial {
+            return;
+        }
+        let SegmentKind::Key(name) = &last.kind else { return };
+        self.report(
+            self.error(code::TYPE_MISMATCH, value.id, format!("`{name}` cannot be `none`: it is required"))
+                .label(format!("takes {}", describe_type(self.db, self.workspace, ty))),
+        );
+        self.poison(value.id);
+    }
+
+    fn parent_type(&self, path: &FieldPath) -> Option<Ty> {
+        self.result.records.get(&path.id).cloned()
+    }
+
+    /// The type at the end of a path from `base`. The way is added to the target; the type of the
+    /// record that the last step is taken in is kept under the path's node.
+    fn path_type(&mut self, path: &FieldPath, base: &Ty) -> Ty {
+        let mut ty = base.clone();
+        for segment in &path.segments {
+            self.result.records.insert(path.id, record_arm(ty.base()));
+            match &segment.kind {
+                SegmentKind::Key(name) => {
+                    if name.is_empty() {
+                        self.poison(path.id);
+                        return Ty::Unknown;
+                    }
+                    self.target.push(name.clone());
+                    let container = record_arm(ty.base());
+                    ty = match self.settable(&container, name) {
+                        Some(found) => found,
+                        None => {
+                            self.unknown_field(segment.id, name, &container);
+                            self.poison(path.id);
+                            return Ty::Unknown;
+                        }
+                    };
+                }
+                SegmentKind::Index(keys) => match record_arm(ty.base()) {
+                    Ty::Map(key, value) => {
+                        if let [only] = keys.as_slice() {
+                            self.check(only, &key);
+                        }
+                        ty = (*value).clone();
+                    }
+                    Ty::List(item, Keys::By(fields)) => {
+                        self.element_keys(segment.id, keys, &item, &fields);
+                        ty = (*item).clone();
+                    }
+                    Ty::Unknown | Ty::Any | Ty::Record(_) => {
+                        keys.iter().for_each(|key| {
+                            self.check(key, &Ty::String);
+                        });
+                        ty = Ty::Unknown;
+                    }
+                    other => {
+                        let found = describe_type(self.db, self.workspace, &other);
+                        let help = match &other {
+                            Ty::List(..) => "this list has no key, so its elements have no names: a later layer replaces it as a whole",
+                            _ => "brackets reach an element of a keyed list or an entry of a map",
+                        };
+                        self.report(
+                            self.error(code::TYPE_MISMATCH, segment.id, format!("brackets do not go with {found}"))
+                                .help(help),
+                        );
+                        self.poison(path.id);
+                        return Ty::Unknown;
+                    }
+                },
+            }
+        }
+        ty
+    }
+
+    fn element_keys(&mut self, node: NodeId, keys: &[Expr], item: &Ty, fields: &[(Name, Option<Literal>)]) {
+        let needed = fields.iter().take_while(|(_, default)| default.is_none()).count().max(1);
+        if keys.len() > fields.len() || keys.len() < needed {
+            let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+            self.report(self.error(
+                code::WRONG_ARGUMENTS,
+                node,
+                format!("the key of this list is {}", list(&names, "and")),
+            ));
+        }
+        for (key, (name, _)) in keys.iter().zip(fields) {
+            let wanted = field_type(self.db, self.workspace, item, name).unwrap_or(Ty::Unknown);
+            self.check(key, wanted.present());
+        }
+    }
+
+    /// The type that a field can be set to.
+    fn settable(&mut self, container: &Ty, name: &Name) -> Option<Ty> {
+        if let Ty::Request(schema_id) = container
+            && schema(self.db, self.workspace, *schema_id).field(name).is_none()
+            && BUILT_IN_FIELDS.contains(&name.as_str())
+        {
+            return Some(match name.as_str() {
+                "name" | "namespace" => {
+                    let label = self.prelude_type("DnsLabel");
+                    if name == "namespace" { label.optional() } else { label }
+                }
+                other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),
+            });
+        }
+        field_type(self.db, self.workspace, container, name)
+    }
+
+    fn unknown_field(&mut self, node: NodeId, name: &str, container: &Ty) {
+        let names = field_names(self.db, self.workspace, container);
+        let known = names.iter().map(Name::as_str);
+        let error = match container {
+            Ty::Bool | Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Literal(_) | Ty::Union(_) | Ty::List(..) => {
+                let found = describe_type(self.db, self.workspace, container);
+                let error = self.error(code::UNKNOWN_FIELD, node, format!("there is no `{name}` here: this is {found}"));
+                match container {
+                    Ty::List(_, Keys::By(_)) => error.help("reach an element by its key: `xs[\"name\"].field`"),
+                    _ => error,
+                }
+            }
+            Ty::Kind(_) if name == "apiVersion" || name == "kind" => self
+                .error(code::UNKNOWN_FIELD, node, format!("`{name}` is written by Plumb, from the kind before the braces"))
+                .help("leave it out"),
+            Ty::Schema(id) | Ty::Request(id) => self
+                .error(code::UNKNOWN_FIELD, node, format!("`{}` has no field `{name}`", self.show(container)))
+                .suggest(self.place(node), name, known)
+                .related(name_place(self.db, *id), "the schema"),
+            _ => self
+                .error(code::UNKNOWN_FIELD, node, format!("{} has no field `{name}`", capital(&self.show(container))))
+                .suggest(self.place(node), name, known),
+        };
+        self.report(error);
+    }
+
+    // What a literal leaves out.
+
+    fn shape(&self, record: &Record) -> Shape {
+        let mut shape = Shape::at(record.id);
+        self.shape_into(record, &mut shape);
+        shape
+    }
+
+    fn shape_into(&self, record: &Record, shape: &mut Shape) {
+        for entry in &record.entries {
+            match &entry.kind {
+                EntryKind::Spread(value) => match self.spreads.get(&value.id).map(Ty::base) {
+                    Some(ty @ (Ty::Record(_) | Ty::Schema(_) | Ty::Request(_) | Ty::Object(_) | Ty::Kind(_))) => {
+                        for name in field_names(self.db, self.workspace, ty) {
+                            let optional =
+                                field_type(self.db, self.workspace, ty, &name).is_none_or(|it| it.is_optional());
+                            if !optional {
+                                shape.fields.entry(name).or_insert_with(|| Shape::at(value.id)).whole = true;
+                            }
+                        }
+                    }
+                    _ => shape.whole = true,
+                },
+                EntryKind::Set { path, value, .. } => {
+                    let mut at = &mut *shape;
+                    for segment in &path.segments {
+                        match &segment.kind {
+                            SegmentKind::Key(name) => {
+                                at = at.fields.entry(name.clone()).or_insert_with(|| Shape::at(segment.id));
+                            }
+                            SegmentKind::Index(_) => at.whole = true,
+                        }
+                    }
+                    match &value.kind {
+                        ExprKind::Record(inner) => {
+                            at.node = inner.id;
+                            self.shape_into(inner, at);
+                        }
+                        _ => at.whole = true,
+                    }
+                }
+                EntryKind::For { .. } => shape.whole = true,
+            }
+        }
+    }
+
+    fn missing(&mut self, shape: &Shape, ty: &Ty, node: NodeId) {
+        if shape.whole {
+            return;
+        }
+        let base = record_arm(ty.base());
+        let mut lacking: Vec<Name> = required_fields(self.db, self.workspace, &base)
+            .into_iter()
+            .filter(|name| !shape.fields.contains_key(name))
+            .collect();
+        // OpenAPI does not say that an object needs a name; the server does.
+        if let Ty::Kind(_) = base {
+            let named = shape.fields.get("metadata").is_some_and(|metadata| {
+                metadata.whole
+                    || metadata.fields.contains_key("name")
+                    || metadata.fields.contains_key("generateName")
+            });
+            if !named {
+                lacking.insert(0, "metadata.name".into());
+            }
+        }
+        if !lacking.is_empty() {
+            let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
+            let documentation = self.field_documentation(&base, &lacking[0]);
+            let mut error = self.error(
+                code::MISSING_FIELD,
+                node,
+                format!("{} lacks {}", capital(&self.show(&base)), list(&names, "and")),
+            );
+            error.help = documentation;
+            self.report(error);
+            self.poison(node);
+        }
+        for (name, inner) in &shape.fields {
+            if let Some(ty) = field_type(self.db, self.workspace, &base, name)
+                && can_be_record(&ty)
+                && !matches!(record_arm(ty.base()), Ty::Map(..))
+            {
+                self.missing(inner, &ty, inner.node);
+            }
+        }
+    }
+
+    /// The first sentence of what Kubernetes says of a field.
+    fn field_documentation(&self, ty: &Ty, field: &str) -> Option<String> {
+        let facts = kubernetes(self.db, self.workspace);
+        let object = match ty {
+            Ty::Object(object) => *object,
+            Ty::Kind(kind) => facts.kind_facts(*kind).object,
+            _ => return None,
+        };
+        let text = plumb_kubernetes::documentation(facts.object(object).full_name, Some(field))?;
+        let sentence = text.split(". ").next()?.trim().trim_end_matches('.').replace('\n', " ");
+        Some(format!("{field}: {sentence}"))
+    }
+
+    // Expressions.
+
+    /// The type of an expression that must fit `wanted`; says where it does not.
+    fn check(&mut self, expr: &Expr, wanted: &Ty) -> Ty {
+        let found = self.expr(expr, wanted);
+        if fits(self.db, self.workspace, &found, wanted) {
+            return found;
+        }
+        self.mismatch(expr, &found, wanted);
+        self.poison(expr.id)
+    }
+
+    fn mismatch(&mut self, expr: &Expr, found: &Ty, wanted: &Ty) {
+        // The branches of an `if` were asked for the same and have said so themselves.
+        if self.result.poisoned.contains(&expr.id) {
+            return;
+        }
+        let target = self.target.last().filter(|name| !name.is_empty()).map(|name| format!("`{name}`"));
+        if matches!(found, Ty::Optional(_)) && fits(self.db, self.workspace, found.present(), wanted) {
+            let what = match &target {
+                Some(target) => format!("given to {target}"),
+                None => "read".to_string(),
+            };
+            self.maybe_none(expr, &what, "?? …");
+            return;
+        }
+        let takes = describe_type(self.db, self.workspace, wanted);
+        let subject = target.unwrap_or_else(|| "this".into());
+        let literals: Vec<&str> = match wanted.base() {
+            Ty::Union(arms) => arms
+                .iter()
+                .filter_map(|arm| match arm {
+                    Ty::Literal(Literal::String(text)) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect(),
+            Ty::Literal(Literal::String(text)) => vec![text.as_str()],
+            _ => Vec::new(),
+        };
+        if let Ty::Literal(literal) = found
+            && !literals.is_empty()
+        {
+            let shown = display_literal(literal);
+            let mut error = self.error(code::NOT_ONE_OF, expr.id, format!("{subject} cannot be {shown}"));
+            let near = match literal {
+                Literal::String(text) => crate::diagnostics::nearest(text, literals.iter().copied()),
+                _ => None,
+            };
+            let shown: Vec<String> = literals.iter().take(12).map(|it| format!("{it:?}")).collect();
+            error.help = Some(match near {
+                Some(near) => format!("did you mean {near:?}? It can be {}", shown.join(", ")),
+                None => format!("it can be {}", shown.join(", ")),
+            });
+            error.fix = near.map(|near| (format!("change to {near:?}"), self.place(expr.id), format!("{near:?}")));
+            self.report(error);
+            return;
+        }
+        let found_text = match found {
+            Ty::Literal(literal) => {
+                format!("{} {}", describe_type(self.db, self.workspace, &crate::types::literal_base(literal)), display_literal(literal))
+            }
+            other => describe_type(self.db, self.workspace, other),
+        };
+        let mut error =
+            self.error(code::TYPE_MISMATCH, expr.id, format!("{subject} takes {takes}, not {found_text}"));
+        error.help = match (found, wanted.base()) {
+            (Ty::Literal(Literal::String(text)), Ty::Int) if text.parse::<i64>().is_ok() => {
+                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+                Some(format!("write it without quotes: {text}"))
+            }
+            (Ty::Literal(Literal::String(text)), Ty::Bool) if text == "true" || text == "false" => {
+                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+                Some(format!("write it without quotes: {text}"))
+            }
+            (Ty::Literal(Literal::String(text)), Ty::Quantity | Ty::Duration) if notation::unit(text).is_ok() => {
+                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+                Some(format!("write it without quotes: {text}"))
+            }
+            (Ty::Literal(literal @ (Literal::Int(_) | Literal::Bool(_) | Literal::Float(_))), Ty::String) => {
+                let quoted = format!("{:?}", display_literal(literal));
+                error.fix = Some(("quote it".into(), self.place(expr.id), quoted.clone()));
+                Some(format!("quote it: {quoted}"))
+            }
+            (Ty::Int | Ty::Float | Ty::Bool | Ty::Quantity | Ty::Duration, Ty::String) => {
+                Some("write it into a string: \"${…}\"".into())
+            }
+            (Ty::String | Ty::Refined(_), Ty::Union(_)) if !literals.is_empty() => {
+                Some("declare where it comes from with that type, so that only these can be asked for".into())
+            }
+            (_, Ty::List(item, _)) if fits(self.db, self.workspace, found, item) => {
+                Some("a list of one is written in brackets: `[…]`".into())
+            }
+            _ => None,
+        };
+        self.report(error);
+    }
+
+    fn no_logic(&mut self, node: NodeId, what: &str) {
+        if self.site == Site::Data {
+            self.report(
+                self.error(
+                    code::LOGIC_IN_REQUEST,
+                    node,
+                    format!("{what} has no place in a {}: it holds data only", if self.item.kind(self.db) == Kind::Request { "request" } else { "overlay" }),
+                )
+                .help("write an overlay for each environment, or let the platform's composition decide"),
+            );
+        }
+    }
+
+    fn expr(&mut self, expr: &Expr, wanted: &Ty) -> Ty {
+        match &expr.kind {
+            ExprKind::Hole => self.poison(expr.id),
+            ExprKind::Literal(literal) => self.literal(expr, literal, wanted),
+            ExprKind::Interpolated(parts) => {
+                for part in parts {
+                    if let StringPart::Value(value) = part {
+                        let ty = self.expr(value, &Ty::Unknown);
+                        if matches!(ty, Ty::Optional(_) | Ty::None) {
+                            self.maybe_none(value, "written into a string", "?? \"…\"");
+                        } else if !ty.is_scalar() {
+                            let found = describe_type(self.db, self.workspace, &ty);
+                            self.report(self.error(
+                                code::TYPE_MISMATCH,
+                                value.id,
+                                format!("a string takes in scalars, not {found}"),
+                            ));
+                            self.poison(value.id);
+                        }
+                    }
+                }
+                Ty::String
+            }
+            ExprKind::Name(name) => self.name(expr, name),
+            ExprKind::Field { base, name, optional } => self.field(expr, base, name, *optional),
+            ExprKind::Index { base, keys } => self.index(expr, base, keys),
+            ExprKind::Call { callee, args } => self.call(expr, callee, args),
+            ExprKind::Record(record) => {
+                if can_be_record(wanted) {
+                    self.record(record, wanted, true)
+                } else {
+                    self.record(record, &Ty::Unknown, true)
+                }
+            }
+            ExprKind::Named { path, record } => self.named(expr, path, record),
+            ExprKind::List(elements) => {
+                let item = list_item(wanted);
+                let keyed = matches!(wanted.base(), Ty::List(_, Keys::By(_)));
+                let before = self.partial;
+                self.partial = before && (keyed || self.site != Site::Platform);
+                let mut found = Vec::new();
+                for element in elements {
+                    if element.spread {
+                        let ty = self.expr(&element.value, wanted.present());
+                        match ty.base() {
+                            Ty::List(inner, _) => {
+                                if matches!(ty, Ty::Optional(_)) {
+                                    self.maybe_none(&element.value, "taken in", "?? []");
+                                } else if !fits(self.db, self.workspace, inner, &item) {
+                                    self.mismatch(&element.value, &ty, wanted);
+                                    self.poison(element.value.id);
+                                }
+                                found.push((**inner).clone());
+                            }
+                            Ty::Unknown => found.push(Ty::Unknown),
+                            other => {
+                                let shown = describe_type(self.db, self.workspace, other);
+                                self.report(self.error(
+                                    code::TYPE_MISMATCH,
+                                    element.value.id,
+                                    format!("`...` in a list takes in a list, not {shown}"),
+                                ));
+                                self.poison(element.value.id);
+                            }
+                        }
+                    } else {
+                        let ty = self.check(&element.value, &item);
+                        found.push(if matches!(item, Ty::Unknown) { ty } else { item.clone() });
+                    }
+                }
+                self.partial = before;
+                let item = match found.is_empty() {
+                    true => item,
+                    false => widen(found),
+                };
+                Ty::List(Arc::new(item), Keys::Plain)
+            }
+            ExprKind::ListFor { clause, condition, value } => {
+                self.no_logic(expr.id, "a loop");
+                let before = self.locals.len();
+                self.clause(clause);
+                condition.iter().for_each(|it| {
+                    self.check(it, &Ty::Bool);
+                });
+                let item = list_item(wanted);
+                let found = self.check(value, &item);
+                self.locals.truncate(before);
+                Ty::List(Arc::new(if matches!(item, Ty::Unknown) { found } else { item }), Keys::Plain)
+            }
+            ExprKind::If { head, then, otherwise } => {
+                self.no_logic(expr.id, "`if`");
+                let before = self.locals.len();
+                self.head(head);
+                let a = self.check(then, wanted);
+                self.locals.truncate(before);
+                let b = self.check(otherwise, wanted);
+                widen(vec![a, b])
+            }
+            ExprKind::Match { subject, arms } => self.matching(expr, subject, arms, wanted),
+            ExprKind::Unary { op, operand } => match op {
+                UnaryOp::Not => {
+                    self.check(operand, &Ty::Bool);
+                    Ty::Bool
+                }
+                UnaryOp::Negate => {
+                    let ty = self.expr(operand, wanted);
+                    match (ty.base(), &operand.kind) {
+                        (Ty::Literal(Literal::Int(value)), ExprKind::Literal(_)) if !matches!(wanted.base(), Ty::Literal(_) | Ty::Union(_)) => {
+                            let _ = value;
+                            Ty::Int
+                        }
+                        (Ty::Literal(Literal::Int(value)), _) => {
+                            value.checked_neg().map_or(Ty::Int, |value| Ty::Literal(Literal::Int(value)))
+                        }
+                        (Ty::Literal(Literal::Float(_)), _) => Ty::Float,
+                        (Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown, _) => ty.base().clone(),
+                        (other, _) => {
+                            let found = describe_type(self.db, self.workspace, other);
+                            self.report(self.error(
+                                code::TYPE_MISMATCH,
+                                expr.id,
+                                format!("`-` takes a number, not {found}"),
+                            ));
+                            self.poison(expr.id)
+                        }
+                    }
+                }
+            },
+            ExprKind::Binary { op, left, right } => self.binary(expr, *op, left, right, wanted),
+        }
+    }
+
+    fn literal(&mut self, expr: &Expr, literal: &Literal, wanted: &Ty) -> Ty {
+        let base = wanted.base();
+        // In a union a literal takes the arm that is its own kind, else one it can become.
+        let takes = |ty: &Ty| match base {
+            Ty::Union(arms) => arms.iter().any(|arm| arm.base() == ty),
+            other => other == ty,
+        };
+        match literal {
+            Literal::None => Ty::None,
+            Literal::Null => match base {
+                Ty::Any | Ty::Unknown => Ty::Null,
+                _ => {
+                    self.report(
+                        self.error(code::TYPE_MISMATCH, expr.id, "nothing here can be `null`")
+                            .help("for a value that is not there write `none`"),
+                    );
+                    self.poison(expr.id)
+                }
+            },
+            Literal::Int(_) if takes(&Ty::Int) => Ty::Literal(literal.clone()),
+            Literal::Int(_) if takes(&Ty::Float) => {
+                self.result.coercions.insert(expr.id, Coercion::Float);
+                Ty::Float
+            }
+            Literal::Int(_) | Literal::Float(_) if takes(&Ty::Quantity) => {
+                self.result.coercions.insert(expr.id, Coercion::Quantity);
+                Ty::Quantity
+            }
+            Literal::Float(_) => Ty::Float,
+            Literal::Unit(text) => match notation::unit(text) {
+                Err(why) => {
+                    self.report(self.error(code::BAD_TOKEN, expr.id, why));
+                    self.poison(expr.id)
+                }
+                Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
+                Ok(notation::Unit::Duration(_)) => Ty::Duration,
+                Ok(notation::Unit::Ambiguous { .. }) => {
+                    if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
+                        self.result.coercions.insert(expr.id, Coercion::Quantity);
+                        Ty::Quantity
+                    } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
+                        self.result.coercions.insert(expr.id, Coercion::Duration);
+                        Ty::Duration
+                    } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
+                        self.report(
+                            self.error(
+                                code::AMBIGUOUS_UNIT,
+                                expr.id,
+                                format!("`{text}` may be {text} of a Quantity (thousandths) or minutes"),
+                            )
+                            .help("say which by a type: `let timeout: Duration = …`"),
+                        );
+                        self.poison(expr.id)
+                    } else {
+                        Ty::Quantity
+                    }
+                }
+            },
+            Literal::Date(_) => Ty::String,
+            Literal::Raw(text) => Ty::Literal(Literal::String(text.clone())),
+            other => Ty::Literal(other.clone()),
+        }
+    }
+
+    fn name(&mut self, expr: &Expr, name: &Name) -> Ty {
+        let node = expr.id;
+        if let Some((_, ty)) = self.locals.iter().rev().find(|(local, _)| local == name) {
+            self.result.resolutions.insert(node, Resolution::Local);
+            return ty.clone();
+        }
+        match name.as_str() {
+            "it" => {
+                if let Some(ty) = &self.it {
+                    self.result.resolutions.insert(node, Resolution::It);
+                    return ty.clone();
+                }
+            }
+            "self" => {
+                if let Some(ty) = &self.itself
+                    && self.it.is_none()
+                {
+                    self.result.resolutions.insert(node, Resolution::Itself);
+                    return ty.clone();
+                }
+            }
+            _ => {}
+        }
+        if let Some(own) = self.own
+            && let Some(field) = schema(self.db, self.workspace, own).field(name)
+        {
+            self.result.resolutions.insert(node, Resolution::OwnField);
+            return field.ty.clone();
+        }
+        if name == "environment" {
+            if matches!(self.site, Site::Pure | Site::Environment) {
+                let what = match self.item.kind(self.db) {
+                    Kind::Fn => "a function does not know the environment: pass what it needs",
+                    Kind::Environment => "an environment cannot read itself",
+                    _ => "a type is the same in every environment",
+                };
+                self.report(self.error(code::MISPLACED, node, what));
+                return self.poison(node);
+            }
+            self.result.resolutions.insert(node, Resolution::Environment);
+            return Ty::Environment(environment_schema(self.db, self.workspace));
+        }
+        match resolve_word(self.db, self.workspace, self.item.file(self.db), name) {
+            Some(Target::Item(found)) => match found.kind(self.db) {
+                Kind::Let => {
+                    self.result.resolutions.insert(node, Resolution::Item(found));
+                    self.let_type(found)
+                }
+                Kind::Request => self.not_yet(node, "reading another request is"),
+                other => {
+                    let what = match other {
+                        Kind::Fn => "a function: call it with its arguments in parentheses",
+                        _ => "a type, not a value",
+                    };
+                    self.report(
+                        self.error(code::TYPE_MISMATCH, node, format!("`{name}` is {what}"))
+                            .related(name_place(self.db, found), "declared here"),
+                    );
+                    self.poison(node)
+                }
+            },
+            Some(Target::Unknown) => self.poison(node),
+            Some(_) => {
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    node,
+                    format!("`{name}` is a package, not a value"),
+                ));
+                self.poison(node)
+            }
+            None => {
+                let mut locals: Vec<Name> = self.locals.iter().map(|(name, _)| name.clone()).collect();
+                if let Some(own) = self.own {
+                    locals.extend(schema(self.db, self.workspace, own).fields.iter().map(|it| it.name.clone()));
+                }
+                locals.push("environment".into());
+                let ident = Ident { id: node, text: name.clone() };
+                let mut error = unknown_word(self.db, self.workspace, self.item, &ident, &locals);
+                let siblings = self.itself.as_ref().map(|ty| field_names(self.db, self.workspace, ty));
+                if siblings.is_some_and(|names| names.contains(name)) {
+                    error.help = Some(format!("for the request's own field write `self.{name}`"));
+                    error.fix = Some((format!("change to `self.{name}`"), self.place(node), format!("self.{name}")));
+                } else if Builtin::from_name(name).is_some() {
+                    error = self
+                        .error(code::TYPE_MISMATCH, node, format!("`{name}` is a function: call it with its arguments in parentheses"));
+                } else if self.site == Site::Data && error.help.is_none() {
+                    error.help = Some(format!("if text was meant, quote it: \"{name}\""));
+                    error.fix = Some(("quote it".into(), self.place(node), format!("\"{name}\"")));
+                }
+                self.report(error);
+                self.poison(node)
+            }
+        }
+    }
+
+    fn let_type(&mut self, found: ItemId) -> Ty {
+        if circle(self.db, self.workspace, found).is_some() {
+            return Ty::Unknown;
+        }
+        infer(self.db, self.workspace, found).ty.clone().unwrap_or(Ty::Unknown)
+    }
+
+    /// A path that names a declaration of another package: `platform.sizes`.
+    fn global(&self, expr: &Expr) -> Option<Target> {
+        let names = chain(expr)?;
+        if names.len() < 2
+            || self.locals.iter().any(|(local, _)| *local == names[0].text)
+            || names.iter().any(Ident::is_hole)
+        {
+            return None;
+        }
+        let first = resolve_word(self.db, self.workspace, self.item.file(self.db), &names[0].text)?;
+        if !matches!(first, Target::Package(_) | Target::Group(_) | Target::GroupVersion(..) | Target::Kubernetes) {
+            return None;
+        }
+        resolve_path(self.db, self.workspace, self.item, &names).ok()
+    }
+
+    fn field(&mut self, expr: &Expr, base: &Expr, name: &Ident, optional: bool) -> Ty {
+        match self.global(expr) {
+            Some(Target::Item(found)) if found.kind(self.db) == Kind::Let => {
+                self.result.resolutions.insert(expr.id, Resolution::Item(found));
+                return self.let_type(found);
+            }
+            Some(Target::Item(found)) if found.kind(self.db) == Kind::Request => {
+                return self.not_yet(expr.id, "reading another request is");
+            }
+            _ => {}
+        }
+        let names = chain(expr);
+        if let Some(names) = &names
+            && !self.locals.iter().any(|(local, _)| *local == names[0].text)
+            && let Some(Target::Package(_)) =
+                resolve_word(self.db, self.workspace, self.item.file(self.db), &names[0].text)
+            && let Err(error) = resolve_path(self.db, self.workspace, self.item, names)
+            && self.global(base).is_none_or(|it| matches!(it, Target::Package(_)))
+        {
+            self.result.diagnostics.extend(error);
+            return self.poison(expr.id);
+        }
+        let ty = self.expr(base, &Ty::Unknown);
+        if name.is_hole() {
+            return self.poison(expr.id);
+        }
+        if self.result.poisoned.contains(&base.id) {
+            return self.poison(expr.id);
+        }
+        if matches!(ty, Ty::Optional(_)) && !optional {
+            self.maybe_none(base, "read", "?.");
+            return self.poison(expr.id);
+        }
+        let found = match (ty.base(), name.text.as_str()) {
+            (Ty::Quantity, "bytes") | (Ty::Duration, "seconds") => Some(Ty::Int),
+            (Ty::Request(_), "used_by" | "uses") => {
+                return self.not_yet(expr.id, &format!("`{}` is", name.text));
+            }
+            (Ty::Any, _) => {
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    expr.id,
+                    "what is in an `Any` is not known: `match` on its type first",
+                ));
+                return self.poison(expr.id);
+            }
+            (container, field) => field_type(self.db, self.workspace, container, field),
+        };
+        match found {
+            // Reading a map may find nothing.
+            Some(found) if matches!(ty.base(), Ty::Map(..)) || optional => found.optional(),
+            Some(found) => found,
+            None => {
+                let container = ty.base().clone();
+                self.unknown_field(name.id, &name.text, &container);
+                self.poison(expr.id)
+            }
+        }
+    }
+
+    fn index(&mut self, expr: &Expr, base: &Expr, keys: &[Expr]) -> Ty {
+        let ty = self.expr(base, &Ty::Unknown);
+        if matches!(ty, Ty::Optional(_)) {
+            self.maybe_none(base, "read", "?? …");
+        }
+        match ty.base().clone() {
+            Ty::List(item, Keys::By(fields)) => {
+                self.element_keys(expr.id, keys, &item, &fields);
+                (*item).clone().optional()
+            }
+            Ty::List(item, Keys::Plain) => {
+                keys.iter().for_each(|key| {
+                    self.check(key, &Ty::Int);
+                });
+                // A position outside the list is an error where it is evaluated.
+                (*item).clone()
+            }
+            Ty::Map(key, value) => {
+                keys.iter().for_each(|it| {
+                    self.check(it, &key);
+                });
+                (*value).clone().optional()
+            }
+            Ty::Unknown => {
+                keys.iter().for_each(|key| {
+                    self.expr(key, &Ty::Unknown);
+                });
+                Ty::Unknown
+            }
+            Ty::Record(_) => {
+                keys.iter().for_each(|key| {
+                    self.check(key, &Ty::String);
+                });
+                if let [Expr { kind: ExprKind::Literal(Literal::String(name)), .. }] = keys
+                    && let Some(found) = field_type(self.db, self.workspace, &ty, name)
+                {
+                    return found;
+                }
+                Ty::Unknown
+            }
+            other => {
+                let found = describe_type(self.db, self.workspace, &other);
+                self.report(self.error(code::TYPE_MISMATCH, expr.id, format!("brackets do not go with {found}")));
+                self.poison(expr.id)
+            }
+        }
+    }
+
+    fn named(&mut self, expr: &Expr, path: &Path, record: &Record) -> Ty {
+        let ty = match resolve_path(self.db, self.workspace, self.item, &path.segments) {
+            Ok(Target::Kind(kind)) => Ty::Kind(kind),
+            Ok(Target::Object(object)) => Ty::Object(object),
+            Ok(Target::Item(found)) if found.kind(self.db) == Kind::Schema => Ty::Schema(found),
+            Ok(Target::Unknown) => Ty::Unknown,
+            Ok(_) => {
+                self.report(
+                    self.error(code::TYPE_MISMATCH, path.id, format!("`{}` is no schema or kind", dotted(path)))
+                        .help("a record without a type is written without a name before its braces"),
+                );
+                Ty::Unknown
+            }
+            Err(error) => {
+                self.result.diagnostics.extend(error);
+                Ty::Unknown
+            }
+        };
+        let before = std::mem::replace(&mut self.partial, false);
+        self.record(record, &ty, true);
+        self.partial = before;
+        if matches!(ty, Ty::Unknown) {
+            return self.poison(expr.id);
+        }
+        if self.result.poisoned.contains(&record.id) {
+            self.result.poisoned.insert(expr.id);
+        }
+        ty
+    }
+
+    fn matching(&mut self, expr: &Expr, subject: &Expr, arms: &[Arm], wanted: &Ty) -> Ty {
+        self.no_logic(expr.id, "`match`");
+        let ty = self.expr(subject, &Ty::Unknown);
+        // What no arm has taken yet; `None` where the values are too many to list.
+        let mut left: Option<Vec<Ty>> = cases(&ty);
+        let mut any = false;
+        let mut results = Vec::new();
+        for arm in arms {
+            let before = self.locals.len();
+            match &arm.pattern {
+                Pattern::Hole => {}
+                Pattern::Any => any = true,
+                Pattern::None => {
+                    if let Some(left) = &mut left {
+                        left.retain(|it| *it != Ty::None);
+                    }
+                }
+                Pattern::Literals(literals) => {
+                    for (node, literal) in literals {
+                        let case = Ty::Literal(match literal {
+                            Literal::Raw(text) => Literal::String(text.clone()),
+                            other => other.clone(),
+                        });
+                        if !fits(self.db, self.workspace, &case, ty.present()) && !matches!(ty, Ty::Unknown) {
+                            let shown = display_literal(literal);
+                            let found = describe_type(self.db, self.workspace, &ty);
+                            self.report(self.error(
+                                code::NOT_ONE_OF,
+                                *node,
+                                format!("this can never be {shown}: the value is {found}"),
+                            ));
+                        }
+                        if let Some(left) = &mut left {
+                            left.retain(|it| *it != case);
+                        }
+                    }
+                }
+                Pattern::Typed { name, ty: written } => {
+                    let narrowed = self.lower(written);
+                    if let Some(left) = &mut left {
+                        left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
+                    }
+                    self.result.patterns.insert(arm.id, narrowed.clone());
+                    self.locals.push((name.text.clone(), narrowed));
+                }
+            }
+            results.push(self.check(&arm.value, wanted));
+            self.locals.truncate(before);
+        }
+        if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() {
+            match left {
+                None => self.report(
+                    self.error(code::INCOMPLETE_MATCH, expr.id, "this `match` has no arm for other values")
+                        .help("add `_ => …`"),
+                ),
+                Some(left) if !left.is_empty() => {
+                    let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
+                    self.report(
+                        self.error(
+                            code::INCOMPLETE_MATCH,
+                            expr.id,
+                            format!("this `match` has no arm for {}", shown.join(", ")),
+                        )
+                        .help("add an arm for each, or `_ => …` for all others"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        widen(results)
+    }
+
+    fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg]) -> Ty {
+        let target = match &callee.kind {
+            ExprKind::Name(name) if !self.locals.iter().any(|(local, _)| local == name) => {
+                match resolve_word(self.db, self.workspace, self.item.file(self.db), name) {
+                    Some(Target::Item(found)) if found.kind(self.db) == Kind::Fn => Some(found),
+                    Some(_) => None,
+                    None => return self.call_builtin(expr, callee, name, args),
+                }
+            }
+            ExprKind::Field { .. } => match self.global(callee) {
+                Some(Target::Item(found)) if found.kind(self.db) == Kind::Fn => Some(found),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.no_logic(expr.id, "a call");
+        let Some(found) = target else {
+            let ty = self.expr(callee, &Ty::Unknown);
+            if !self.result.poisoned.contains(&callee.id) {
+                let shown = describe_type(self.db, self.workspace, &ty);
+                self.report(self.error(code::TYPE_MISMATCH, callee.id, format!("only functions can be called; this is {shown}")));
+            }
+            args.iter().for_each(|arg| {
+                self.expr(&arg.value, &Ty::Unknown);
+            });
+            return self.poison(expr.id);
+        };
+        self.result.resolutions.insert(callee.id, Resolution::Item(found));
+        let Some((params, result)) = signature(self.db, self.workspace, found).clone() else {
+            return self.poison(expr.id);
+        };
+        let mut given: Vec<bool> = vec![false; params.len()];
+        let mut position = 0;
+        for arg in args {
+            let index = match &arg.name {
+                Some(name) => match params.iter().position(|(param, _)| *param == name.text) {
+                    Some(index) => Some(index),
+                    None => {
+                        self.report(
+                            self.error(
+                                code::WRONG_ARGUMENTS,
+                                name.id,
+                                format!("`{}` has no parameter `{}`", found.name(self.db), name.text),
+                            )
+                            .suggest(self.place(name.id), &name.text, params.iter().map(|(name, _)| name.as_str())),
+                        );
+                        self.poison(expr.id);
+                        None
+                    }
+                },
+                None => {
+                    position += 1;
+                    Some(position - 1)
+                }
+            };
+            match index {
+                Some(index) if index < params.len() => {
+                    if std::mem::replace(&mut given[index], true) {
+                        self.report(self.error(
+                            code::WRONG_ARGUMENTS,
+                            arg.value.id,
+                            format!("`{}` is given twice", params[index].0),
+                        ));
+                        self.poison(expr.id);
+                    }
+                    self.target.push(params[index].0.clone());
+                    self.check(&arg.value, &params[index].1);
+                    self.target.pop();
+                }
+                Some(_) => {
+                    self.expr(&arg.value, &Ty::Unknown);
+                    if position == params.len() + 1 {
+                        self.report(
+                            self.error(
+                                code::WRONG_ARGUMENTS,
+                                arg.value.id,
+                                format!("`{}` takes {} and no more", found.name(self.db), count(params.len(), "argument")),
+                            )
+                            .related(name_place(self.db, found), "declared here"),
+                        );
+                        self.poison(expr.id);
+                    }
+                }
+                None => {
+                    self.expr(&arg.value, &Ty::Unknown);
+                }
+            }
+        }
+        let lacking: Vec<&str> =
+            params.iter().zip(&given).filter(|(_, given)| !**given).map(|((name, _), _)| name.as_str()).collect();
+        if !lacking.is_empty() && !self.result.poisoned.contains(&expr.id) {
+            self.report(
+                self.error(
+                    code::WRONG_ARGUMENTS,
+                    expr.id,
+                    format!("`{}` also needs {}", found.name(self.db), list(&lacking, "and")),
+                )
+                .related(name_place(self.db, found), "declared here"),
+            );
+            self.poison(expr.id);
+        }
+        result
+    }
+
+    fn call_builtin(&mut self, expr: &Expr, callee: &Expr, name: &Name, args: &[Arg]) -> Ty {
+        match name.as_str() {
+            "file" => {
+                self.result.resolutions.insert(callee.id, Resolution::File);
+                match args {
+                    [Arg { name: None, value: Expr { kind: ExprKind::Literal(Literal::String(_) | Literal::Raw(_)), .. } }] => {}
+                    _ => {
+                        self.report(
+                            self.error(code::WRONG_ARGUMENTS, expr.id, "`file` takes the name of a file of this package, as a plain string")
+                                .help("write `file(\"app.conf\")`"),
+                        );
+                        return self.poison(expr.id);
+                    }
+                }
+                return Ty::String;
+            }
+            "secret" | "artifact" | "cluster_secret" | "initial" | "manifest" | "error" => {
+                return self.not_yet(expr.id, &format!("`{name}()` is"));
+            }
+            _ => {}
+        }
+        let Some(builtin) = Builtin::from_name(name) else {
+            // Says that nothing has this name.
+            if self.name(callee, name) != Ty::Unknown {
+                self.report(self.error(code::TYPE_MISMATCH, callee.id, format!("`{name}` is no function")));
+            }
+            args.iter().for_each(|arg| {
+                self.expr(&arg.value, &Ty::Unknown);
+            });
+            return self.poison(expr.id);
+        };
+        self.no_logic(expr.id, "a call");
+        self.result.resolutions.insert(callee.id, Resolution::Builtin(builtin));
+        let before = self.result.poisoned.len();
+        let types: Vec<Ty> = args.iter().map(|arg| self.expr(&arg.value, &Ty::Unknown)).collect();
+        if let Some(named) = args.iter().find_map(|arg| arg.name.as_ref()) {
+            self.report(self.error(
+                code::WRONG_ARGUMENTS,
+                named.id,
+                "built-in functions take their arguments by place, without names",
+            ));
+            return self.poison(expr.id);
+        }
+        for (arg, ty) in args.iter().zip(&types) {
+            if matches!(ty, Ty::Optional(_) | Ty::None) {
+                self.maybe_none(&arg.value, &format!("given to `{name}`"), "?? …");
+            }
+        }
+        if self.result.poisoned.len() > before {
+            self.result.poisoned.insert(expr.id);
+        }
+        let bases: Vec<&Ty> = types.iter().map(Ty::base).collect();
+        match builtin_type(builtin, &bases) {
+            Some(ty) => ty,
+            None => {
+                if !self.result.poisoned.contains(&expr.id) {
+                    let shown: Vec<String> =
+                        types.iter().map(|ty| describe_type(self.db, self.workspace, ty)).collect();
+                    let given = if shown.is_empty() { "nothing".into() } else { shown.join(" and ") };
+                    let usage = builtin.documentation().lines().next().unwrap_or_default();
+                    self.report(
+                        self.error(code::WRONG_ARGUMENTS, expr.id, format!("`{name}` does not take {given}"))
+                            .help(usage.to_string()),
+                    );
+                }
+                self.poison(expr.id)
+            }
+        }
+    }
+
+    fn binary(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr, wanted: &Ty) -> Ty {
+        self.no_logic(expr.id, "a calculation");
+        match op {
+            BinaryOp::And | BinaryOp::Or => {
+                self.check(left, &Ty::Bool);
+                self.check(right, &Ty::Bool);
+                Ty::Bool
+            }
+            BinaryOp::Otherwise => {
+                let a = self.expr(left, &wanted.clone().optional());
+                if !a.is_optional() && !self.result.poisoned.contains(&left.id) {
+                    self.report(
+                        Diagnostic::warning(
+                            code::TYPE_MISMATCH,
+                            self.place(left.id),
+                            "this is always there, so `??` never takes its right side",
+                        )
+                        .help("leave the `??` out"),
+                    );
+                }
+                let inner = match wanted {
+                    Ty::Unknown => a.present().base().clone(),
+                    other => other.clone(),
+                };
+                let b = match (&inner, wanted) {
+                    (_, Ty::Unknown) if can_be_record(&inner) || matches!(inner, Ty::List(..)) => self.check(right, &inner),
+                    (_, Ty::Unknown) => self.expr(right, &inner),
+                    _ => self.check(right, wanted),
+                };
+                if b.is_optional() { Ty::union([a.present().clone(), b]) } else { widen(vec![a.present().clone(), b]) }
+            }
+            BinaryOp::Matches => {
+                let ty = self.expr(left, &Ty::String);
+                if matches!(ty, Ty::Optional(_)) {
+                    self.maybe_none(left, "matched", "?? \"\"");
+                } else if !fits(self.db, self.workspace, &ty, &Ty::String) {
+                    self.mismatch(left, &ty, &Ty::String);
+                    self.poison(left.id);
+                }
+                match &right.kind {
+                    ExprKind::Literal(Literal::Raw(pattern)) => {
+                        if let Err(error) = crate::eval::pattern(pattern) {
+                            self.report(
+                                self.error(code::BAD_PATTERN, right.id, format!("this is no regular expression: {error}"))
+                                    .help("the syntax is Rust's: https://docs.rs/regex"),
+                            );
+                            self.poison(expr.id);
+                        }
+                    }
+                    ExprKind::Hole => {
+                        self.poison(expr.id);
+                    }
+                    _ => {
+                        self.report(
+                            self.error(code::BAD_PATTERN, right.id, "`matches` takes a raw string")
+                                .help("write the pattern as r\"…\""),
+                        );
+                        self.poison(expr.id);
+                    }
+                }
+                Ty::Bool
+            }
+            BinaryOp::Range => {
+                self.check(left, &Ty::Int);
+                self.check(right, &Ty::Int);
+                Ty::List(Arc::new(Ty::Int), Keys::Plain)
+            }
+            BinaryOp::In => {
+                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } = &right.kind {
+                    let ty = self.expr(left, &Ty::Unknown);
+                    let base = number_base(&ty);
+                    if matches!(ty, Ty::Optional(_)) {
+                        self.maybe_none(left, "compared", "?? …");
+                    } else if !matches!(base, Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown) {
+                        self.mismatch(left, &ty, &Ty::Int);
+                        self.poison(left.id);
+                    }
+                    self.check(low, &base);
+                    self.check(high, &base);
+                    return Ty::Bool;
+                }
+                let container = self.expr(right, &Ty::Unknown);
+                let item = match container.base() {
+                    Ty::List(item, _) => (**item).clone(),
+                    Ty::Map(key, _) => (**key).clone(),
+                    Ty::String => Ty::String,
+                    Ty::Record(_) => Ty::String,
+                    Ty::Unknown => Ty::Unknown,
+                    other => {
+                        let found = describe_type(self.db, self.workspace, other);
+                        self.report(self.error(
+                            code::TYPE_MISMATCH,
+                            right.id,
+                            format!("`in` looks into a list, a map or a range, not {found}"),
+                        ));
+                        self.poison(expr.id);
+                        Ty::Unknown
+                    }
+                };
+                if matches!(container, Ty::Optional(_)) {
+                    self.maybe_none(right, "searched", "?? []");
+                }
+                let found = self.expr(left, &widen(vec![item.clone()]));
+                self.comparable(expr, &found, &item);
+                Ty::Bool
+            }
+            BinaryOp::Equal | BinaryOp::NotEqual => {
+                let (a, b) = self.operands(left, right);
+                self.comparable(expr, &a, &b);
+                Ty::Bool
+            }
+            BinaryOp::Less | BinaryOp::LessOrEqual | BinaryOp::Greater | BinaryOp::GreaterOrEqual => {
+                let (a, b) = self.operands(left, right);
+                for (side, ty) in [(left, &a), (right, &b)] {
+                    if matches!(ty, Ty::Optional(_) | Ty::None) {
+                        self.maybe_none(side, "compared", "?? …");
+                    }
+                }
+                let (x, y) = (number_base(&a), number_base(&b));
+                let ordered =
+                    |ty: &Ty| matches!(ty, Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Unknown);
+                if !(ordered(&x) && ordered(&y) && (x == y || x == Ty::Unknown || y == Ty::Unknown)) {
+                    self.uncomparable(expr, &a, &b);
+                }
+                Ty::Bool
+            }
+            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Remainder => {
+                self.arithmetic(expr, op, left, right)
+            }
+        }
+    }
+
+    /// Both sides of an operator; a literal takes the type of the other side.
+    fn operands(&mut self, left: &Expr, right: &Expr) -> (Ty, Ty) {
+        if literal_like(left) && !literal_like(right) {
+            let b = self.expr(right, &Ty::Unknown);
+            let a = self.expr(left, b.base());
+            (a, b)
+        } else {
+            let a = self.expr(left, &Ty::Unknown);
+            let b = self.expr(right, a.base());
+            (a, b)
+        }
+    }
+
+    fn comparable(&mut self, expr: &Expr, a: &Ty, b: &Ty) {
+        if matches!(a, Ty::None) || matches!(b, Ty::None) {
+            return;
+        }
+        let (a, b) = (a.present(), b.present());
+        // A value of a closed set is compared with what can be in it: anything else is a slip.
+        if let (Ty::Union(_), Ty::Literal(_)) | (Ty::Literal(_), Ty::Union(_)) = (a.base(), b.base()) {
+            let (set, one) = if matches!(a.base(), Ty::Union(_)) { (a, b) } else { (b, a) };
+            if !fits(self.db, self.workspace, one, set) {
+                let found = self.show(one);
+                let takes = describe_type(self.db, self.workspace, set);
+                self.report(self.error(
+                    code::NOT_ONE_OF,
+                    expr.id,
+                    format!("this is never {found}: the value is {takes}"),
+                ));
+                self.poison(expr.id);
+            }
+            return;
+        }
+        let (x, y) = (number_base(a), number_base(b));
+        if x != y && !fits(self.db, self.workspace, &x, &y) && !fits(self.db, self.workspace, &y, &x) {
+            self.uncomparable(expr, a, b);
+        }
+    }
+
+    fn uncomparable(&mut self, expr: &Expr, a: &Ty, b: &Ty) {
+        let poisoned = match &expr.kind {
+            ExprKind::Binary { left, right, .. } => {
+                self.result.poisoned.contains(&left.id) || self.result.poisoned.contains(&right.id)
+            }
+            _ => false,
+        };
+        if !poisoned {
+            let (a, b) = (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
+            self.report(self.error(code::TYPE_MISMATCH, expr.id, format!("{a} cannot be compared with {b}")));
+        }
+        self.poison(expr.id);
+    }
+
+    fn arithmetic(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr) -> Ty {
+        use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
+        let (a, b) = match op {
+            // `2Gi * 2` and `1h / 2`: the number stays one.
+            Multiply | Divide => (self.expr(left, &Ty::Unknown), self.expr(right, &Ty::Unknown)),
+            _ => self.operands(left, right),
+        };
+        for (side, ty) in [(left, &a), (right, &b)] {
+            if matches!(ty, Ty::Optional(_) | Ty::None) {
+                self.maybe_none(side, "calculated with", "?? …");
+            }
+        }
+        if self.result.poisoned.contains(&left.id) || self.result.poisoned.contains(&right.id) {
+            return self.poison(expr.id);
+        }
+        let (x, y) = (number_base(&a), number_base(&b));
+        match (op, &x, &y) {
+            (_, Ty::Unknown, _) | (_, _, Ty::Unknown) => Ty::Unknown,
+            (_, Ty::Int, Ty::Int) => Ty::Int,
+            (Add | Subtract | Multiply | Divide, Ty::Float, Ty::Float) => Ty::Float,
+            (Multiply | Divide, Ty::Float, Ty::Int) => {
+                if let ExprKind::Literal(Literal::Int(_)) = right.kind {
+                    self.result.coercions.insert(right.id, Coercion::Float);
+                    return Ty::Float;
+                }
+                self.no_arithmetic(expr, &a, &b)
+            }
+            (Add | Subtract, Ty::Quantity, Ty::Quantity) => Ty::Quantity,
+            (Add | Subtract, Ty::Duration, Ty::Duration) => Ty::Duration,
+            (Multiply, Ty::Quantity, Ty::Int) | (Multiply, Ty::Int, Ty::Quantity) => Ty::Quantity,
+            (Multiply, Ty::Duration, Ty::Int) | (Multiply, Ty::Int, Ty::Duration) => Ty::Duration,
+            (Add, Ty::List(i, _), Ty::List(j, _)) => {
+                Ty::List(Arc::new(widen(vec![(**i).clone(), (**j).clone()])), Keys::Plain)
+            }
+            (Add, Ty::String, Ty::String) => Ty::String,
+            (Remainder, _, _) | (_, _, _) => self.no_arithmetic(expr, &a, &b),
+        }
+    }
+
+    fn no_arithmetic(&mut self, expr: &Expr, a: &Ty, b: &Ty) -> Ty {
+        let ExprKind::Binary { op, .. } = &expr.kind else { return self.poison(expr.id) };
+        let sign = match op {
+            BinaryOp::Add => "+",
+            BinaryOp::Subtract => "-",
+            BinaryOp::Multiply => "*",
+            BinaryOp::Divide => "/",
+            _ => "%",
+        };
+        let (x, y) = (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
+        let mut error =
+            self.error(code::TYPE_MISMATCH, expr.id, format!("`{sign}` does not go with {x} and {y}"));
+        if *op == BinaryOp::Add && (a.base() == &Ty::String || b.base() == &Ty::String) {
+            error = error.help("write values into a string: \"${…}\"");
+        }
+        self.report(error);
+        self.poison(expr.id)
+    }
+}
+
+/// What a literal sets, however it is written.
+struct Shape {
+    /// Where it is written, to point at what it lacks.
+    node: NodeId,
+    /// Set as a whole, by something that is no literal.
+    whole: bool,
+    fields: BTreeMap<Name, Shape>,
+}
+
+impl Shape {
+    fn at(node: NodeId) -> Self {
+        Shape { node, whole: false, fields: BTreeMap::new() }
+    }
+}
+
+/// The record arm of a type, if it is a union with one.
+pub fn record_arm(ty: &Ty) -> Ty {
+    match ty {
+        Ty::Union(arms) => arms
+            .iter()
+            .map(Ty::base)
+            .find(|arm| matches!(arm, Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)))
+            .unwrap_or(ty)
+            .clone(),
+        Ty::Any => Ty::Unknown,
+        other => other.clone(),
+    }
+}
+
+fn can_be_record(ty: &Ty) -> bool {
+    matches!(
+        record_arm(ty.base()),
+        Ty::Map(..)
+            | Ty::Record(_)
+            | Ty::Schema(_)
+            | Ty::Request(_)
+            | Ty::Object(_)
+            | Ty::Kind(_)
+            | Ty::Environment(_)
+            | Ty::Unknown
+    )
+}
+
+fn list_item(wanted: &Ty) -> Ty {
+    match wanted.base() {
+        Ty::List(item, _) => (**item).clone(),
+        Ty::Union(arms) => arms
+            .iter()
+            .find_map(|arm| match arm.base() {
+                Ty::List(item, _) => Some((**item).clone()),
+                _ => None,
+            })
+            .unwrap_or(Ty::Unknown),
+        _ => Ty::Unknown,
+    }
+}
+
+/// One type for several values: the literals of one kind become that kind.
+fn widen(types: Vec<Ty>) -> Ty {
+    let mut types = types;
+    types.dedup();
+    match types.as_slice() {
+        [] => Ty::Unknown,
+        [one] => one.clone(),
+        _ => Ty::union(types),
+    }
+}
+
+fn number_base(ty: &Ty) -> Ty {
+    match ty.base() {
+        Ty::Literal(literal) => crate::types::literal_base(literal),
+        Ty::Union(arms) => {
+            let mut bases: Vec<Ty> = arms.iter().map(number_base).collect();
+            bases.dedup();
+            if bases.len() == 1 { bases.remove(0) } else { ty.base().clone() }
+        }
+        other => other.clone(),
+    }
+}
+
+fn literal_like(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Literal(_) => true,
+        ExprKind::Unary { operand, .. } => literal_like(operand),
+        ExprKind::List(elements) => elements.iter().all(|it| !it.spread && literal_like(&it.value)),
+        _ => false,
+    }
+}
+
+/// The values a type can have, where they can be listed.
+fn cases(ty: &Ty) -> Option<Vec<Ty>> {
+    Some(match ty {
+        Ty::Bool => vec![Ty::Literal(Literal::Bool(true)), Ty::Literal(Literal::Bool(false))],
+        Ty::Literal(_) | Ty::None => vec![ty.clone()],
+        Ty::Optional(inner) => {
+            let mut inner = cases(inner)?;
+            inner.push(Ty::None);
+            inner
+        }
+        // An arm with more values than can be listed is taken by a type: `s: String`.
+        Ty::Union(arms) => arms.iter().flat_map(|arm| cases(arm).unwrap_or_else(|| vec![arm.clone()])).collect(),
+        Ty::Refined(refined) => cases(&refined.base)?,
+        _ => return None,
+    })
+}
+
+fn capital(name: &str) -> String {
+    format!("`{name}`")
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        other => format!("{other} {what}s"),
+    }
+}
+
+/// The schema that a request names.
+#[salsa::tracked(returns(copy))]
+pub fn request_schema(db: &dyn Db, workspace: Workspace, request: ItemId) -> Option<ItemId> {
+    let tree = item(db, request).as_ref()?;
+    let ItemKind::Request { schema, .. } = &tree.kind else { return None };
+    resolve_schema(db, workspace, request, schema).ok()
+}
+
+/// The schema that an environment names.
+#[salsa::tracked(returns(copy))]
+pub fn environment_schema_of(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Option<ItemId> {
+    let tree = item(db, environment).as_ref()?;
+    let ItemKind::Environment { schema, .. } = &tree.kind else { return None };
+    resolve_schema(db, workspace, environment, schema).ok()
+}
+
+/// The schema of a workspace's environments.
+#[salsa::tracked(returns(copy))]
+pub fn environment_schema(db: &dyn Db, workspace: Workspace) -> Option<ItemId> {
+    environments(db, workspace).0.values().find_map(|id| environment_schema_of(db, workspace, *id))
+}
+
+/// The parameters and the result of a function; `None` where it is gone.
+#[salsa::tracked]
+pub fn signature(db: &dyn Db, workspace: Workspace, function: ItemId) -> Option<(Vec<(Name, Ty)>, Ty)> {
+    let tree = item(db, function).as_ref()?;
+    let ItemKind::Fn { params, result, .. } = &tree.kind else { return None };
+    let mut lowering = Lowering::new(db, workspace, function);
+    let params =
+        params.iter().map(|param| (param.name.text.clone(), lowering.lower(&param.ty))).collect();
+    Some((params, lowering.lower(result)))
+}
+
+/// The result type of a built-in for these argument types; `None` where it does not take them.
+fn builtin_type(builtin: Builtin, args: &[&Ty]) -> Option<Ty> {
+    use Builtin as B;
+    let string = |ty: &Ty| matches!(number_base(ty), Ty::String | Ty::Unknown);
+    let int = |ty: &Ty| matches!(number_base(ty), Ty::Int | Ty::Unknown);
+    let plain = |ty: Ty| Ty::List(Arc::new(ty), Keys::Plain);
+    let sortable = |ty: &Ty| {
+        matches!(number_base(ty), Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Unknown)
+    };
+    let summable =
+        |ty: &Ty| matches!(number_base(ty), Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown);
+    Some(match (builtin, args) {
+        (B::Len, [Ty::List(..) | Ty::Map(..) | Ty::Record(_) | Ty::Unknown]) => Ty::Int,
+        (B::Len, [text]) if string(text) => Ty::Int,
+        (B::Keys, [Ty::Map(key, _)]) => plain((**key).clone()),
+        (B::Keys, [Ty::Record(_) | Ty::Unknown]) => plain(Ty::String),
+        (B::Values, [Ty::Map(_, value)]) => plain((**value).clone()),
+        (B::Values, [Ty::Record(record)]) => plain(Ty::union(record.fields.iter().map(|(_, ty)| ty.clone()))),
+        (B::Values, [Ty::Unknown]) => plain(Ty::Unknown),
+        (B::Sort, [Ty::List(item, _)]) if sortable(item) => plain((**item).clone()),
+        (B::Unique, [Ty::List(item, _)]) => plain((**item).clone()),
+        (B::Sort | B::Unique, [Ty::Unknown]) => plain(Ty::Unknown),
+        (B::Join, [Ty::List(item, _), separator]) if item.is_scalar() && string(separator) => Ty::String,
+        (B::Join, [Ty::Unknown, separator]) if string(separator) => Ty::String,
+        (B::Split, [text, separator]) if string(text) && string(separator) => plain(Ty::String),
+        (B::Replace, [text, from, to]) if string(text) && string(from) && string(to) => Ty::String,
+        (B::Lower | B::Upper | B::Trim | B::Base64, [text]) if string(text) => Ty::String,
+        (B::Min | B::Max, [Ty::List(item, _)]) if sortable(item) => number_base(item),
+        (B::Min | B::Max, [first, rest @ ..]) if !rest.is_empty() => {
+            let base = number_base(first);
+            let same = rest.iter().all(|ty| {
+                let other = number_base(ty);
+                other == base || other == Ty::Unknown || base == Ty::Unknown
+            });
+            if !(same && sortable(&base)) {
+                return None;
+            }
+            base
+        }
+        (B::Min | B::Max | B::Sum, [Ty::Unknown]) => Ty::Unknown,
+        (B::Sum, [Ty::List(item, _)]) if summable(item) => number_base(item),
+        (B::Range, [a]) if int(a) => plain(Ty::Int),
+        (B::Range, [a, b]) if int(a) && int(b) => plain(Ty::Int),
+        (B::Digest | B::Yaml | B::Json, [_]) => Ty::String,
+        (B::ParseYaml | B::ParseJson, [text]) if string(text) => Ty::Any,
+        (B::Int, [ty])
+            if matches!(
+                number_base(ty),
+                Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Unknown
+            ) =>
+        {
+            Ty::Int
+        }
+        (B::String, [ty]) if ty.is_scalar() => Ty::String,
+        _ => return None,
+    })
+}
