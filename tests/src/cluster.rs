@@ -674,3 +674,34 @@ fn hex(bytes: &[u8]) -> String {
         hex
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_warning_is_taken_out_of_its_header() {
+        assert_eq!(
+            warning_text(r#"299 - "unknown field \"spec.shop\"""#),
+            r#"unknown field "spec.shop""#
+        );
+    }
+
+    #[test]
+    fn the_version_of_the_server_is_the_one_that_the_module_requires() {
+        let version = kubernetes_version(
+            "require (\n\tk8s.io/kubelet v0.36.3\n\tk8s.io/kubernetes v1.36.3 // indirect\n)",
+        );
+        assert_eq!(version.as_deref(), Some("v1.36.3"));
+        assert_eq!(
+            kubernetes_version("tool k8s.io/kubernetes/cmd/kubectl"),
+            None
+        );
+    }
+
+    #[test]
+    fn ports_of_one_control_plane_differ() {
+        let [a, b, c] = free_ports().unwrap();
+        assert!(a != b && b != c && a != c);
+    }
+}
