@@ -2,8 +2,12 @@
 
 pub mod answers;
 pub mod diagnostics;
+pub mod json;
 pub mod notation;
 #[allow(missing_docs, reason = "salsa documents none of what it generates")]
 pub mod source;
 pub mod syntax;
+#[cfg(test)]
+mod testing;
 pub mod value;
+pub mod yaml;
