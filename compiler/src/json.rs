@@ -60,7 +60,17 @@ pub(crate) fn digest_of(canonical: &str) -> String {
 /// that needs more than 64 bits, or nesting deeper than 127. `null` is [`Data::Null`]; numbers with a
 /// fraction or an exponent are floats.
 pub fn read(text: &str, origin: Origin) -> Result<Value, String> {
-    let budget = Budget::new(usize::MAX, usize::MAX);
+    read_within(text, origin, usize::MAX, usize::MAX)
+}
+
+/// [`read`] with limits on the number of values and the bytes of their texts.
+pub(crate) fn read_within(
+    text: &str,
+    origin: Origin,
+    values: usize,
+    bytes: usize,
+) -> Result<Value, String> {
+    let budget = Budget::new(values, bytes);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Reader { origin, budget: &budget }
         .deserialize(&mut deserializer)

@@ -1,6 +1,7 @@
 //! The Plumb compiler: text in, diagnostics, answers and Kubernetes manifests out. No I/O.
 
 pub mod answers;
+pub mod builtins;
 pub mod diagnostics;
 pub mod json;
 pub mod notation;
