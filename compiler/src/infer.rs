@@ -985,6 +985,9 @@ impl Infer<'_> {
             && can_be_record(&ty)
         {
             self.record(inner, &ty, false)
+        } else if matches!(self.parent_type(path), Some(Ty::Map(..))) {
+            // An entry that is `none` is not there.
+            self.check(value, &ty.clone().optional())
         } else {
             self.check(value, &ty)
         };
