@@ -5,16 +5,17 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
 use crate::infer::infer;
-use crate::items::{has_syntax_error, items, locate, name_place, syntax_diagnostics};
+use crate::items::{has_syntax_error, item, items, locate, name_place, syntax_diagnostics};
 use crate::names::{
     environment_order, environments as all_environments, named_environments, package_files,
     package_of, packages, scope, uses,
 };
 use crate::objects::{Object, objects};
-use crate::references::closure;
+use crate::references::{closure, order};
 use crate::source::{ItemId, Kind, Package, Workspace};
-use crate::syntax::ast::Name;
-use rustc_hash::FxHashMap;
+use crate::syntax::ast::{ItemKind, Name};
+use crate::types::alias;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// The environments that can be built, in the order they are declared.
@@ -130,26 +131,29 @@ fn is_blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: I
     for ancestor in &crate::names::ancestry(db, workspace, environment).0 {
         standing.extend(closure(db, workspace, *ancestor).iter().copied());
     }
-    let mut packages: Vec<Package> = Vec::new();
-    let mut seen: Vec<ItemId> = Vec::new();
+    let mut packages: FxHashSet<Package> = FxHashSet::default();
+    let mut seen: FxHashSet<ItemId> = FxHashSet::default();
     for id in standing {
-        if seen.contains(&id) {
+        if !seen.insert(id) {
             continue;
         }
-        seen.push(id);
         let file = id.file(db);
         if file == db.prelude() {
             continue;
         }
         let package = package_of(db, workspace, file);
-        if !packages.contains(&package) {
-            packages.push(package);
-            if package_files(db, package).iter().any(|file| has_syntax_error(db, *file)) {
+        if packages.insert(package) {
+            let broken =
+                package_files(db, package).iter().any(|file| has_syntax_error(db, *file));
+            if broken || !scope(db, package).doubled.is_empty() {
                 return true;
             }
         }
         // The request's own layers fail field by field, so that all their mistakes are found.
         let own = id == request || layers.iter().any(|layer| layer.item == id);
+        if !own && !uses(db, workspace, file).diagnostics.is_empty() {
+            return true;
+        }
         if !own && infer(db, workspace, id).has_errors() {
             return true;
         }
@@ -181,7 +185,14 @@ impl<'a> Gathered<'a> {
     }
 
     fn add(&mut self, diagnostic: &Diagnostic, environment: Option<ItemId>) {
-        let key = format!("{:?}{:?}{}", diagnostic.code, diagnostic.place, diagnostic.message);
+        // A request without a namespace, or with the name of another, is one mistake however many
+        // objects it makes.
+        let what = match diagnostic.code {
+            code::MISSING_NAMESPACE => String::new(),
+            code::DUPLICATE_OBJECT => format!("{:?}", diagnostic.related[0].0),
+            _ => diagnostic.message.clone(),
+        };
+        let key = format!("{:?}{:?}{what}", diagnostic.code, diagnostic.place);
         let index = *self.index.entry(key).or_insert_with(|| {
             self.found.push((diagnostic.clone(), Vec::new()));
             self.found.len() - 1
@@ -197,6 +208,13 @@ impl<'a> Gathered<'a> {
     /// What is wrong with the text and the types, whatever the environment.
     fn statics(&mut self) {
         let (db, workspace) = (self.db, self.workspace);
+        // What others stand on comes first, so that no answer waits for a long chain of others.
+        for id in &order(db, workspace).items {
+            if id.kind(db) == Kind::Type {
+                alias(db, workspace, *id);
+            }
+            infer(db, workspace, *id);
+        }
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
@@ -216,7 +234,7 @@ impl<'a> Gathered<'a> {
                     for diagnostic in &infer(db, workspace, *id).diagnostics {
                         self.add(diagnostic, None);
                     }
-                    if id.kind(db) == Kind::Schema && !infer(db, workspace, *id).has_errors() {
+                    if id.kind(db) == Kind::Schema {
                         for diagnostic in default_diagnostics(db, workspace, *id) {
                             self.add(diagnostic, None);
                         }
@@ -256,8 +274,15 @@ impl<'a> Gathered<'a> {
             return None;
         }
         let evaluated = evaluate(db, workspace, request, environment);
+        // One that is misnamed is told so once, not by each of its objects.
+        let misnamed = matches!(item(db, request).as_deref(), Some(tree)
+            if matches!(&tree.kind, ItemKind::Request { name, .. }
+                if infer(db, workspace, request).poisoned.contains(&name.id)));
         for diagnostic in &evaluated.diagnostics {
             self.add(diagnostic, Some(environment));
+        }
+        if misnamed {
+            return None;
         }
         let made = objects(db, workspace, request, environment);
         for diagnostic in &made.diagnostics {
@@ -310,8 +335,16 @@ impl<'a> Gathered<'a> {
         true
     }
 
-    fn findings(self) -> Vec<Finding> {
+    fn findings(mut self) -> Vec<Finding> {
         let db = self.db;
+        // Where something must be mended, advice can wait.
+        let wrong: FxHashSet<Place> = self
+            .found
+            .iter()
+            .filter(|(it, _)| it.severity == Severity::Error)
+            .map(|(it, _)| it.place)
+            .collect();
+        self.found.retain(|(it, _)| it.severity == Severity::Error || !wrong.contains(&it.place));
         let order: BTreeMap<salsa::Id, usize> = environment_order(db, self.workspace)
             .iter()
             .enumerate()
