@@ -89,7 +89,14 @@ pub fn environment_diagnostics(
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
-    evaluator.diagnostics
+    let mut diagnostics = evaluator.diagnostics;
+    // One that only groups leaves to its descendants what it does not say.
+    if let Some(tree) = item(db, environment)
+        && let ItemKind::Environment { is_abstract: true, .. } = tree.kind
+    {
+        diagnostics.retain(|found| found.code != code::MISSING_FIELD);
+    }
+    diagnostics
 }
 
 /// What is wrong with a schema's own defaults, where they can be known without a request.

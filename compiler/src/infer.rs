@@ -784,7 +784,7 @@ impl Infer<'_> {
                             self.not_yet(value.id, "a nested composite is");
                         }
                         other => {
-                            let found = describe_type(self.db, self.workspace, &other);
+                            let found = self.found(&other);
                             self.report(
                                 self.error(
                                     code::TYPE_MISMATCH,
@@ -905,7 +905,7 @@ impl Infer<'_> {
     /// declarations do is known when they are merged.
     fn set_once(&mut self, record: &Record, known: &mut Leaves) {
         for entry in &record.entries {
-            let EntryKind::Set { path, value, .. } = &entry.kind else { continue };
+            let EntryKind::Set { path, append, value, .. } = &entry.kind else { continue };
             let mut at = &mut *known;
             let mut shown = String::new();
             let mut is_static = true;
@@ -960,7 +960,8 @@ impl Infer<'_> {
                 },
                 kind => {
                     let first = at.set.map(|(first, _)| first);
-                    let is_leaf = matches!(
+                    // What is added to a keyed list leaves its other elements alone.
+                    let is_leaf = !append && matches!(
                         kind,
                         ExprKind::Literal(_) | ExprKind::Interpolated(_) | ExprKind::List(_)
                     );
