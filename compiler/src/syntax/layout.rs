@@ -108,10 +108,12 @@ fn slice(text: &str, range: TextRange) -> &str {
 
 /// Where the annotation that starts at `at` ends, if one does and it is whole.
 fn annotation_end(text: &str, marks: &[Mark], at: usize) -> Option<usize> {
-    if marks[at].kind != TokenKind::At || marks.get(at + 1)?.kind != TokenKind::Word {
+    if marks[at].kind != TokenKind::At {
         return None;
     }
-    let mut end = at + 2;
+    // The name may be missing.
+    let next = marks.get(at + 1)?;
+    let mut end = at + 1 + usize::from(next.kind == TokenKind::Word && next.line == marks[at].line);
     if marks.get(end)?.kind == TokenKind::LeftParen {
         let mut depth = 0;
         loop {

@@ -251,16 +251,15 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                     kind = TokenKind::Doc;
                 }
             }
-            TokenKind::Word => {
-                // A word with other letters in it is one mistake, not three tokens.
-                if lexer.remainder().bytes().next().is_some_and(|byte| byte >= 0x80) {
-                    let length = word_length(lexer.remainder());
-                    if length > 0 {
-                        lexer.bump(length);
-                        kind = TokenKind::Bad;
-                        problem = Some(foreign_word(lexer.slice()));
-                    }
-                }
+            // A word with letters of another script in it is one mistake, not three tokens.
+            TokenKind::Word
+                if lexer
+                    .remainder()
+                    .starts_with(|next: char| !next.is_ascii() && next.is_alphanumeric()) =>
+            {
+                lexer.bump(word_length(lexer.remainder()));
+                kind = TokenKind::Bad;
+                problem = Some(foreign_word(lexer.slice()));
             }
             TokenKind::Int => {
                 lexer.bump(number_length(lexer.remainder()));
@@ -316,11 +315,14 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                 problem = Some((code::BAD_TOKEN, "a comment starts with `//`".into(), None, rest));
             }
             TokenKind::Semicolon => {
+                let rest = lexer.remainder().trim_start_matches([' ', '\t', '\r']);
+                let goes_on =
+                    rest.starts_with(|next| !matches!(next, '\n' | '}' | ']' | ')' | '/'));
                 problem = Some((
                     code::BAD_TOKEN,
                     "there are no semicolons: a new line or a comma separates".into(),
                     None,
-                    Some(String::new()),
+                    Some(if goes_on { ",".into() } else { String::new() }),
                 ));
             }
             TokenKind::And if lexer.slice() == "&" => {
@@ -341,11 +343,11 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                 ));
             }
             TokenKind::Bad => {
-                lexer.bump(
-                    word_length(lexer.remainder())
-                        * usize::from(lexer.slice().starts_with(char::is_alphanumeric)),
-                );
+                lexer.bump(foreign_length(lexer.slice(), lexer.remainder()));
                 problem = Some(foreign_word(lexer.slice()));
+                if lexer.slice().starts_with(is_invisible) {
+                    kind = TokenKind::Whitespace;
+                }
             }
             _ => {}
         }
@@ -381,12 +383,14 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
 pub(super) fn shown(text: &str) -> String {
     let mut out = String::new();
     for (count, character) in text.chars().enumerate() {
-        if count == 40 {
+        if count == 40 || character == '\n' {
             out.push('…');
             break;
         }
+        // Also the marks that turn the direction of text.
         if character.is_control()
-            || matches!(character, '\u{A0}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+            || is_invisible(character)
+            || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
         {
             out.push_str(&format!("U+{:04X}", character as u32));
         } else {
@@ -396,17 +400,47 @@ pub(super) fn shown(text: &str) -> String {
     out
 }
 
-/// The error of characters outside every token.
+/// Characters that look like a blank or like nothing, and come with text copied from elsewhere.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{A0}' | '\u{2000}'..='\u{200F}' | '\u{202F}' | '\u{2060}' | '\u{3000}' | '\u{FEFF}'
+    )
+}
+
+/// How much of `rest` belongs to the characters before it that form no token.
+fn foreign_length(text: &str, rest: &str) -> usize {
+    let closing = match text.chars().next() {
+        Some('`') => '`',
+        Some('“' | '”' | '„') => '”',
+        Some('‘' | '’') => '’',
+        Some('$') => return word_length(rest),
+        Some(first) if first.is_alphanumeric() => return word_length(rest),
+        _ => return 0,
+    };
+    match rest[..line_length(rest)].find(closing) {
+        Some(length) => length + closing.len_utf8(),
+        None => 0,
+    }
+}
+
+/// The error of characters that form no token.
 fn foreign_word(text: &str) -> (crate::diagnostics::Code, String, Option<String>, Option<String>) {
     let message = format!("`{}` is not understood", shown(text));
     let (help, fix) = match text.chars().next() {
-        Some('“' | '”' | '„' | '‘' | '’') => (Some("text is written in straight double quotes".into()), Some("\"".into())),
-        Some('\u{A0}' | '\u{200B}' | '\u{FEFF}' | '\u{2003}') => (Some("an invisible character: delete it".into()), Some(" ".into())),
-        Some('$') => (Some("a name is written as it is; `${…}` stands only inside quotes".into()), None),
-        Some('`') => (Some("text is written in double quotes".into()), None),
+        Some('“' | '”' | '„' | '‘' | '’' | '`') => {
+            let inner = text.trim_matches(['“', '”', '„', '‘', '’', '`']);
+            let is_whole = text.chars().count() > 1 && !inner.contains(['"', '\\']);
+            (Some("text is written in straight double quotes".into()), is_whole.then(|| format!("\"{inner}\"")))
+        }
+        Some(first) if is_invisible(first) => (Some("an invisible character: write a blank".into()), Some(" ".into())),
+        Some('$') => (
+            Some("a name is written as it is; `${…}` stands only inside quotes".into()),
+            (text.len() > 1).then(|| text[1..].to_owned()),
+        ),
         Some('?') => (Some("`a ?? b` takes `b` where `a` is absent".into()), None),
         Some(first) if first.is_alphanumeric() => {
-            (Some("names have the letters a to z, digits, `_` and `-`; any other key is written in quotes".into()), Some(format!("\"{text}\"")))
+            (Some("names have the letters a to z, digits, `_` and `-`; any other key is written in quotes".into()), None)
         }
         _ => (None, None),
     };
@@ -492,10 +526,7 @@ fn classify_number(text: &str) -> Result<TokenKind, (String, String, Option<Stri
             Some(plain),
         ));
     }
-    if rest.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && !rest.eq_ignore_ascii_case("e")
-        && !rest.eq_ignore_ascii_case("x")
-    {
+    if rest.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.starts_with("0x") {
         return Err((
             format!("`{}` is no unit", shown(rest)),
             "units are ms s m h d for time, k M G T P and Ki Mi Gi Ti Pi for amounts; text is written in quotes".into(),

@@ -75,13 +75,13 @@ fn chunk(
         .collect();
     brackets.retain(|bracket| {
         let at = bracket.range.start;
-        !stopped
-            && if closes_nothing(bracket) {
-                !quotes.iter().any(|quote| *quote < at)
-                    && !found.iter().any(|error| error.range.start < at)
-            } else {
-                !quotes.iter().any(|quote| *quote > at)
-            }
+        let is_explained = if closes_nothing(bracket) {
+            quotes.iter().any(|quote| *quote < at)
+                || found.iter().any(|error| error.range.start < at)
+        } else {
+            quotes.iter().any(|quote| *quote > at)
+        };
+        !stopped && !is_explained
     });
     // What stands in a bracket that is not closed is misread, unless it stands on lines of its own.
     found.retain(|error| {
@@ -89,9 +89,10 @@ fn chunk(
             let (start, end) =
                 (bracket.range, bracket.fix.as_ref().map_or(0, |(place, _)| place.start));
             let rest = text[start.end as usize..].trim_start_matches([' ', '\t', '\r']);
-            !closes_nothing(bracket)
-                && !(rest.starts_with('\n') || rest.starts_with("//"))
-                && start.start < error.range.start
+            let is_alone = rest.starts_with('\n') || rest.starts_with("//");
+            !is_alone
+                && !closes_nothing(bracket)
+                && start.start <= error.range.start
                 && error.range.start <= end
         })
     });
@@ -419,8 +420,11 @@ impl Parser<'_> {
         let found = self.eat(kind);
         if !found {
             let place = TextRange::new(self.end, self.end);
-            let insert = what.trim_matches('`').to_owned();
-            self.missing_with(what, |error| error.fix(place, format!(" {insert}")));
+            let insert = format!(" {}", what.trim_matches('`'));
+            self.missing_with(
+                what,
+                |error| if kind.opens() { error } else { error.fix(place, insert) },
+            );
         }
         found
     }
