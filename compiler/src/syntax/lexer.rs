@@ -1,5 +1,6 @@
 //! Text to tokens that tile it.
 
+use super::MAX_ERRORS;
 use super::ast::TextRange;
 use crate::diagnostics::{SyntaxError, code};
 use logos::Logos;
@@ -225,9 +226,13 @@ const UNITS: [&str; 15] =
     ["ms", "s", "m", "h", "d", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
 const DURATIONS: [&str; 5] = ["ms", "s", "m", "h", "d"];
 
+/// How far a guess about a mistake looks ahead on its line, so that no text takes quadratic time.
+const LOOKAHEAD: usize = 256;
+
 /// Cuts the text into tokens. Their ranges tile it; what forms no token is [`TokenKind::Bad`] with
-/// an error.
-pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
+/// an error. The errors are in the order of the text.
+pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
+    let mut errors: Vec<SyntaxError> = Vec::new();
     // Real files have a token every four to six bytes, blanks included.
     let mut tokens = Vec::with_capacity(text.len() / 4);
     let bom = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
@@ -358,7 +363,9 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
         {
             // Glued to what was bad already: still the same mistake.
             last.range.end = range.end;
-            if let Some(error) = errors.last_mut() {
+            if let Some(error) = errors.last_mut()
+                && error.range.end == range.start
+            {
                 error.range.end = range.end;
                 error.message = format!(
                     "`{}` is not understood",
@@ -368,7 +375,9 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
             }
             continue;
         }
-        if let Some((code, message, help, fix)) = problem {
+        if let Some((code, message, help, fix)) = problem
+            && errors.len() < MAX_ERRORS
+        {
             let mut error = SyntaxError::new(code, range, message);
             error.help = help;
             error.fix = fix.map(|text| (range, text));
@@ -376,7 +385,7 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
         }
         tokens.push(Token { kind, range });
     }
-    tokens
+    (tokens, errors)
 }
 
 /// Text of the file as a message shows it: short, nothing invisible.
@@ -418,10 +427,11 @@ fn foreign_length(text: &str, rest: &str) -> usize {
         Some(first) if first.is_alphanumeric() => return word_length(rest),
         _ => return 0,
     };
-    match rest[..line_length(rest)].find(closing) {
-        Some(length) => length + closing.len_utf8(),
-        None => 0,
-    }
+    let line = rest.char_indices().take(LOOKAHEAD).take_while(|(_, next)| *next != '\n');
+    line.filter(|(_, next)| *next == closing)
+        .map(|(at, _)| at + closing.len_utf8())
+        .next()
+        .unwrap_or(0)
 }
 
 /// The error of characters that form no token.
@@ -587,22 +597,21 @@ fn string_length(rest: &str, quote: u8, raw: bool) -> (usize, bool) {
 /// How far to go past `${`. A path has no quotes in it; where somebody wrote a call with a text as
 /// its argument all of it is skipped, so that it is one mistake inside one string.
 fn interpolation_length(bytes: &[u8], quote: u8) -> usize {
+    let near = &bytes[..bytes.len().min(LOOKAHEAD)];
+    let line = &near[..near.iter().position(|byte| *byte == b'\n').unwrap_or(near.len())];
     let mut depth = 0;
-    let mut quoted = false;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut quotes = 0;
+    for (at, &byte) in line.iter().enumerate() {
         match byte {
-            b'\n' => break,
-            _ if byte == quote => quoted = !quoted,
-            _ if quoted => {}
+            _ if byte == quote => quotes += 1,
+            _ if quotes % 2 == 1 => {}
             b'{' => depth += 1,
             b'}' if depth > 1 => depth -= 1,
+            b'}' if quotes == 0 => return at + 1,
             b'}' => {
-                let line = &bytes[at + 1..];
-                let line =
-                    &line[..line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len())];
                 // An odd number of quotes after it: one of them closes this string.
-                let quotes = line.iter().filter(|byte| **byte == quote).count();
-                return if quotes % 2 == 1 { at + 1 } else { 2 };
+                let after = line[at..].iter().filter(|byte| **byte == quote).count();
+                return if after % 2 == 1 { at + 1 } else { 2 };
             }
             _ => {}
         }
@@ -629,7 +638,8 @@ fn block_length(rest: &str, raw: bool) -> (usize, bool) {
     (rest.trim_end().len(), false)
 }
 
-/// How long the foreign comment is whose `/*` stands before `rest`.
+/// How long the foreign comment is whose `/*` stands before `rest`. Like a block of text it ends
+/// before a declaration.
 fn comment_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     for at in 0..bytes.len() {
@@ -637,10 +647,10 @@ fn comment_length(rest: &str) -> usize {
             return at + 2;
         }
         if bytes[at] == b'\n' && starts_declaration(&rest[at + 1..]) {
-            break;
+            return before_annotations(&rest[..at]);
         }
     }
-    line_length(rest)
+    rest.trim_end().len()
 }
 
 /// Whether the line looks like the start of a declaration.

@@ -102,9 +102,12 @@ impl Parser<'_> {
     /// Whether the line of a declaration whose word was guessed has a mistake beside that word: then
     /// it was meant to be something else.
     fn is_wrong_guess(&self, start: usize, errors: usize) -> bool {
-        let line = self.pieces[start].range.start as usize;
-        let end = line + self.text[line..].find('\n').unwrap_or(self.text.len() - line);
-        self.errors[errors..].iter().skip(1).any(|error| (error.range.start as usize) < end)
+        let word = self.pieces[start].range.start as usize;
+        let beside = |error: &SyntaxError| {
+            let place = (error.range.start as usize).max(word);
+            !self.text[word..place].contains('\n')
+        };
+        self.errors[errors..].iter().skip(1).any(beside)
     }
 
     /// Whether the next line looks like a declaration of its own, though it is none.
@@ -128,16 +131,22 @@ impl Parser<'_> {
             if self.piece().in_column_0 {
                 return Some(known);
             }
-            let line =
-                self.text[..range.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
-            let before = TextRange::new(line as u32, range.start);
             let error = SyntaxError::new(
                 code::SYNTAX_ERROR,
                 range,
                 "a declaration starts at the beginning of its line",
             );
-            let is_blank = self.slice(before).trim().is_empty();
-            self.report(if is_blank { error.fix(before, "") } else { error });
+            let before = &self.tokens[..self.piece().token as usize];
+            let error = match before {
+                [rest @ .., blank]
+                    if blank.kind == TokenKind::Whitespace
+                        && rest.last().is_none_or(|last| last.kind == TokenKind::Newline) =>
+                {
+                    error.fix(blank.range, "")
+                }
+                _ => error,
+            };
+            self.report(error);
             return Some(known);
         }
         if word.is_empty()

@@ -446,7 +446,7 @@ fn token_soup() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -478,7 +478,6 @@ fn a_declaration_word_in_column_0_closes_everything() {
         "{ a = \"\"\"\n  text",
         "{ a = r\"\"\"\n  text",
         "{ a = \"text",
-       
         "{ a = (\n  b",
     ] {
         let text =
@@ -551,4 +550,65 @@ fn a_tree_holds_a_hole_where_something_is_missing() {
         assert_eq!(parse.errors.len(), 1, "{text}: {}", shown_errors(text, &parse));
         assert!(parse.items[0].damaged, "{text}");
     }
+}
+
+#[test]
+fn no_text_takes_more_than_linear_time() {
+    // Anything quadratic would take minutes here.
+    let n = 30_000;
+    for (before, piece) in [
+        ("let x = \"", "${"),
+        ("let x = \"", "${a}"),
+        ("let x = ", "\"${\""),
+        ("let x = \"", "\\u{"),
+        ("let x = ", "/*"),
+        ("let x = ", "/*\n"),
+        ("let x = ", "“"),
+        ("let x = ", "` "),
+        ("let x = ", "'"),
+        ("", ";let"),
+        ("", ";reqest a"),
+        ("", ";reqest a: a {}"),
+        ("", "let\n"),
+        ("let x = ", "("),
+        ("let x = ", "(\n"),
+        ("let x = ", ")"),
+        ("let x = [\n", "(\n"),
+        ("let x = {\n", "} x "),
+        ("let x = {\n {\n {\n", "} x "),
+        ("let x = ", "[{("),
+        ("let x = ", "}])"),
+        ("request r: R { ", "a ["),
+        ("request r: R { ", "a = 1 "),
+        ("request r: R { ", "a:\n"),
+        ("let x = ", "if a "),
+        ("compose S as s { ", "for x in {} "),
+        ("let x = ", "é"),
+        ("let x = ", "$"),
+        ("let x = ", "1-"),
+        ("", "/// doc\n"),
+        ("", "@a\n"),
+        ("", "@a("),
+        ("let x = \"\"\"\n", "@a\n"),
+        ("type X = ", "A | "),
+        ("use a.{", "a, "),
+    ] {
+        check(&format!("{before}{}\n)]}}\nlet y = 1\n", piece.repeat(n)));
+    }
+    let many = format!("let x = {}\n{}\n{}", "[\n".repeat(n), "(\n".repeat(n), "]\n".repeat(n));
+    check(&many);
+}
+
+#[test]
+fn the_list_of_errors_is_bounded() {
+    for piece in [";", "let\n", "}", "request r: R { = }\n", "1x\n"] {
+        assert!(parse(&piece.repeat(50_000)).errors.len() <= 2 * MAX_ERRORS, "{piece}");
+    }
+}
+
+#[test]
+fn a_mistake_of_a_token_damages_its_declaration_wherever_it_stands() {
+    let text = "let a = (\nlet b = 3x\nlet c = \"\\q\"\nlet d = 'e'\nlet e = 1\n";
+    let damaged: Vec<bool> = check(text).items.iter().map(|item| item.damaged).collect();
+    assert_eq!(damaged, [true, true, true, true, false]);
 }
