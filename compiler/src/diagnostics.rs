@@ -56,6 +56,10 @@ pub mod code {
         UNREADABLE_FILE = "unreadable-file";
         /// A part of the language that this version of Plumb does not have yet.
         NOT_IN_THIS_VERSION = "not-in-this-version";
+        /// A `plumb.toml` that is no TOML, or says something that means nothing there.
+        INVALID_MANIFEST = "invalid-manifest";
+        /// A version of Kubernetes that this version of Plumb knows nothing of.
+        UNKNOWN_KUBERNETES_VERSION = "unknown-kubernetes-version";
         /// A name that is declared nowhere it could be seen from.
         UNKNOWN_NAME = "unknown-name";
         /// Two declarations of one name.

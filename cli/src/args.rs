@@ -1,0 +1,179 @@
+//! The command line. The comments on its fields are the help that users read.
+
+use crate::terminal::Colour;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const CODES: &str = "\
+Exit codes:
+  0  fine; warnings are fine
+  1  errors were found
+  2  could not run: a mistake on the command line, a path or an environment that is not there";
+
+const ROOT_EXAMPLES: &str = "\
+Examples:
+  plumb check                             everything that is wrong, in all environments
+  plumb build --env prod                  the manifests of prod
+  plumb build --env prod | kubectl apply --server-side -f -
+  plumb why shop.replicas --env prod      where a value comes from
+
+The workspace is the nearest directory upwards that has a plumb.toml; where there is none, the
+directory that is given.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  plumb check                     the whole workspace
+  plumb check apps/shop           the same, but tell only of apps/shop
+  plumb check --output json       for programs
+
+JSON:
+  { \"version\": 1, \"diagnostics\": [
+    { \"code\", \"severity\": \"error\" | \"warning\", \"message\", \"environments\": [name],
+      \"span\", \"related\": [{ \"span\", \"message\" }],
+      \"fixes\": [{ \"title\", \"edits\": [{ \"span\", \"text\" }] }], \"help\" }
+  ] }
+  A span is { \"file\", \"start\", \"end\" }: the file relative to the workspace, the end exclusive, each
+  place { \"line\", \"column\", \"offset\" }, lines and columns from 1 in Unicode characters, the offset
+  from 0 in bytes. It is null where no line is meant; `help` is null where there is none.";
+
+const BUILD_EXAMPLES: &str = "\
+Examples:
+  plumb build --env prod                       the manifests of prod as a YAML stream
+  plumb build --env prod apps/shop             only of the requests in apps/shop and below
+  plumb build --all-envs --output json         { \"dev\": [ … ], \"prod\": [ … ] }
+  plumb build --env prod | kubectl apply --server-side -f -
+
+A request with an error has no manifests; those of the others are printed, and the exit code is 1.
+Errors and warnings go to stderr.";
+
+const WHY_EXAMPLES: &str = "\
+Examples:
+  plumb why shop.replicas --env prod
+  plumb why apps.shop.shop.env.LOG_LEVEL --env prod
+  plumb why shop.replicas --env prod --output json
+
+The layer that holds comes first, those that lost follow, then what reads the value:
+  6   overlay shop in prod    apps/shop/shop.plumb:23
+  2   defaults in prod        platform/web.plumb:42       overridden
+  used by Deployment/shop spec.replicas";
+
+/// Typed configuration that becomes Kubernetes manifests.
+#[derive(Parser, Debug)]
+#[command(name = "plumb", version, max_term_width = 100)]
+#[command(after_help = ROOT_EXAMPLES, after_long_help = format!("{ROOT_EXAMPLES}\n\n{CODES}"))]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// When to use colours. `auto`: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Find every mistake in every environment
+    #[command(after_help = CHECK_EXAMPLES, after_long_help = format!("{CHECK_EXAMPLES}\n\n{CODES}"))]
+    Check(Check),
+    /// Print the Kubernetes manifests of an environment
+    #[command(after_help = BUILD_EXAMPLES, after_long_help = format!("{BUILD_EXAMPLES}\n\n{CODES}"))]
+    Build(Build),
+    /// Tell where a value comes from: every layer that set it
+    #[command(after_help = WHY_EXAMPLES, after_long_help = format!("{WHY_EXAMPLES}\n\n{CODES}"))]
+    Why(Why),
+    /// Print what a shell needs to complete commands
+    #[command(
+        after_help = "Example:\n  plumb completions bash > ~/.local/share/bash-completion/completions/plumb"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    /// A directory or file of the workspace. All of the workspace is checked, and what concerns this
+    /// path is printed
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// For people or for programs
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Report,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("environments").required(true))]
+pub(crate) struct Build {
+    /// A directory of the workspace: only what its requests make is printed. A file stands for its
+    /// directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// The environment to build
+    #[arg(long, short, value_name = "ENV", group = "environments")]
+    pub(crate) env: Option<String>,
+
+    /// Build every environment
+    #[arg(long, group = "environments")]
+    pub(crate) all_envs: bool,
+
+    /// A YAML stream or a JSON array
+    #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) output: Manifests,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    /// The field of a request: `shop.replicas`. The package may come before it: `apps.shop.shop.replicas`
+    #[arg(value_name = "REQUEST.FIELD")]
+    pub(crate) address: String,
+
+    /// The environment that is asked about
+    #[arg(long, short, value_name = "ENV")]
+    pub(crate) env: String,
+
+    /// A directory of the workspace
+    #[arg(long, value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// For people or for programs
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Report,
+}
+
+/// How answers are written.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Report {
+    Human,
+    Json,
+}
+
+/// How manifests are written.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Manifests {
+    Yaml,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn build_wants_one_environment_or_all() {
+        let parse = |words: &str| Cli::try_parse_from(words.split(' '));
+        assert!(parse("plumb build --env prod").is_ok());
+        assert!(parse("plumb build --all-envs apps").is_ok());
+        assert!(parse("plumb build").is_err());
+        assert!(parse("plumb build --env prod --all-envs").is_err());
+    }
+}

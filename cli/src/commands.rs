@@ -1,0 +1,446 @@
+//! The commands: load, ask the engine, print.
+
+use crate::args::{self, Cli, Command, Manifests, Report};
+use crate::human::{self, Printer};
+use crate::terminal::{Colour, Progress, say};
+use crate::{chain, machine};
+use clap::CommandFactory;
+use plumb_compiler::Database;
+use plumb_compiler::answers::{Finding, Location, Manifest};
+use plumb_compiler::diagnostics::nearest;
+use plumb_compiler::source::Workspace;
+use plumb_compiler::syntax::ast::Name;
+use plumb_workspace::{Loaded, load};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Errors were found.
+const FOUND_ERRORS: u8 = 1;
+
+/// The command could not do its work.
+pub(crate) const COULD_NOT_RUN: u8 = 2;
+
+/// Why a command stopped.
+enum Stop {
+    /// It could not run; what the user is told, without a period.
+    Failed(String),
+    /// It could not write.
+    Write(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Stop::Write(error)
+    }
+}
+
+impl From<plumb_workspace::LoadError> for Stop {
+    fn from(error: plumb_workspace::LoadError) -> Self {
+        Stop::Failed(error.to_string())
+    }
+}
+
+/// Runs a command and says what the program exits with.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let done = match &cli.command {
+        Command::Check(args) => check(args, cli.color),
+        Command::Build(args) => build(args, cli.color),
+        Command::Why(args) => why(args, cli.color),
+        Command::Completions { shell } => completions(*shell),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        // Who stops reading has what they wanted: `plumb build … | head`.
+        Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Write(error)) => {
+            say(&format!("plumb: cannot write: {error}"));
+            ExitCode::from(COULD_NOT_RUN)
+        }
+        Err(Stop::Failed(message)) => {
+            say(&format!("plumb: {message}"));
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+/// A workspace, and an engine that holds it.
+struct Session {
+    loaded: Loaded,
+    db: Database,
+    workspace: Workspace,
+    environments: Vec<Name>,
+    colour: Colour,
+}
+
+impl Session {
+    fn open(path: &Path, colour: Colour) -> Result<Session, Stop> {
+        let loaded = {
+            let _progress = Progress::new("Reading");
+            load(path)?
+        };
+        let db = Database::default();
+        let workspace = loaded.open(&db);
+        let environments = plumb_compiler::environments(&db, workspace);
+        Ok(Session { loaded, db, workspace, environments, colour })
+    }
+
+    /// Everything that is wrong, what the loader found first.
+    fn findings(&self) -> Vec<Finding> {
+        let files = number(self.loaded.files.len(), "file");
+        let environments = number(self.environments.len(), "environment");
+        let _progress = Progress::new(&format!("Checking {files} in {environments}"));
+        let mut findings = self.loaded.findings.clone();
+        findings.extend(plumb_compiler::check(&self.db, self.workspace));
+        findings
+    }
+
+    /// Writes findings to a stream, buffered: the lock is taken once, and the screen does not flicker.
+    fn print(&self, stream: impl Write + IsTerminal, findings: &[Finding]) -> io::Result<()> {
+        let directory = working_directory();
+        let colour = self.colour.on(&stream);
+        let mut printer = Printer::new(&self.loaded, &directory, &self.environments, colour);
+        let mut out = BufWriter::new(stream);
+        for finding in findings {
+            printer.print(&mut out, finding)?;
+        }
+        out.flush()
+    }
+
+    /// The findings on stderr and their number, where the product is something else. When stderr is
+    /// closed the product still counts.
+    fn report(&self, findings: &[Finding]) {
+        let _ = self.print(io::stderr().lock(), findings);
+        if let Some(count) = human::count(findings) {
+            say(&count);
+        }
+    }
+
+    /// The environment of this name; otherwise what the user is told.
+    fn environment(&self, wanted: &str) -> Result<&Name, Stop> {
+        if let Some(name) = self.environments.iter().find(|name| *name == wanted) {
+            return Ok(name);
+        }
+        if self.environments.is_empty() {
+            // Most likely a mistake hides them: without it the message would make no sense.
+            self.report(&self.findings());
+            return Err(Stop::Failed("the workspace has no environment".to_owned()));
+        }
+        Err(Stop::Failed(unknown_environment(wanted, &self.environments)))
+    }
+
+    /// `plumb.toml` decides what everything else means: where it is wrong, nothing is built.
+    fn manifest_is_wrong(&self) -> bool {
+        human::errors(&self.loaded.findings) > 0
+    }
+}
+
+fn unknown_environment(wanted: &str, environments: &[Name]) -> String {
+    let names = environments.iter().map(|name| name.as_str());
+    let guess = match nearest(wanted, names) {
+        Some(meant) => format!("did you mean `{meant}`? "),
+        None => String::new(),
+    };
+    let all = environments.join(", ");
+    format!("there is no environment `{wanted}`; {guess}the workspace has {all}")
+        .replace("? the workspace has", "? The workspace has")
+}
+
+fn number(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// The directory that paths are shown relative to. Without one they are shown absolute.
+fn working_directory() -> PathBuf {
+    std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default()
+}
+
+fn check(args: &args::Check, colour: Colour) -> Result<u8, Stop> {
+    let session = Session::open(&args.path, colour)?;
+    let (findings, elsewhere) = select(&session.loaded, session.findings());
+    match args.output {
+        Report::Json => {
+            let mut out = BufWriter::new(io::stdout().lock());
+            serde_json::to_writer_pretty(&mut out, &machine::findings(&session.loaded, &findings))
+                .map_err(io::Error::from)?;
+            writeln!(out)?;
+            out.flush()?;
+        }
+        Report::Human => {
+            session.print(io::stdout().lock(), &findings)?;
+            let mut summary = human::count(&findings).unwrap_or_else(|| {
+                let files = number(session.loaded.selected_sources().count(), "file");
+                let environments = number(session.environments.len(), "environment");
+                format!("checked {files} in {environments}: no problems")
+            });
+            if let Some(elsewhere) = human::count(&elsewhere) {
+                summary += &format!("; {elsewhere} elsewhere in the workspace");
+            }
+            say(&summary);
+        }
+    }
+    Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
+}
+
+/// Those findings that concern the selected path, and the others. What has no place, and what is
+/// wrong with `plumb.toml`, concerns all.
+fn select(loaded: &Loaded, findings: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+    findings.into_iter().partition(|finding| {
+        let Some(location) = &finding.location else { return true };
+        location.path == plumb_workspace::MANIFEST
+            || loaded.selects(&location.path)
+            || finding.related.iter().any(|(location, _)| loaded.selects(&location.path))
+    })
+}
+
+fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
+    let session = Session::open(&args.path, colour)?;
+    if session.manifest_is_wrong() {
+        session.report(&session.loaded.findings);
+        return Ok(FOUND_ERRORS);
+    }
+    let environments = match &args.env {
+        Some(name) => std::slice::from_ref(session.environment(name)?),
+        None if session.environments.is_empty() => std::slice::from_ref(session.environment("")?),
+        None => &session.environments,
+    };
+    let mut findings = session.loaded.findings.clone();
+    let mut out = Stream::new(args.output, args.all_envs, BufWriter::new(io::stdout().lock()));
+    for environment in environments {
+        let built = {
+            let _progress = Progress::new(&format!("Building {environment}"));
+            plumb_compiler::build(&session.db, session.workspace, environment)
+        };
+        out.environment(environment)?;
+        for manifest in
+            built.manifests.iter().filter(|manifest| is_selected(&session.loaded, manifest))
+        {
+            out.manifest(manifest)?;
+        }
+        findings.extend(built.findings);
+    }
+    out.end()?;
+    // Of several environments each tells its own: together they are told once.
+    if environments.len() > 1 && findings.len() > session.loaded.findings.len() {
+        findings = session.findings();
+    }
+    // Also those outside the selected path: a mistake in the platform's package can be the reason why
+    // a manifest that was asked for is missing.
+    session.report(&findings);
+    Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
+}
+
+fn is_selected(loaded: &Loaded, manifest: &Manifest) -> bool {
+    let package = manifest.request.rsplit_once('.').map_or("", |(package, _)| package);
+    loaded.selects_package(package)
+}
+
+/// Manifests on their way out, one at a time.
+struct Stream<W: Write> {
+    format: Manifests,
+    /// Whether each manifest is told apart by its environment.
+    by_environment: bool,
+    out: W,
+    /// The environment whose manifests come now, and whether one of them was written.
+    current: Option<(Name, bool)>,
+    /// One manifest as text, kept to reuse its memory.
+    text: String,
+}
+
+impl<W: Write> Stream<W> {
+    fn new(format: Manifests, by_environment: bool, out: W) -> Self {
+        Stream { format, by_environment, out, current: None, text: String::new() }
+    }
+
+    /// What follows belongs to this environment.
+    fn environment(&mut self, name: &Name) -> io::Result<()> {
+        let first = self.current.is_none();
+        self.end_environment()?;
+        if self.format == Manifests::Json {
+            match (self.by_environment, first) {
+                (true, true) => write!(self.out, "{{\n{}: [", Json(name))?,
+                (true, false) => write!(self.out, ",\n{}: [", Json(name))?,
+                (false, _) => write!(self.out, "[")?,
+            }
+        }
+        self.current = Some((name.clone(), false));
+        Ok(())
+    }
+
+    fn manifest(&mut self, manifest: &Manifest) -> io::Result<()> {
+        let Some((environment, any)) = &mut self.current else { return Ok(()) };
+        let first = !std::mem::replace(any, true);
+        self.text.clear();
+        match self.format {
+            Manifests::Yaml => {
+                // Also before the first: what several builds print can be put one after the other.
+                self.text.push_str("---\n");
+                if first && self.by_environment {
+                    self.text.push_str(&format!("# environment: {environment}\n"));
+                }
+                plumb_compiler::yaml::write_document(&mut self.text, &manifest.object);
+            }
+            Manifests::Json => {
+                self.text.push_str(if first { "\n" } else { ",\n" });
+                plumb_compiler::json::write(&mut self.text, &manifest.object, true);
+            }
+        }
+        self.out.write_all(self.text.as_bytes())
+    }
+
+    fn end_environment(&mut self) -> io::Result<()> {
+        match (self.format, &self.current) {
+            (Manifests::Json, Some((_, true))) => write!(self.out, "\n]"),
+            (Manifests::Json, Some((_, false))) => write!(self.out, "]"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing follows.
+    fn end(mut self) -> io::Result<()> {
+        self.end_environment()?;
+        if self.format == Manifests::Json {
+            self.out.write_all(if self.by_environment { b"\n}\n" } else { b"\n" })?;
+        }
+        self.out.flush()
+    }
+}
+
+/// A name as a JSON string.
+struct Json<'a>(&'a Name);
+
+impl std::fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", serde_json::Value::from(self.0.as_str()))
+    }
+}
+
+fn why(args: &args::Why, colour: Colour) -> Result<u8, Stop> {
+    let session = Session::open(&args.path, colour)?;
+    if session.manifest_is_wrong() {
+        session.report(&session.loaded.findings);
+        return Ok(FOUND_ERRORS);
+    }
+    let environment = session.environment(&args.env)?;
+    let why = plumb_compiler::why(&session.db, session.workspace, environment, &args.address)
+        .map_err(Stop::Failed)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    match args.output {
+        Report::Json => {
+            serde_json::to_writer_pretty(&mut out, &machine::why(&session.loaded, &why))
+                .map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+        Report::Human => {
+            let directory = working_directory();
+            let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
+            let place = |location: &Location| printer.line(location);
+            out.write_all(chain::render(&args.address, &why, place).as_bytes())?;
+        }
+    }
+    out.flush()?;
+    Ok(0)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<u8, Stop> {
+    // Into memory first: the generator panics where it cannot write.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "plumb", &mut text);
+    let mut out = io::stdout().lock();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::tests::origin;
+    use crate::human::tests::{at, finding, loaded};
+    use plumb_compiler::value::{Data, Fields, Value};
+    use serde_json::json;
+
+    #[test]
+    fn an_unknown_environment_is_told_the_near_one_and_all() {
+        let environments = ["dev", "staging", "prod"].map(Name::from);
+        assert_eq!(
+            unknown_environment("prd", &environments),
+            "there is no environment `prd`; did you mean `prod`? The workspace has dev, staging, prod"
+        );
+        assert_eq!(
+            unknown_environment("moon", &environments),
+            "there is no environment `moon`; the workspace has dev, staging, prod"
+        );
+    }
+
+    #[test]
+    fn a_finding_concerns_a_path_where_it_or_what_is_related_to_it_stands() {
+        let mut loaded = loaded(&[("apps/shop/a.plumb", ""), ("platform/b.plumb", "")]);
+        loaded.selected = "apps/shop".into();
+        let here = finding("here", Some(at("apps/shop/a.plumb", 0, 0)));
+        let there = finding("there", Some(at("platform/b.plumb", 0, 0)));
+        let manifest = finding("manifest", Some(at("plumb.toml", 0, 0)));
+        let all = finding("all", None);
+        let mut related = there.clone();
+        related.related = vec![(at("apps/shop/a.plumb", 0, 0), String::new())];
+        let findings =
+            vec![here.clone(), there.clone(), related.clone(), manifest.clone(), all.clone()];
+        let (selected, elsewhere) = select(&loaded, findings);
+        assert_eq!(selected, [here, related, manifest, all]);
+        assert_eq!(elsewhere, [there]);
+    }
+
+    fn manifest(request: &str, number: i64) -> Manifest {
+        let origin = origin();
+        let mut fields = Fields::default();
+        fields.insert("n".into(), Value::new(Data::Int(number), origin));
+        Manifest { request: request.into(), object: Value::record(fields, origin) }
+    }
+
+    /// What is printed of environments with manifests that hold these numbers.
+    fn stream(format: Manifests, by_environment: bool, environments: &[(&str, &[i64])]) -> String {
+        let mut out = Vec::new();
+        let mut stream = Stream::new(format, by_environment, &mut out);
+        for (name, numbers) in environments {
+            stream.environment(&(*name).into()).unwrap();
+            for number in *numbers {
+                stream.manifest(&manifest("shop", *number)).unwrap();
+            }
+        }
+        stream.end().unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn yaml_documents_are_separated_and_told_their_environment_where_there_are_several() {
+        assert_eq!(stream(Manifests::Yaml, false, &[("prod", &[1, 2])]), "---\nn: 1\n---\nn: 2\n");
+        assert_eq!(
+            stream(Manifests::Yaml, true, &[("dev", &[1, 2]), ("test", &[]), ("prod", &[3])]),
+            "---\n# environment: dev\nn: 1\n---\nn: 2\n---\n# environment: prod\nn: 3\n"
+        );
+        assert_eq!(stream(Manifests::Yaml, false, &[("prod", &[])]), "");
+    }
+
+    #[test]
+    fn json_is_an_array_or_an_object_of_arrays() {
+        let json = |by_environment, environments: &[(&str, &[i64])]| -> serde_json::Value {
+            serde_json::from_str(&stream(Manifests::Json, by_environment, environments)).unwrap()
+        };
+        assert_eq!(json(false, &[("prod", &[1, 2])]), json!([{ "n": 1 }, { "n": 2 }]));
+        assert_eq!(json(false, &[("prod", &[])]), json!([]));
+        assert_eq!(
+            json(true, &[("dev", &[1, 2]), ("test", &[]), ("prod", &[3])]),
+            json!({ "dev": [{ "n": 1 }, { "n": 2 }], "test": [], "prod": [{ "n": 3 }] })
+        );
+    }
+
+    #[test]
+    fn manifests_are_selected_by_the_package_of_their_request() {
+        let mut loaded = loaded(&[("apps/shop/a.plumb", ""), ("a.plumb", "")]);
+        let selected = |loaded: &Loaded, request| is_selected(loaded, &manifest(request, 1));
+        assert!(selected(&loaded, "apps.shop.shop") && selected(&loaded, "top"));
+        loaded.selected = "apps/shop".into();
+        assert!(selected(&loaded, "apps.shop.shop"));
+        assert!(!selected(&loaded, "apps.shop") && !selected(&loaded, "top"));
+    }
+}

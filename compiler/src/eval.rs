@@ -1,0 +1,2386 @@
+//! Evaluation: expressions to values, layers to a request.
+//!
+//! Total by construction: no recursion in the language, finite loops, and a budget of steps. What
+//! has an error fails alone; everything beside it is still evaluated, so that one run finds every
+//! mistake. Fields are evaluated when they are read, so a default may read its siblings.
+
+use crate::builtins::{self, Limit};
+use crate::db::Db;
+use crate::diagnostics::{Code, Diagnostic, Place, code, list};
+use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
+use crate::items::item;
+use crate::layers::{self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record};
+use crate::names::{ancestry, kubernetes, package_of, scope};
+use crate::notation::{self, Duration, Quantity};
+use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
+use crate::syntax::ast::*;
+use crate::types::{
+    BUILT_IN_FIELDS, Check, Keys, Ty, describe_type, display, display_literal, field_type, required_fields, schema,
+};
+use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
+use rustc_hash::FxHashMap;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// An error was reported where this came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Failed;
+
+/// A value, or nothing since it failed.
+pub type Eval<T> = Result<T, Failed>;
+
+/// The steps that a request in an environment may take.
+pub const MAX_STEPS: u64 = 1_000_000;
+/// The text that a single value may hold, in bytes, and the elements of a single list.
+pub const MAX_BYTES: usize = 16 << 20;
+/// How deep calls and values may nest.
+const MAX_DEPTH: u32 = 1_000;
+
+/// A request in an environment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Evaluated {
+    /// Its fields, the built-in ones included; `None` where an error stands in the way.
+    pub value: Option<Value>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A request in an environment: all layers merged, completed and checked. Evaluated alone, so a
+/// change costs what it touches.
+#[salsa::tracked]
+pub fn evaluate(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Evaluated {
+    let mut evaluator = Evaluator::new(db, workspace, Some(environment), name_origin(db, request));
+    let value = evaluator.request(request, environment);
+    Evaluated { value: value.ok(), diagnostics: evaluator.diagnostics }
+}
+
+/// A field of an environment. Read field by field, so that who reads the domain does not depend on
+/// the region.
+#[salsa::tracked]
+pub fn environment_field(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    name: Name,
+) -> (Option<Value>, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
+    let Some(instance) = evaluator.environment_instance(environment) else { return (None, Vec::new()) };
+    let value = evaluator.own_field(instance, &name, evaluator.subject);
+    (value.ok(), evaluator.diagnostics)
+}
+
+/// What is wrong with an environment's values.
+#[salsa::tracked]
+pub fn environment_diagnostics(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<Diagnostic> {
+    let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
+    let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
+    let _ = evaluator.all_fields(instance);
+    evaluator.diagnostics
+}
+
+/// What is wrong with a schema's own defaults, where they can be known without a request.
+#[salsa::tracked]
+pub fn default_diagnostics(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<Diagnostic> {
+    let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, id));
+    let Some(tree) = item(db, id) else { return Vec::new() };
+    let ItemKind::Schema { members, .. } = &tree.kind else { return Vec::new() };
+    let shape = schema(db, workspace, id);
+    for member in members {
+        let MemberKind::Field { name, default: Some(default), .. } = &member.kind else { continue };
+        let Some(field) = shape.field(&name.text).filter(|field| field.owner == id) else { continue };
+        // One that reads the environment or its siblings is checked with every request.
+        let inference = infer(db, workspace, id);
+        if !is_constant(default, inference) {
+            continue;
+        }
+        let mut frame = Frame::new(id, inference);
+        if let Ok(value) = evaluator.expr(&mut frame, default) {
+            let _ = evaluator.complete(value, &field.ty, &name.text);
+        }
+    }
+    evaluator.diagnostics
+}
+
+fn is_constant(expr: &Expr, inference: &Inference) -> bool {
+    let mut constant = true;
+    walk(expr, &mut |inner| {
+        if let ExprKind::Name(_) = inner.kind {
+            constant &= matches!(
+                inference.resolutions.get(&inner.id),
+                Some(Resolution::Local | Resolution::Builtin(_))
+            );
+        }
+    });
+    constant
+}
+
+/// A file that `file()` reads, by its path in the workspace.
+#[salsa::tracked(returns(copy))]
+fn file_at(db: &dyn Db, workspace: Workspace, path: Name) -> Option<SourceFile> {
+    workspace.files(db).get(&path).copied()
+}
+
+/// A pattern of `matches`, compiled once.
+#[salsa::tracked(no_eq)]
+fn compiled(_db: &dyn Db, _workspace: Workspace, text: Name) -> Option<regex::Regex> {
+    pattern(&text).ok()
+}
+
+/// Compiles a pattern. Matching takes time linear in the text; a pattern that would take too much
+/// memory is an error.
+pub fn pattern(text: &str) -> Result<regex::Regex, String> {
+    regex::RegexBuilder::new(text).size_limit(1 << 20).build().map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it is too large".to_string(),
+        other => other.to_string().lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_string(),
+    })
+}
+
+fn name_origin(db: &dyn Db, id: ItemId) -> Origin {
+    match crate::items::name_place(db, id) {
+        Place::Node(item, node) => Origin { item, node },
+        Place::Range(..) => Origin { item: id, node: NodeId(0) },
+    }
+}
+
+/// The value of a scalar as interpolation writes it; `None` for anything else.
+pub fn scalar_text(value: &Value) -> Option<Name> {
+    Some(match &value.data {
+        Data::Bool(it) => it.to_string().into(),
+        Data::Int(it) => it.to_string().into(),
+        Data::Float(it) => it.to_string().into(),
+        Data::String(it) => it.clone(),
+        Data::Quantity(it) => it.to_string().into(),
+        Data::Duration(it) => it.to_string().into(),
+        Data::None | Data::Null | Data::List(_) | Data::Record(_) => return None,
+    })
+}
+
+/// A value in a sentence, shortened.
+pub fn shown(value: &Value) -> String {
+    let text = match &value.data {
+        Data::None => "none".into(),
+        Data::Null => "null".into(),
+        Data::String(text) => format!("{:?}", text.as_str()),
+        Data::List(_) | Data::Record(_) => {
+            let mut out = String::new();
+            crate::json::write(&mut out, value, false);
+            out
+        }
+        _ => scalar_text(value).unwrap_or_default().to_string(),
+    };
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// The order of two scalars of one kind.
+pub fn compare(a: &Data, b: &Data) -> Option<Ordering> {
+    Some(match (a, b) {
+        (Data::Int(a), Data::Int(b)) => a.cmp(b),
+        (Data::Float(a), Data::Float(b)) => a.partial_cmp(b)?,
+        (Data::Int(a), Data::Float(b)) => (*a as f64).partial_cmp(b)?,
+        (Data::Float(a), Data::Int(b)) => a.partial_cmp(&(*b as f64))?,
+        (Data::String(a), Data::String(b)) => a.cmp(b),
+        (Data::Quantity(a), Data::Quantity(b)) => a.nanos.cmp(&b.nanos),
+        (Data::Duration(a), Data::Duration(b)) => a.millis.cmp(&b.millis),
+        _ => return None,
+    })
+}
+
+/// Whether two values are the same: numbers and amounts by what they are worth, records without
+/// regard to order.
+pub fn same(a: &Value, b: &Value) -> bool {
+    match (&a.data, &b.data) {
+        (Data::None, Data::None) | (Data::Null, Data::Null) => true,
+        (Data::Bool(a), Data::Bool(b)) => a == b,
+        (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (Data::Record(a), Data::Record(b)) => {
+            let there = |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
+            there(a) == there(b)
+                && a.fields
+                    .iter()
+                    .filter(|(_, it)| !it.is_none())
+                    .all(|(name, it)| b.fields.get(name).is_some_and(|other| same(it, other)))
+        }
+        (a, b) => compare(a, b) == Some(Ordering::Equal),
+    }
+}
+
+/// Runs `visit` on an expression and everything inside it.
+pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
+    visit(expr);
+    let record = |record: &'a Record, visit: &mut dyn FnMut(&'a Expr)| {
+        for entry in &record.entries {
+            let (path, rest): (Option<&FieldPath>, Vec<&Expr>) = match &entry.kind {
+                EntryKind::Spread(value) => (None, vec![value]),
+                EntryKind::Set { path, value, .. } => (Some(path), vec![value]),
+                EntryKind::For { clause, condition, path, value } => {
+                    (Some(path), [&clause.iter].into_iter().chain(condition).chain([value]).collect())
+                }
+            };
+            for segment in path.iter().flat_map(|path| &path.segments) {
+                if let SegmentKind::Index(keys) = &segment.kind {
+                    keys.iter().for_each(|key| walk(key, visit));
+                }
+            }
+            rest.into_iter().for_each(|it| walk(it, visit));
+        }
+    };
+    match &expr.kind {
+        ExprKind::Hole | ExprKind::Literal(_) | ExprKind::Name(_) => {}
+        ExprKind::Interpolated(parts) => parts.iter().for_each(|part| {
+            if let StringPart::Value(value) = part {
+                walk(value, visit);
+            }
+        }),
+        ExprKind::Field { base, .. } => walk(base, visit),
+        ExprKind::Index { base, keys } => {
+            walk(base, visit);
+            keys.iter().for_each(|key| walk(key, visit));
+        }
+        ExprKind::Call { callee, args } => {
+            walk(callee, visit);
+            args.iter().for_each(|arg| walk(&arg.value, visit));
+        }
+        ExprKind::Record(inner) | ExprKind::Named { record: inner, .. } => record(inner, visit),
+        ExprKind::List(elements) => elements.iter().for_each(|it| walk(&it.value, visit)),
+        ExprKind::ListFor { clause, condition, value } => {
+            walk(&clause.iter, visit);
+            condition.iter().for_each(|it| walk(it, visit));
+            walk(value, visit);
+        }
+        ExprKind::If { head, then, otherwise } => {
+            walk(&head.expr, visit);
+            walk(then, visit);
+            walk(otherwise, visit);
+        }
+        ExprKind::Match { subject, arms } => {
+            walk(subject, visit);
+            arms.iter().for_each(|arm| walk(&arm.value, visit));
+        }
+        ExprKind::Unary { operand, .. } => walk(operand, visit),
+        ExprKind::Binary { left, right, .. } => {
+            walk(left, visit);
+            walk(right, visit);
+        }
+    }
+}
+
+/// Where an expression stands: its declaration and the names around it.
+pub struct Frame<'a> {
+    item: ItemId,
+    inference: &'a Inference,
+    /// Locals, the innermost last.
+    pub locals: Vec<(Name, Value)>,
+    it: Option<Value>,
+    own: Option<usize>,
+}
+
+impl<'a> Frame<'a> {
+    /// At the top of a declaration.
+    pub fn new(item: ItemId, inference: &'a Inference) -> Self {
+        Frame { item, inference, locals: Vec::new(), it: None, own: None }
+    }
+
+    fn origin(&self, node: NodeId) -> Origin {
+        Origin { item: self.item, node }
+    }
+}
+
+/// A schema's value in the making.
+struct Instance {
+    schema: ItemId,
+    /// The declarations that speak of it; empty for a literal.
+    layers: Vec<Layer>,
+    /// The fields that a literal or the layers gave.
+    given: Option<Fields>,
+    fields: FxHashMap<Name, State>,
+    /// The request, whose built-in fields it has.
+    request: Option<ItemId>,
+    origin: Origin,
+}
+
+#[derive(Clone)]
+enum State {
+    Open,
+    Done(Eval<Value>),
+}
+
+/// A step of a path, with its key evaluated.
+enum Step {
+    Field(Name, NodeId),
+    /// The key of an element or entry, with the values of its parts.
+    Element(Name, Vec<Value>, NodeId),
+}
+
+/// Evaluates for one request in one environment, or for one declaration.
+pub struct Evaluator<'a> {
+    /// The database.
+    pub db: &'a dyn Db,
+    /// The workspace.
+    pub workspace: Workspace,
+    environment: Option<ItemId>,
+    /// What a mistake without a better place is told at.
+    pub subject: Origin,
+    instances: Vec<Instance>,
+    /// The fields that are being evaluated, the innermost last.
+    open: Vec<(usize, Name)>,
+    lets: FxHashMap<ItemId, Eval<Value>>,
+    steps: u64,
+    depth: u32,
+    exhausted: bool,
+    /// What is wrong so far.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The request as its composition reads it: what a computed value is traced to.
+    pub traced: Option<Value>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// For `environment`; `subject` is where a mistake without a better place is told.
+    pub fn new(db: &'a dyn Db, workspace: Workspace, environment: Option<ItemId>, subject: Origin) -> Self {
+        Evaluator {
+            db,
+            workspace,
+            environment,
+            subject,
+            instances: Vec::new(),
+            open: Vec::new(),
+            lets: FxHashMap::default(),
+            steps: 0,
+            depth: 0,
+            exhausted: false,
+            diagnostics: Vec::new(),
+            traced: None,
+        }
+    }
+
+    /// Tells of a mistake.
+    pub fn report(&mut self, diagnostic: Diagnostic) -> Failed {
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+        Failed
+    }
+
+    fn fail(&mut self, code: Code, origin: Origin, message: impl Into<String>) -> Failed {
+        self.report(Diagnostic::error(code, origin, message))
+    }
+
+    fn step(&mut self, cost: u64) -> Eval<()> {
+        self.steps = self.steps.saturating_add(cost);
+        if self.steps % 1024 < cost {
+            self.db.unwind_if_revision_cancelled();
+        }
+        if self.steps <= MAX_STEPS {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.exhausted, true) {
+            let subject = self.subject;
+            self.report(
+                Diagnostic::error(
+                    code::OVER_BUDGET,
+                    subject,
+                    format!("this needs more than {MAX_STEPS} steps in one environment"),
+                )
+                .help("a list or map here is far larger than it should be, or a loop walks it again and again"),
+            );
+        }
+        Err(Failed)
+    }
+
+    fn limit(&self) -> Limit {
+        Limit { elements: (MAX_STEPS - self.steps.min(MAX_STEPS)) as usize, bytes: MAX_BYTES }
+    }
+
+    // Requests and environments.
+
+    fn request(&mut self, request: ItemId, environment: ItemId) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
+        let layers = layers::layers(db, workspace, request, environment).clone();
+        let origin = self.subject;
+        let instance = self.push(Instance {
+            schema: schema_id,
+            layers,
+            given: None,
+            fields: FxHashMap::default(),
+            request: Some(request),
+            origin,
+        });
+        self.all_fields(instance)
+    }
+
+    fn environment_instance(&mut self, environment: ItemId) -> Option<usize> {
+        let (db, workspace) = (self.db, self.workspace);
+        let schema = crate::infer::environment_schema_of(db, workspace, environment)?;
+        let layers = ancestry(db, workspace, environment)
+            .0
+            .iter()
+            .enumerate()
+            .map(|(level, item)| Layer { item: *item, level: level as u32 + 1, kind: LayerKind::Environment })
+            .collect();
+        let origin = self.subject;
+        Some(self.push(Instance {
+            schema,
+            layers,
+            given: None,
+            fields: FxHashMap::default(),
+            request: None,
+            origin,
+        }))
+    }
+
+    fn push(&mut self, instance: Instance) -> usize {
+        self.instances.push(instance);
+        self.instances.len() - 1
+    }
+
+    /// Every field of an instance, then its conditions.
+    fn all_fields(&mut self, instance: usize) -> Eval<Value> {
+        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
+        let origin = self.instances[instance].origin;
+        let mut fields = Fields::default();
+        let mut failed = false;
+        let mut missing: Vec<(&Name, Place)> = Vec::new();
+        let is_request = self.instances[instance].request.is_some();
+        let built_in = BUILT_IN_FIELDS.iter().filter(|name| is_request && **name != "after").map(|it| Name::from(*it));
+        for name in built_in.collect::<Vec<_>>() {
+            match self.own_field(instance, &name, origin) {
+                Ok(value) => {
+                    fields.insert(name, value);
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        for field in &shape.fields {
+            match self.own_field(instance, &field.name, origin) {
+                Ok(value) => {
+                    if value.is_none() && !field.ty.is_optional() {
+                        missing.push((&field.name, Place::Node(field.owner, field.node)));
+                        failed = true;
+                    }
+                    fields.insert(field.name.clone(), value);
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
+            let who = match self.instances[instance].request {
+                Some(request) => format!("request `{}`", request.name(self.db)),
+                None if self.instances[instance].layers.is_empty() => {
+                    format!("this `{}`", self.instances[instance].schema.name(self.db))
+                }
+                None => format!("environment `{}`", origin.item.name(self.db)),
+            };
+            let mut error = Diagnostic::error(
+                code::MISSING_FIELD,
+                origin,
+                format!("{who} lacks {}", list(&names, "and")),
+            );
+            for (name, place) in &missing {
+                error = error.related(*place, format!("`{name}` has no default"));
+            }
+            self.report(error);
+        }
+        for (owner, member) in &shape.members {
+            self.member(instance, *owner, *member);
+        }
+        if failed {
+            return Err(Failed);
+        }
+        let tag = Tag::Schema(self.instances[instance].schema);
+        Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), origin))
+    }
+
+    /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.
+    fn own_field(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Value> {
+        match self.instances[instance].fields.get(name) {
+            Some(State::Done(done)) => return done.clone(),
+            Some(State::Open) => {
+                let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
+                let names: Vec<String> =
+                    self.open[start..].iter().map(|(_, name)| name.to_string()).chain([name.to_string()]).collect();
+                return Err(self.report(
+                    Diagnostic::error(code::CYCLE, reader, format!("`{name}` depends on itself"))
+                        .help(format!("the circle is {}", names.join(" → "))),
+                ));
+            }
+            None => {}
+        }
+        self.instances[instance].fields.insert(name.clone(), State::Open);
+        self.open.push((instance, name.clone()));
+        let result = self.compute(instance, name);
+        self.open.pop();
+        self.instances[instance].fields.insert(name.clone(), State::Done(result.clone()));
+        result
+    }
+
+    fn compute(&mut self, instance: usize, name: &Name) -> Eval<Value> {
+        self.step(1)?;
+        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
+        let field = shape.field(name);
+        let origin = self.instances[instance].origin;
+        let is_request = self.instances[instance].request.is_some();
+        let ty = match field {
+            Some(field) => field.ty.clone(),
+            None if is_request => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
+            None if name == "name" => {
+                let name = self.instances[instance].origin.item.name(self.db).clone();
+                return Ok(Value::new(Data::String(name), origin));
+            }
+            None => return Err(Failed),
+        };
+        if let Some(given) = &self.instances[instance].given {
+            let value = match given.get(name).cloned() {
+                Some(value) => value,
+                None => match field {
+                    Some(field) => self.default(instance, field).unwrap_or(Ok(Value::new(Data::None, origin)))?,
+                    None => return Err(Failed),
+                },
+            };
+            return self.complete(value, &ty, name);
+        }
+        let slot = self.slot(instance, name, &ty)?;
+        self.advise_hidden(&slot, name);
+        let value = match layers::finish(&slot) {
+            Some(value) => value,
+            None => {
+                let origin = slot.history.last().map_or_else(
+                    || field.map_or(origin, |field| Origin { item: field.owner, node: field.node }),
+                    |setting| setting.origin,
+                );
+                Value::new(Data::None, origin)
+            }
+        };
+        if value.is_none() && field.is_some() && !ty.is_optional() {
+            return Ok(value);
+        }
+        if value.is_none() && field.is_none() && name == "namespace" {
+            return Ok(value);
+        }
+        self.complete(value, &ty, name)
+    }
+
+    /// A field of a request with everything the layers said of it: what `plumb why` shows.
+    pub fn trace(&mut self, request: ItemId, environment: ItemId, name: &Name) -> Eval<Slot> {
+        let (db, workspace) = (self.db, self.workspace);
+        let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
+        let origin = self.subject;
+        let instance = self.push(Instance {
+            schema: schema_id,
+            layers: layers::layers(db, workspace, request, environment).clone(),
+            given: None,
+            fields: FxHashMap::default(),
+            request: Some(request),
+            origin,
+        });
+        let ty = match schema(db, workspace, schema_id).field(name) {
+            Some(field) => field.ty.clone(),
+            None => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
+        };
+        self.instances[instance].fields.insert(name.clone(), State::Open);
+        self.open.push((instance, name.clone()));
+        self.slot(instance, name, &ty)
+    }
+
+    fn default(&mut self, instance: usize, field: &crate::types::Field) -> Option<Eval<Value>> {
+        let tree = item(self.db, field.owner).as_ref()?;
+        let ItemKind::Schema { members, .. } = &tree.kind else { return None };
+        let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind else { return None };
+        let mut frame = Frame::new(field.owner, infer(self.db, self.workspace, field.owner));
+        frame.own = Some(instance);
+        Some(self.expr(&mut frame, default))
+    }
+
+    /// Merges what the layers say of one top-level field.
+    fn slot(&mut self, instance: usize, name: &Name, ty: &Ty) -> Eval<Slot> {
+        let (db, workspace) = (self.db, self.workspace);
+        let mut slot = Slot::default();
+        let mut failed = false;
+        let schema_id = self.instances[instance].schema;
+        let shape = schema(db, workspace, schema_id);
+        if let Some(field) = shape.field(name) {
+            let layer = Layer { item: field.owner, level: 0, kind: LayerKind::Schema };
+            match self.default(instance, field) {
+                Some(Ok(value)) => {
+                    let setting = plain_setting(layer, value.origin);
+                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                }
+                Some(Err(Failed)) => failed = true,
+                None => {}
+            }
+            if field.is_final {
+                let origin = Origin { item: field.owner, node: field.node };
+                let why = self.final_reason(field.owner, field.member);
+                slot.sealed = Some((plain_setting(layer, origin), why));
+            }
+        } else if let Some(request) = self.instances[instance].request {
+            match self.built_in(request, name) {
+                Ok(Some(value)) => {
+                    let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
+                    let setting = plain_setting(layer, value.origin);
+                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                }
+                Ok(None) => {}
+                Err(Failed) => failed = true,
+            }
+        }
+        for (owner, member) in &shape.members {
+            let Some(tree) = item(db, *owner) else { continue };
+            let ItemKind::Schema { members, .. } = &tree.kind else { continue };
+            let member = &members[*member];
+            let MemberKind::Final { path, value, otherwise } = &member.kind else { continue };
+            if first_key(path) != Some(name) {
+                continue;
+            }
+            let mut frame = Frame::new(*owner, infer(db, workspace, *owner));
+            frame.own = Some(instance);
+            let layer = Layer { item: *owner, level: 0, kind: LayerKind::Schema };
+            let assignment = Assignment {
+                node: member.id,
+                path,
+                value,
+                operation: Operation::Merge,
+                sealed: true,
+                otherwise: otherwise.as_ref(),
+            };
+            failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
+        }
+        for layer in self.instances[instance].layers.clone() {
+            let Some(tree) = item(db, layer.item) else { continue };
+            let Some(record) = layer_record(tree) else { continue };
+            let mut frame = Frame::new(layer.item, infer(db, workspace, layer.item));
+            frame.own = Some(instance);
+            for entry in &record.entries {
+                let EntryKind::Spread(value) = &entry.kind else { continue };
+                if frame.inference.poisoned.contains(&value.id) {
+                    failed = true;
+                    continue;
+                }
+                match self.expr(&mut frame, value) {
+                    Ok(value) => {
+                        if let Some(found) = value.fields().and_then(|fields| fields.get(name)).cloned() {
+                            let setting = Setting { spread: true, ..plain_setting(layer, found.origin) };
+                            self.merge(|merge| merge.set(&mut slot, ty, found, Operation::Merge, &setting));
+                        }
+                    }
+                    Err(Failed) => failed = true,
+                }
+            }
+            for entry in &record.entries {
+                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else { continue };
+                if first_key(path) != Some(name) {
+                    continue;
+                }
+                if frame.inference.poisoned.contains(&entry.id) || frame.inference.poisoned.contains(&path.id) {
+                    failed = true;
+                    continue;
+                }
+                let operation = match (modifier, append) {
+                    (_, true) => Operation::Append,
+                    (Some(Modifier::Replace), _) => Operation::Replace,
+                    _ => Operation::Merge,
+                };
+                let assignment = Assignment {
+                    node: entry.id,
+                    path,
+                    value,
+                    operation,
+                    sealed: *modifier == Some(Modifier::Final),
+                    otherwise: otherwise.as_ref(),
+                };
+                failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
+            }
+        }
+        if failed { Err(Failed) } else { Ok(slot) }
+    }
+
+    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
+        let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+        run(&mut merge);
+        for diagnostic in merge.diagnostics {
+            self.report(diagnostic);
+        }
+    }
+
+    fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
+        let tree = item(self.db, owner).as_ref()?;
+        let ItemKind::Schema { members, .. } = &tree.kind else { return None };
+        let MemberKind::Field { otherwise: Some(why), .. } = &members[member].kind else { return None };
+        let mut frame = Frame::new(owner, infer(self.db, self.workspace, owner));
+        self.text(&mut frame, why)
+    }
+
+    fn text(&mut self, frame: &mut Frame<'a>, expr: &'a Expr) -> Option<Name> {
+        match self.expr(frame, expr).ok()?.data {
+            Data::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What a built-in field is before any layer.
+    fn built_in(&mut self, request: ItemId, name: &Name) -> Eval<Option<Value>> {
+        let origin = name_origin(self.db, request);
+        match name.as_str() {
+            "name" => Ok(Some(Value::new(Data::String(request.name(self.db).clone()), origin))),
+            "labels" | "annotations" => Ok(Some(Value::record(Fields::default(), origin))),
+            "namespace" => {
+                let package = package_of(self.db, self.workspace, request.file(self.db));
+                let Some(declaration) = scope(self.db, package).package else { return Ok(None) };
+                let Some(tree) = item(self.db, declaration) else { return Ok(None) };
+                let ItemKind::Package { record } = &tree.kind else { return Ok(None) };
+                let mut frame = Frame::new(declaration, infer(self.db, self.workspace, declaration));
+                for entry in &record.entries {
+                    if let EntryKind::Set { path, value, .. } = &entry.kind
+                        && first_key(path).is_some_and(|key| key == "namespace")
+                        && path.segments.len() == 1
+                    {
+                        if frame.inference.poisoned.contains(&entry.id) {
+                            return Err(Failed);
+                        }
+                        return self.expr(&mut frame, value).map(Some);
+                    }
+                }
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn assign(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        layer: Layer,
+        assignment: &Assignment<'a>,
+    ) -> Eval<()> {
+        let mut steps = Vec::new();
+        for segment in &assignment.path.segments[1..] {
+            steps.push(self.segment(frame, segment)?);
+        }
+        let mut value = self.expr(frame, assignment.value)?;
+        let why = assignment.otherwise.and_then(|why| self.text(frame, why));
+        // Where the path is longer than a name, the entry is where it is set.
+        let origin = if value.origin.item == layer.item { value.origin } else { frame.origin(assignment.node) };
+        let setting = plain_setting(layer, origin);
+        let mut ty = ty.clone();
+        let mut at = slot;
+        for (index, step) in steps.iter().enumerate() {
+            let last = index + 1 == steps.len();
+            let container = record_arm(ty.base());
+            let creates = !value.is_none()
+                && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
+            let (name, keyed) = match step {
+                Step::Field(name, _) => {
+                    let inner = field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                    ty = inner;
+                    (name, false)
+                }
+                Step::Element(key, parts, node) => match &container {
+                    Ty::List(item, Keys::By(keys)) => {
+                        let there = matches!(&at.content, Content::Parts { parts, .. }
+                            if parts.get(key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
+                        if !there && (!last || assignment.operation == Operation::Append || value.is_none()) {
+                            if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
+                                return Ok(());
+                            }
+                            return Err(self.no_element(at, key, frame.origin(*node)));
+                        }
+                        if last && !value.is_none() {
+                            value = with_key(value, keys, parts);
+                        }
+                        ty = (**item).clone();
+                        (key, true)
+                    }
+                    _ => {
+                        ty = field_type(self.db, self.workspace, &container, key).unwrap_or(Ty::Unknown);
+                        (key, false)
+                    }
+                },
+            };
+            let mut next = None;
+            let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+            if let Some(inner) = merge.part(at, name, keyed, &setting, creates) {
+                next = Some(inner);
+            }
+            let diagnostics = std::mem::take(&mut merge.diagnostics);
+            for diagnostic in diagnostics {
+                if !self.diagnostics.contains(&diagnostic) {
+                    self.diagnostics.push(diagnostic);
+                }
+            }
+            match next {
+                Some(inner) => at = inner,
+                None => return Err(Failed),
+            }
+        }
+        self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+        if assignment.sealed {
+            at.sealed = Some((setting, why));
+        }
+        Ok(())
+    }
+
+    fn no_element(&mut self, slot: &Slot, key: &Name, origin: Origin) -> Failed {
+        let known: Vec<Name> = match &slot.content {
+            Content::Parts { parts, .. } => parts
+                .iter()
+                .filter(|(_, it)| !matches!(it.content, Content::Unset | Content::Removed))
+                .map(|(name, _)| name.clone())
+                .collect(),
+            _ => Vec::new(),
+        };
+        let mut error = Diagnostic::error(
+            code::KEYED_ELEMENT,
+            origin,
+            format!("the list has no element `{key}`"),
+        );
+        error.help = Some(match crate::diagnostics::nearest(key, known.iter().map(Name::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => format!("to add it, set the whole element: `[\"{key}\"] = {{ … }}`"),
+            None => {
+                let names: Vec<&str> = known.iter().map(Name::as_str).collect();
+                format!("it has {}; to add one, set the whole element: `[\"{key}\"] = {{ … }}`", list(&names, "and"))
+            }
+        });
+        self.report(error)
+    }
+
+    fn segment(&mut self, frame: &mut Frame<'a>, segment: &'a PathSegment) -> Eval<Step> {
+        Ok(match &segment.kind {
+            SegmentKind::Key(name) => Step::Field(name.clone(), segment.id),
+            SegmentKind::Index(keys) => {
+                let mut parts = Vec::new();
+                for key in keys {
+                    parts.push(self.expr(frame, key)?);
+                }
+                let texts: Option<Vec<Name>> = parts.iter().map(scalar_text).collect();
+                let Some(texts) = texts.filter(|it| !it.is_empty()) else { return Err(Failed) };
+                let key = if texts.len() == 1 { texts[0].clone() } else { texts.join("/").into() };
+                Step::Element(key, parts, segment.id)
+            }
+        })
+    }
+
+    /// Advice where a request's own value hides what the platform says for this environment.
+    fn advise_hidden(&mut self, slot: &Slot, name: &str) {
+        if let Content::Parts { parts, .. } = &slot.content {
+            for (part, inner) in parts {
+                self.advise_hidden(inner, &format!("{name}.{part}"));
+            }
+            return;
+        }
+        let Some(last) = slot.history.last().filter(|it| it.layer.kind == LayerKind::Request) else { return };
+        let hidden = slot
+            .history
+            .iter()
+            .rev()
+            .find(|it| it.layer.kind == (LayerKind::Defaults { in_environment: true }))
+            .filter(|hidden| match (&hidden.value, &last.value) {
+                (Some(a), Some(b)) => !same(a, b),
+                (a, b) => a.is_some() != b.is_some(),
+            });
+        let Some(hidden) = hidden else { return };
+        let value = hidden.value.as_ref().map_or("none".to_string(), shown);
+        let layer = describe_layer(self.db, &hidden.layer);
+        self.report(
+            Diagnostic::warning(
+                code::HIDES_ENVIRONMENT_DEFAULT,
+                last.origin,
+                format!("`{name}` here hides {value}, which the platform sets by {layer}"),
+            )
+            .related(hidden.origin, "hidden here")
+            .help("leave it out, or move it into an overlay of the environments that need it"),
+        );
+    }
+
+    // Conditions.
+
+    fn member(&mut self, instance: usize, owner: ItemId, member: usize) {
+        let Some(tree) = item(self.db, owner) else { return };
+        let ItemKind::Schema { members, .. } = &tree.kind else { return };
+        let mut frame = Frame::new(owner, infer(self.db, self.workspace, owner));
+        frame.own = Some(instance);
+        match &members[member].kind {
+            MemberKind::Rule(rule) => self.rule(&mut frame, rule, &mut Vec::new()),
+            MemberKind::If(branch) => self.rule_branch(&mut frame, branch, &mut Vec::new()),
+            _ => {}
+        }
+    }
+
+    fn rule_branch(&mut self, frame: &mut Frame<'a>, branch: &'a If, around: &mut Vec<&'a Expr>) {
+        let before = frame.locals.len();
+        let Ok(holds) = self.head(frame, &branch.head) else { return };
+        around.push(&branch.head.expr);
+        let block = if holds { Some(&branch.then) } else { branch.otherwise.as_ref() };
+        for statement in block.iter().flat_map(|block| &block.statements) {
+            match &statement.kind {
+                StatementKind::Let(it) => match self.expr(frame, &it.value) {
+                    Ok(value) => frame.locals.push((it.name.text.clone(), value)),
+                    Err(Failed) => break,
+                },
+                StatementKind::If(inner) => self.rule_branch(frame, inner, around),
+                StatementKind::Rule(rule) => self.rule(frame, rule, around),
+                StatementKind::For { clause, body } => {
+                    let Ok(rounds) = self.rounds(frame, clause) else { break };
+                    let inner = frame.locals.len();
+                    for round in rounds {
+                        bind(frame, clause, round);
+                        for statement in &body.statements {
+                            match &statement.kind {
+                                StatementKind::Rule(rule) => self.rule(frame, rule, around),
+                                StatementKind::If(inner) => self.rule_branch(frame, inner, around),
+                                _ => {}
+                            }
+                        }
+                        frame.locals.truncate(inner);
+                    }
+                }
+                StatementKind::Emit { .. } | StatementKind::Output { .. } => {}
+            }
+        }
+        around.pop();
+        frame.locals.truncate(before);
+    }
+
+    fn rule(&mut self, frame: &mut Frame<'a>, rule: &'a Rule, around: &mut Vec<&'a Expr>) {
+        // A condition on a field that failed has nothing to add.
+        let Ok(Value { data: Data::Bool(false), .. }) = self.expr(frame, &rule.condition) else { return };
+        let why = rule.otherwise.as_ref().and_then(|why| self.text(frame, why));
+        let message = why.map_or_else(
+            || match describe_condition(&rule.condition) {
+                Some(text) => format!("this must hold: {text}"),
+                None => "a condition of the schema does not hold".to_string(),
+            },
+            |why| why.to_string(),
+        );
+        // The request's own fields that the condition reads are where the mistake is.
+        let mut read: Vec<(Name, Value)> = Vec::new();
+        for expr in [&rule.condition].into_iter().chain(around.iter().copied()) {
+            walk(expr, &mut |inner| {
+                if let ExprKind::Name(name) = &inner.kind
+                    && frame.inference.resolutions.get(&inner.id) == Some(&Resolution::OwnField)
+                    && let Some(instance) = frame.own
+                    && let Some(State::Done(Ok(value))) = self.instances[instance].fields.get(name)
+                    && !read.iter().any(|(known, _)| known == name)
+                {
+                    read.push((name.clone(), value.clone()));
+                }
+            });
+        }
+        let label = |(name, value): &(Name, Value)| format!("`{name}` is {}", shown(value));
+        let mut places: Vec<&(Name, Value)> =
+            read.iter().filter(|(_, value)| layers::is_data(self.db, value.origin.item)).collect();
+        if places.is_empty() {
+            places = Vec::new();
+        }
+        let origin = places.first().map_or(self.subject, |(_, value)| value.origin);
+        let severity = if rule.level == RuleLevel::Advise { Diagnostic::warning } else { Diagnostic::error };
+        let mut found = severity(code::CONDITION_FAILED, origin.into(), message);
+        if let Some(first) = places.first() {
+            found.label = label(first);
+        }
+        for other in read.iter().filter(|it| places.first().is_none_or(|first| first.0 != it.0)) {
+            found = found.related(other.1.origin, label(other));
+        }
+        found = found.related(frame.origin(rule.condition.id), "the condition");
+        self.report(found);
+    }
+
+    // Completing values by their types.
+
+    /// Fills in what a type's schemas say by default, and checks what only evaluation can:
+    /// conditions, ranges, required fields. `path` names the value in messages.
+    pub fn complete(&mut self, value: Value, ty: &Ty, path: &str) -> Eval<Value> {
+        self.step(1)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            self.depth -= 1;
+            return Err(self.too_deep(value.origin));
+        }
+        let result = stacker::maybe_grow(64 << 10, 1 << 20, || self.complete_inner(value, ty, path));
+        self.depth -= 1;
+        result
+    }
+
+    fn too_deep(&mut self, origin: Origin) -> Failed {
+        self.fail(code::OVER_BUDGET, origin, format!("this nests deeper than {MAX_DEPTH} levels"))
+    }
+
+    fn complete_inner(&mut self, value: Value, ty: &Ty, path: &str) -> Eval<Value> {
+        match ty {
+            Ty::Optional(_) if value.is_none() => Ok(value),
+            Ty::Optional(inner) => self.complete_inner(value, inner, path),
+            Ty::Refined(refined) => {
+                let value = self.complete_inner(value, &refined.base, path)?;
+                if value.is_none() {
+                    return Ok(value);
+                }
+                self.refine(&value, &refined.check, path)?;
+                Ok(value)
+            }
+            Ty::Schema(id) | Ty::Request(id) => {
+                let (fields, origin) = match value.data {
+                    Data::Record(record) => {
+                        if record.tag != Tag::Plain {
+                            // A value of this schema, or of one that includes it, is complete.
+                            return Ok(Value::new(Data::Record(record), value.origin));
+                        }
+                        (Arc::unwrap_or_clone(record).fields, value.origin)
+                    }
+                    _ => return Ok(value),
+                };
+                let instance = self.push(Instance {
+                    schema: *id,
+                    layers: Vec::new(),
+                    given: Some(fields),
+                    fields: FxHashMap::default(),
+                    request: None,
+                    origin,
+                });
+                let result = self.all_fields(instance);
+                self.instances.pop();
+                result
+            }
+            Ty::Record(record) => self.complete_fields(value, path, ty, |_, name| {
+                record.fields.iter().find(|(field, _)| field == name).map_or(Ty::Unknown, |(_, ty)| ty.clone())
+            }),
+            Ty::Object(_) | Ty::Kind(_) => self.complete_fields(value, path, ty, |this, name| {
+                field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
+            }),
+            Ty::Map(key, inner) => {
+                if let (Ty::Refined(refined), Some(fields)) = (&**key, value.fields()) {
+                    let mut failed = false;
+                    for (name, entry) in fields {
+                        let key = Value::new(Data::String(name.clone()), entry.origin);
+                        failed |= self.refine(&key, &refined.check, &format!("key {name:?} of {path}")).is_err();
+                    }
+                    if failed {
+                        return Err(Failed);
+                    }
+                }
+                self.complete_fields(value, path, ty, |_, _| (**inner).clone())
+            }
+            Ty::List(inner, keys) => {
+                let Data::List(elements) = &value.data else { return Ok(value) };
+                let mut failed = false;
+                let mut done = Vec::with_capacity(elements.len());
+                for (index, element) in elements.iter().enumerate() {
+                    let at = match keys {
+                        Keys::By(keys) => match layers::element_key(element, keys) {
+                            Some(key) => format!("{path}[{key:?}]"),
+                            None => format!("{path}[{index}]"),
+                        },
+                        Keys::Plain => format!("{path}[{index}]"),
+                    };
+                    match self.complete(element.clone(), inner, &at) {
+                        Ok(element) => done.push(element),
+                        Err(Failed) => failed = true,
+                    }
+                }
+                if failed { Err(Failed) } else { Ok(Value::list(done, value.origin)) }
+            }
+            Ty::Union(arms) => {
+                let Some(arm) = arms.iter().find(|arm| self.takes(arm, &value)) else {
+                    let why = describe_type(self.db, self.workspace, ty);
+                    let shown = shown(&value);
+                    return Err(self.refuse(&value, code::NOT_ONE_OF, format!("`{path}` is {shown}; it must be {why}"), None));
+                };
+                self.complete_inner(value, &arm.clone(), path)
+            }
+            _ => Ok(value),
+        }
+    }
+
+    fn complete_fields(
+        &mut self,
+        value: Value,
+        path: &str,
+        ty: &Ty,
+        type_of: impl Fn(&Self, &Name) -> Ty,
+    ) -> Eval<Value> {
+        let Data::Record(record) = &value.data else { return Ok(value) };
+        let mut failed = false;
+        let mut fields = Fields::default();
+        fields.reserve(record.fields.len());
+        for (name, field) in &record.fields {
+            if field.is_none() {
+                fields.insert(name.clone(), field.clone());
+                continue;
+            }
+            let ty = type_of(self, name);
+            match self.complete(field.clone(), &ty, &join(path, name)) {
+                Ok(done) => {
+                    fields.insert(name.clone(), done);
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        let lacking: Vec<Name> = required_fields(self.db, self.workspace, ty)
+            .into_iter()
+            .filter(|name| fields.get(name).is_none_or(Value::is_none) && record.fields.get(name).is_none_or(Value::is_none))
+            .collect();
+        if !lacking.is_empty() {
+            let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
+            let shown = display(self.db, self.workspace, ty);
+            let what = if path.is_empty() { shown } else { path.to_string() };
+            self.refuse(&value, code::MISSING_FIELD, format!("`{what}` lacks {}", list(&names, "and")), None);
+            failed = true;
+        }
+        if failed {
+            return Err(Failed);
+        }
+        Ok(Value::new(Data::Record(Arc::new(RecordValue { tag: record.tag, fields })), value.origin))
+    }
+
+    /// Whether a value is of an arm's kind.
+    fn takes(&self, arm: &Ty, value: &Value) -> bool {
+        match (arm, &value.data) {
+            (Ty::Unknown | Ty::Any, _) => true,
+            (Ty::Literal(literal), data) => literal_is(literal, data),
+            (Ty::Refined(refined), _) => self.takes(&refined.base, value),
+            (Ty::Optional(inner), _) => value.is_none() || self.takes(inner, value),
+            (Ty::Union(arms), _) => arms.iter().any(|arm| self.takes(arm, value)),
+            (Ty::None, Data::None)
+            | (Ty::Null, Data::Null)
+            | (Ty::Bool, Data::Bool(_))
+            | (Ty::Int, Data::Int(_))
+            | (Ty::Float, Data::Float(_))
+            | (Ty::String, Data::String(_))
+            | (Ty::Quantity, Data::Quantity(_))
+            | (Ty::Duration, Data::Duration(_))
+            | (Ty::List(..), Data::List(_)) => true,
+            (Ty::Schema(id) | Ty::Request(id), Data::Record(record)) => match record.tag {
+                Tag::Schema(tag) => {
+                    tag == *id || schema(self.db, self.workspace, tag).includes.contains(id)
+                }
+                Tag::Plain => true,
+                Tag::Kind(_) => false,
+            },
+            (Ty::Kind(kind), Data::Record(record)) => record.tag == Tag::Kind(*kind) || record.tag == Tag::Plain,
+            (Ty::Map(..) | Ty::Record(_) | Ty::Object(_), Data::Record(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Tells that a value is refused: at the request's fields that it came from, the platform's
+    /// line second.
+    pub fn refuse(&mut self, value: &Value, code: Code, message: String, rule: Option<(Place, String)>) -> Failed {
+        let platform = matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
+        let mut error = Diagnostic::error(code, value.origin, message);
+        if platform {
+            let sources = self.sources(value.origin);
+            let mut places: Vec<(Origin, String)> = Vec::new();
+            for (path, source) in &sources {
+                let text = format!("`{path}` is {}", shown(source));
+                if !places.iter().any(|(origin, _)| *origin == source.origin) {
+                    places.push((source.origin, text));
+                }
+            }
+            // The request's own lines first; then overlays' and defaults'.
+            places.sort_by_key(|(origin, _)| !layers::is_data(self.db, origin.item));
+            let mut places = places.into_iter();
+            match places.next() {
+                Some((origin, text)) => {
+                    error.place = origin.into();
+                    error.label = text;
+                    for (origin, text) in places {
+                        error = error.related(origin, text);
+                    }
+                    error = error.related(value.origin, "it goes in here");
+                }
+                None => {
+                    error.label = shown(value);
+                }
+            }
+        } else {
+            error.label = shown(value);
+        }
+        if let Some((place, text)) = rule {
+            error = error.related(place, text);
+        }
+        self.report(error)
+    }
+
+    /// The fields of the request that the expression at `origin` reads, from its text: through the
+    /// lets of its composition.
+    pub fn sources(&self, origin: Origin) -> Vec<(String, Value)> {
+        let mut found = Vec::new();
+        let Some(record) = &self.traced else { return found };
+        let Some(tree) = item(self.db, origin.item) else { return found };
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
+        let index = BlockIndex::of(block);
+        let Some(expr) = index.expressions.iter().find(|expr| expr.id == origin.node) else { return found };
+        let mut todo = vec![*expr];
+        let mut seen: Vec<&Name> = Vec::new();
+        while let Some(expr) = todo.pop() {
+            walk(expr, &mut |inner| {
+                if let Some(names) = crate::references::chain(inner)
+                    && names.len() > 1
+                    && names[0].text == binder.text
+                {
+                    let mut value = record;
+                    let mut path = String::new();
+                    for name in &names[1..] {
+                        match value.fields().and_then(|fields| fields.get(&name.text)) {
+                            Some(next) => {
+                                value = next;
+                                path = join(&path, &name.text);
+                            }
+                            None => break,
+                        }
+                    }
+                    if !path.is_empty() && !found.iter().any(|(known, _): &(String, Value)| known.starts_with(&path)) {
+                        found.push((path, value.clone()));
+                    }
+                }
+                if let ExprKind::Name(name) = &inner.kind
+                    && !seen.contains(&name)
+                    && let Some((_, value)) = index.lets.iter().find(|(known, _)| *known == name)
+                {
+                    seen.push(name);
+                    todo.push(value);
+                }
+            });
+        }
+        found
+    }
+
+    fn refine(&mut self, value: &Value, check: &Check, path: &str) -> Eval<()> {
+        let subject = || format!("`{path}` is {}", shown(value));
+        let text = match &value.data {
+            Data::String(text) => text.as_str(),
+            _ => "",
+        };
+        let problem: Option<String> = match check {
+            Check::Condition(owner, node) => return self.condition(value, *owner, *node, path),
+            Check::Range(low, high) => {
+                let Data::Int(number) = value.data else { return Ok(()) };
+                let fits = low.is_none_or(|low| low <= number) && high.is_none_or(|high| number <= high);
+                (!fits).then(|| match (low, high) {
+                    (Some(low), Some(high)) => format!("it must be from {low} to {high}"),
+                    (Some(low), None) => format!("it must be {low} or more"),
+                    (None, Some(high)) => format!("it must be {high} or less"),
+                    (None, None) => String::new(),
+                })
+            }
+            Check::Image => match notation::image(text) {
+                Ok(_) => None,
+                Err(why) => Some(why),
+            },
+            Check::Cron => notation::cron(text).err(),
+            Check::Base64 => (!is_base64(text)).then(|| "it must be base64".to_string()),
+            Check::DateTime => {
+                (!is_date_time(text)).then(|| "it must be a time such as 2026-01-31T12:00:00Z".to_string())
+            }
+        };
+        match problem {
+            None => Ok(()),
+            Some(problem) => {
+                let message = format!("{}; {problem}", subject());
+                Err(self.refuse(value, code::REFINEMENT_FAILED, message, None))
+            }
+        }
+    }
+
+    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, path: &str) -> Eval<()> {
+        let Some(tree) = item(self.db, owner) else { return Ok(()) };
+        let Some((condition, otherwise)) = find_condition(tree, node) else { return Ok(()) };
+        let inference = infer(self.db, self.workspace, owner);
+        let mut frame = Frame::new(owner, inference);
+        frame.it = Some(value.clone());
+        match self.expr(&mut frame, condition)?.data {
+            Data::Bool(true) => Ok(()),
+            _ => {
+                let why = otherwise.and_then(|why| self.text(&mut frame, why));
+                let rule = match why {
+                    Some(why) => why.to_string(),
+                    None => match describe_condition(condition) {
+                        Some(text) => format!("it must be {text}"),
+                        None => "it breaks the condition of its type".to_string(),
+                    },
+                };
+                let message = format!("`{path}` is {}; {rule}", shown(value));
+                let place = Place::Node(owner, condition.id);
+                Err(self.refuse(value, code::REFINEMENT_FAILED, message, Some((place, "the condition".into()))))
+            }
+        }
+    }
+
+    // Expressions.
+
+    /// The value of an expression.
+    pub fn expr(&mut self, frame: &mut Frame<'a>, expr: &'a Expr) -> Eval<Value> {
+        self.step(1)?;
+        if frame.inference.poisoned.contains(&expr.id) {
+            return Err(Failed);
+        }
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            self.depth -= 1;
+            return Err(self.too_deep(frame.origin(expr.id)));
+        }
+        let result = stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_inner(frame, expr));
+        self.depth -= 1;
+        result
+    }
+
+    fn expr_inner(&mut self, frame: &mut Frame<'a>, expr: &'a Expr) -> Eval<Value> {
+        let origin = frame.origin(expr.id);
+        let data = match &expr.kind {
+            ExprKind::Hole => return Err(Failed),
+            ExprKind::Literal(literal) => self.literal(frame, expr, literal)?,
+            ExprKind::Interpolated(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        StringPart::Text(piece) => text.push_str(piece),
+                        StringPart::Value(inner) => {
+                            let value = self.expr(frame, inner)?;
+                            text.push_str(&scalar_text(&value).ok_or(Failed)?);
+                        }
+                    }
+                    self.bounded(text.len(), origin)?;
+                }
+                Data::String(text.into())
+            }
+            ExprKind::Name(name) => return self.name(frame, expr, name),
+            ExprKind::Field { base, name, optional } => return self.field(frame, expr, base, name, *optional),
+            ExprKind::Index { base, keys } => return self.index(frame, expr, base, keys),
+            ExprKind::Call { callee, args } => return self.call(frame, expr, callee, args),
+            ExprKind::Record(record) => return self.record(frame, record),
+            ExprKind::Named { record, .. } => return self.named(frame, expr, record),
+            ExprKind::List(elements) => return self.list(frame, expr, elements),
+            ExprKind::ListFor { clause, condition, value } => {
+                let rounds = self.rounds(frame, clause)?;
+                let before = frame.locals.len();
+                let mut found = Vec::new();
+                let mut failed = false;
+                for round in rounds {
+                    bind(frame, clause, round);
+                    let wanted = match condition {
+                        Some(condition) => self.truth(frame, condition),
+                        None => Ok(true),
+                    };
+                    match wanted {
+                        Ok(true) => match self.expr(frame, value) {
+                            Ok(value) if value.is_none() => {}
+                            Ok(value) => found.push(value),
+                            Err(Failed) => failed = true,
+                        },
+                        Ok(false) => {}
+                        Err(Failed) => failed = true,
+                    }
+                    frame.locals.truncate(before);
+                    if self.exhausted {
+                        return Err(Failed);
+                    }
+                }
+                if failed {
+                    return Err(Failed);
+                }
+                Data::List(Arc::new(found))
+            }
+            ExprKind::If { head, then, otherwise } => {
+                let before = frame.locals.len();
+                let holds = self.head(frame, head)?;
+                let value = self.expr(frame, if holds { then } else { otherwise });
+                frame.locals.truncate(before);
+                return value;
+            }
+            ExprKind::Match { subject, arms } => return self.matching(frame, expr, subject, arms),
+            ExprKind::Unary { op, operand } => return self.unary(frame, expr, *op, operand),
+            ExprKind::Binary { op, left, right } => return self.binary(frame, expr, *op, left, right),
+        };
+        Ok(Value::new(data, origin))
+    }
+
+    fn bounded(&mut self, bytes: usize, origin: Origin) -> Eval<()> {
+        if bytes <= MAX_BYTES {
+            return Ok(());
+        }
+        Err(self.fail(code::OVER_BUDGET, origin, "this text is larger than 16 MiB"))
+    }
+
+    fn literal(&mut self, frame: &Frame<'a>, expr: &Expr, literal: &Literal) -> Eval<Data> {
+        let coercion = frame.inference.coercions.get(&expr.id);
+        Ok(match (literal, coercion) {
+            (Literal::None, _) => Data::None,
+            (Literal::Null, _) => Data::Null,
+            (Literal::Bool(value), _) => Data::Bool(*value),
+            (Literal::Int(value), Some(Coercion::Float)) => Data::Float(*value as f64),
+            (Literal::Int(value), Some(Coercion::Quantity)) => {
+                Data::Quantity(Quantity::parse(&value.to_string()).map_err(|_| Failed)?)
+            }
+            (Literal::Int(value), _) => Data::Int(*value),
+            (Literal::Float(bits), Some(Coercion::Quantity)) => {
+                let text = f64::from_bits(*bits).to_string();
+                Data::Quantity(Quantity::parse(&text).map_err(|_| Failed)?)
+            }
+            (Literal::Float(bits), _) => Data::Float(f64::from_bits(*bits)),
+            (Literal::Unit(text), coercion) => match (notation::unit(text).map_err(|_| Failed)?, coercion) {
+                (notation::Unit::Quantity(it), _) => Data::Quantity(it),
+                (notation::Unit::Duration(it), _) => Data::Duration(it),
+                (notation::Unit::Ambiguous { duration, .. }, Some(Coercion::Duration)) => Data::Duration(duration),
+                (notation::Unit::Ambiguous { quantity, .. }, _) => Data::Quantity(quantity),
+            },
+            (Literal::Date(text) | Literal::String(text) | Literal::Raw(text), _) => Data::String(text.clone()),
+        })
+    }
+
+    fn name(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, name: &Name) -> Eval<Value> {
+        match frame.inference.resolutions.get(&expr.id) {
+            Some(Resolution::Local) => frame
+                .locals
+                .iter()
+                .rev()
+                .find(|(local, _)| local == name)
+                .map(|(_, value)| value.clone())
+                .ok_or(Failed),
+            Some(Resolution::It) => frame.it.clone().ok_or(Failed),
+            Some(Resolution::OwnField) => {
+                let instance = frame.own.ok_or(Failed)?;
+                self.own_field(instance, name, frame.origin(expr.id))
+            }
+            Some(Resolution::Item(found)) => self.let_value(*found),
+            Some(Resolution::Itself) => {
+                let instance = frame.own.ok_or(Failed)?;
+                self.itself(instance, frame.origin(expr.id))
+            }
+            Some(Resolution::Environment) => {
+                // Read as a whole, it is a record of all its fields.
+                let environment = self.environment.ok_or(Failed)?;
+                let schema_id = crate::infer::environment_schema(self.db, self.workspace).ok_or(Failed)?;
+                let mut fields = Fields::default();
+                for field in &schema(self.db, self.workspace, schema_id).fields {
+                    let (value, _) =
+                        environment_field(self.db, self.workspace, environment, field.name.clone());
+                    fields.insert(field.name.clone(), value.clone().ok_or(Failed)?);
+                }
+                let tag = Tag::Schema(schema_id);
+                Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), frame.origin(expr.id)))
+            }
+            Some(Resolution::Builtin(_) | Resolution::File) | None => Err(Failed),
+        }
+    }
+
+    fn itself(&mut self, instance: usize, reader: Origin) -> Eval<Value> {
+        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
+        let mut fields = Fields::default();
+        for field in &shape.fields {
+            let value = self.own_field(instance, &field.name, reader)?;
+            fields.insert(field.name.clone(), value);
+        }
+        let tag = Tag::Schema(self.instances[instance].schema);
+        Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), reader))
+    }
+
+    fn let_value(&mut self, found: ItemId) -> Eval<Value> {
+        if let Some(value) = self.lets.get(&found) {
+            return value.clone();
+        }
+        let inference = infer(self.db, self.workspace, found);
+        let result = match item(self.db, found).as_ref().map(|tree| &tree.kind) {
+            Some(ItemKind::Let(it)) if !inference.poisoned.contains(&NodeId(0)) => {
+                let mut frame = Frame::new(found, inference);
+                let value = self.expr(&mut frame, &it.value);
+                match (&value, &inference.ty) {
+                    (Ok(value), Some(ty)) => self.complete(value.clone(), ty, found.name(self.db)),
+                    _ => value,
+                }
+            }
+            _ => Err(Failed),
+        };
+        self.lets.insert(found, result.clone());
+        result
+    }
+
+    fn field(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, base: &'a Expr, name: &Ident, optional: bool) -> Eval<Value> {
+        if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
+            return self.let_value(*found);
+        }
+        let origin = frame.origin(expr.id);
+        match frame.inference.resolutions.get(&base.id) {
+            Some(Resolution::Environment) => {
+                let Some(environment) = self.environment else {
+                    return Err(self.report(
+                        Diagnostic::error(code::MISPLACED, origin, "the environment is not known here")
+                            .help("an environment's own values cannot read a `let` that reads the environment"),
+                    ));
+                };
+                if name.text == "name" {
+                    return Ok(Value::new(Data::String(environment.name(self.db).clone()), name_origin(self.db, environment)));
+                }
+                let (value, _) = environment_field(self.db, self.workspace, environment, name.text.clone());
+                return value.clone().ok_or(Failed);
+            }
+            Some(Resolution::Itself) => {
+                let instance = frame.own.ok_or(Failed)?;
+                return self.own_field(instance, &name.text, origin);
+            }
+            _ => {}
+        }
+        let value = self.expr(frame, base)?;
+        match (&value.data, name.text.as_str()) {
+            (Data::None, _) if optional => Ok(Value::new(Data::None, value.origin)),
+            (Data::Quantity(quantity), "bytes") => match quantity.bytes() {
+                Ok(bytes) => Ok(Value::new(Data::Int(bytes), origin)),
+                Err(why) => Err(self.fail(code::FAILED_EXPRESSION, origin, why)),
+            },
+            (Data::Duration(duration), "seconds") => Ok(Value::new(Data::Int(duration.seconds()), origin)),
+            (Data::Record(record), field) => Ok(match record.fields.get(field) {
+                Some(found) => found.clone(),
+                // A literal of a schema that is read before it is complete has no such field yet.
+                None => Value::new(Data::None, origin),
+            }),
+            _ => Err(Failed),
+        }
+    }
+
+    fn index(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, base: &'a Expr, keys: &'a [Expr]) -> Eval<Value> {
+        let origin = frame.origin(expr.id);
+        let container = self.expr(frame, base)?;
+        let mut parts = Vec::new();
+        for key in keys {
+            parts.push(self.expr(frame, key)?);
+        }
+        match &container.data {
+            Data::Record(record) => {
+                let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
+                Ok(record.fields.get(&key).cloned().unwrap_or(Value::new(Data::None, origin)))
+            }
+            Data::List(elements) => {
+                if let [Value { data: Data::Int(position), .. }] = parts.as_slice()
+                    && !elements.iter().any(|it| it.fields().is_some())
+                {
+                    let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
+                    return match found {
+                        Some(found) => Ok(found.clone()),
+                        None => Err(self.fail(
+                            code::FAILED_EXPRESSION,
+                            origin,
+                            format!("the list has {} elements, so there is none at {position}", elements.len()),
+                        )),
+                    };
+                }
+                self.step(elements.len() as u64)?;
+                // A keyed list: its keys are the first fields that the parts are compared with.
+                let found = elements.iter().find(|element| {
+                    element.fields().is_some_and(|fields| {
+                        parts.iter().all(|part| fields.values().any(|field| same(field, part)))
+                    })
+                });
+                Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
+            }
+            _ => Err(Failed),
+        }
+    }
+
+    fn call(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, callee: &'a Expr, args: &'a [Arg]) -> Eval<Value> {
+        let origin = frame.origin(expr.id);
+        let resolution = frame.inference.resolutions.get(&callee.id).cloned().ok_or(Failed)?;
+        if resolution == Resolution::File {
+            let [Arg { value: Expr { kind: ExprKind::Literal(Literal::String(name) | Literal::Raw(name)), .. }, .. }] = args else {
+                return Err(Failed);
+            };
+            return self.file(frame.item, name, origin);
+        }
+        let mut values = Vec::new();
+        let mut failed = false;
+        for arg in args {
+            match self.expr(frame, &arg.value) {
+                Ok(value) => values.push(value),
+                Err(Failed) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Failed);
+        }
+        match resolution {
+            Resolution::Builtin(builtin) => {
+                let cost: usize = values
+                    .iter()
+                    .map(|value| match &value.data {
+                        Data::List(it) => it.len(),
+                        Data::Record(it) => it.fields.len(),
+                        Data::String(it) => it.len() / 64,
+                        _ => 1,
+                    })
+                    .sum();
+                self.step(cost as u64)?;
+                let limit = self.limit();
+                builtins::call(builtin, &values, origin, limit).map_err(|why| {
+                    let code = if why.contains("limit") { code::OVER_BUDGET } else { code::FAILED_EXPRESSION };
+                    self.fail(code, origin, why)
+                })
+            }
+            Resolution::Item(function) => {
+                let tree = item(self.db, function).as_ref().ok_or(Failed)?;
+                let ItemKind::Fn { params, body, .. } = &tree.kind else { return Err(Failed) };
+                let inference = infer(self.db, self.workspace, function);
+                if inference.poisoned.contains(&NodeId(0)) {
+                    return Err(Failed);
+                }
+                let (types, result) =
+                    crate::infer::signature(self.db, self.workspace, function).as_ref().ok_or(Failed)?;
+                let mut inner = Frame::new(function, inference);
+                let mut position = 0;
+                for (arg, value) in args.iter().zip(values) {
+                    let index = match &arg.name {
+                        Some(name) => params.iter().position(|param| param.name.text == name.text),
+                        None => {
+                            position += 1;
+                            Some(position - 1)
+                        }
+                    };
+                    let index = index.filter(|index| *index < params.len()).ok_or(Failed)?;
+                    let value = self.complete(value, &types[index].1, &types[index].0)?;
+                    inner.locals.push((params[index].name.text.clone(), value));
+                }
+                let value = self.expr(&mut inner, body)?;
+                let mut value = self.complete(value, result, function.name(self.db))?;
+                // What a function computes is the caller's: the call is what a user can change.
+                if value.origin.item == function && !matches!(value.data, Data::Record(_) | Data::List(_)) {
+                    value.origin = origin;
+                }
+                Ok(value)
+            }
+            _ => Err(Failed),
+        }
+    }
+
+    fn file(&mut self, reader: ItemId, name: &str, origin: Origin) -> Eval<Value> {
+        let path = reader.file(self.db).path(self.db);
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        let outside = name.starts_with('/') || name.split('/').any(|part| part == ".." || part.is_empty());
+        if outside {
+            return Err(self.report(
+                Diagnostic::error(code::MISSING_FILE, origin, format!("{name:?} is no file of this package"))
+                    .help("`file` reads files beside the source or below it, so that a package is whole"),
+            ));
+        }
+        let full: Name = if directory.is_empty() { name.into() } else { format!("{directory}/{name}").into() };
+        match file_at(self.db, self.workspace, full.clone()).map(|file| file.content(self.db)) {
+            Some(FileContent::Text(text)) => {
+                self.step((text.len() / 64) as u64)?;
+                Ok(Value::new(Data::String(Name::from(text.as_ref())), origin))
+            }
+            Some(FileContent::Unreadable(why)) => {
+                Err(self.fail(code::MISSING_FILE, origin, format!("{full} {why}")))
+            }
+            None => Err(self.report(
+                Diagnostic::error(code::MISSING_FILE, origin, format!("there is no file {full}"))
+                    .help(format!("`file` looks beside {path}")),
+            )),
+        }
+    }
+
+    fn record(&mut self, frame: &mut Frame<'a>, record: &'a Record) -> Eval<Value> {
+        let ty = frame.inference.records.get(&record.id).unwrap_or(&Ty::Unknown);
+        let origin = frame.origin(record.id);
+        let mut whole = Value::record(Fields::default(), origin);
+        let mut failed = false;
+        for entry in &record.entries {
+            if let EntryKind::Spread(value) = &entry.kind {
+                match self.expr(frame, value) {
+                    Ok(value) if value.is_none() => {}
+                    Ok(value) => {
+                        self.step(value.fields().map_or(0, |it| it.len() as u64))?;
+                        let mut value = value;
+                        untag(&mut value);
+                        whole = self.join(whole, value, ty);
+                    }
+                    Err(Failed) => failed = true,
+                }
+            }
+        }
+        for entry in &record.entries {
+            match &entry.kind {
+                EntryKind::Spread(_) => {}
+                EntryKind::Set { path, value, append, modifier, .. } => {
+                    if frame.inference.poisoned.contains(&entry.id) || frame.inference.poisoned.contains(&path.id) {
+                        failed = true;
+                        continue;
+                    }
+                    let steps: Eval<Vec<Step>> =
+                        path.segments.iter().map(|segment| self.segment(frame, segment)).collect();
+                    match (steps, self.expr(frame, value)) {
+                        (Ok(steps), Ok(value)) => {
+                            let replace = *modifier == Some(Modifier::Replace);
+                            match self.put(Some(whole.clone()), ty, &steps, value, *append, replace, frame.origin(entry.id)) {
+                                Ok(Some(value)) => whole = value,
+                                Ok(None) => {}
+                                Err(Failed) => failed = true,
+                            }
+                        }
+                        _ => failed = true,
+                    }
+                }
+                EntryKind::For { clause, condition, path, value } => {
+                    let rounds = self.rounds(frame, clause)?;
+                    let before = frame.locals.len();
+                    let mut fields = Fields::default();
+                    for round in rounds {
+                        bind(frame, clause, round);
+                        let wanted = match condition {
+                            Some(condition) => self.truth(frame, condition),
+                            None => Ok(true),
+                        };
+                        match wanted {
+                            Ok(true) => {
+                                let step = path.segments.first().ok_or(Failed).and_then(|it| self.segment(frame, it));
+                                match (step, self.expr(frame, value)) {
+                                    (Ok(Step::Field(name, _) | Step::Element(name, ..)), Ok(value)) => {
+                                        if !value.is_none() {
+                                            fields.insert(name, value);
+                                        }
+                                    }
+                                    _ => failed = true,
+                                }
+                            }
+                            Ok(false) => {}
+                            Err(Failed) => failed = true,
+                        }
+                        frame.locals.truncate(before);
+                        if self.exhausted {
+                            return Err(Failed);
+                        }
+                    }
+                    whole = self.join(whole, Value::record(fields, origin), ty);
+                }
+            }
+        }
+        if failed { Err(Failed) } else { Ok(whole) }
+    }
+
+    /// Sets a value at a path inside a value, for literals. `None`: nothing is there afterwards.
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts of an entry")]
+    fn put(
+        &mut self,
+        container: Option<Value>,
+        ty: &Ty,
+        steps: &[Step],
+        value: Value,
+        append: bool,
+        replace: bool,
+        origin: Origin,
+    ) -> Eval<Option<Value>> {
+        let Some((step, rest)) = steps.split_first() else {
+            return Ok(Some(match container {
+                Some(before) if append => match (&before.data, &value.data) {
+                    (Data::List(a), Data::List(b)) => {
+                        Value::list(a.iter().chain(b.iter()).cloned().collect(), value.origin)
+                    }
+                    _ => value,
+                },
+                Some(before) if !replace => self.join(before, value, ty),
+                _ => value,
+            }));
+        };
+        if container.as_ref().is_none_or(Value::is_none) && value.is_none() {
+            return Ok(container);
+        }
+        let base = record_arm(ty.base());
+        match (step, &base) {
+            (Step::Element(key, parts, node), Ty::List(item, Keys::By(keys))) => {
+                let mut elements = match container.map(|it| it.data) {
+                    Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
+                    _ => Vec::new(),
+                };
+                let position =
+                    elements.iter().position(|it| layers::element_key(it, keys).as_ref() == Some(key));
+                match position {
+                    Some(at) if value.is_none() && rest.is_empty() => {
+                        elements.remove(at);
+                    }
+                    Some(at) => {
+                        let before = elements[at].clone();
+                        if let Some(done) = self.put(Some(before), item, rest, value, append, replace, origin)? {
+                            elements[at] = done;
+                        }
+                    }
+                    None if rest.is_empty() && !value.is_none() => elements.push(with_key(value, keys, parts)),
+                    None => {
+                        return Err(self.fail(
+                            code::KEYED_ELEMENT,
+                            Origin { item: origin.item, node: *node },
+                            format!("the list has no element `{key}`"),
+                        ));
+                    }
+                }
+                Ok(Some(Value::list(elements, origin)))
+            }
+            (Step::Field(name, _) | Step::Element(name, ..), _) => {
+                let (mut record, at) = match container {
+                    Some(Value { data: Data::Record(record), origin }) => (record, origin),
+                    _ => (Arc::default(), origin),
+                };
+                let inner_ty = field_type(self.db, self.workspace, &base, name).unwrap_or(Ty::Unknown);
+                let fields = &mut Arc::make_mut(&mut record).fields;
+                let before = fields.get_mut(name).map(|it| std::mem::replace(it, Value::new(Data::None, origin)));
+                let none = value.is_none() && rest.is_empty();
+                if none {
+                    fields.insert(name.clone(), value);
+                } else if let Some(done) = self.put(before, &inner_ty, rest, value, append, replace, origin)? {
+                    fields.insert(name.clone(), done);
+                }
+                Ok(Some(Value::new(Data::Record(record), at)))
+            }
+        }
+    }
+
+    /// Merges two values of a type as layers do: the later one wins.
+    fn join(&mut self, before: Value, after: Value, ty: &Ty) -> Value {
+        let base = record_arm(ty.base());
+        match (before.data, after.data) {
+            (Data::Record(a), Data::Record(b)) => {
+                let tag = if a.tag == Tag::Plain { b.tag } else { a.tag };
+                if a.fields.is_empty() {
+                    let fields = Arc::unwrap_or_clone(b).fields;
+                    return Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), after.origin);
+                }
+                let mut fields = Arc::unwrap_or_clone(a).fields;
+                for (name, value) in Arc::unwrap_or_clone(b).fields {
+                    match fields.get_mut(&name) {
+                        Some(slot) => {
+                            let inner = field_type(self.db, self.workspace, &base, &name).unwrap_or(Ty::Unknown);
+                            let before = std::mem::replace(slot, Value::new(Data::None, after.origin));
+                            *slot = self.join(before, value, &inner);
+                        }
+                        None => {
+                            fields.insert(name, value);
+                        }
+                    }
+                }
+                Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), after.origin)
+            }
+            (Data::List(a), Data::List(b)) => {
+                if let Ty::List(item, Keys::By(keys)) = &base {
+                    let mut elements = Arc::unwrap_or_clone(a);
+                    for element in b.iter() {
+                        let key = layers::element_key(element, keys);
+                        let position = key
+                            .as_ref()
+                            .and_then(|key| elements.iter().position(|it| layers::element_key(it, keys).as_ref() == Some(key)));
+                        match position {
+                            Some(at) => {
+                                let before = elements[at].clone();
+                                elements[at] = self.join(before, element.clone(), item);
+                            }
+                            None => elements.push(element.clone()),
+                        }
+                    }
+                    return Value::list(elements, after.origin);
+                }
+                Value::new(Data::List(b), after.origin)
+            }
+            (_, data) => Value::new(data, after.origin),
+        }
+    }
+
+    fn named(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, record: &'a Record) -> Eval<Value> {
+        let ty = frame.inference.records.get(&record.id).cloned().unwrap_or(Ty::Unknown);
+        let value = self.record(frame, record)?;
+        let origin = frame.origin(expr.id);
+        match &ty {
+            Ty::Kind(kind) => {
+                let Data::Record(inner) = value.data else { return Err(Failed) };
+                let fields = Arc::unwrap_or_clone(inner).fields;
+                Ok(Value::new(Data::Record(Arc::new(RecordValue { tag: Tag::Kind(*kind), fields })), origin))
+            }
+            Ty::Schema(_) => self.complete(Value::new(value.data, origin), &ty, ""),
+            _ => Ok(Value::new(value.data, origin)),
+        }
+    }
+
+    fn list(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, elements: &'a [Element]) -> Eval<Value> {
+        let mut found = Vec::with_capacity(elements.len());
+        let mut failed = false;
+        for element in elements {
+            match self.expr(frame, &element.value) {
+                Ok(value) if element.spread => {
+                    if let Data::List(inner) = &value.data {
+                        self.step(inner.len() as u64)?;
+                        found.extend(inner.iter().cloned());
+                    }
+                }
+                // An element that is not there takes no place.
+                Ok(value) if value.is_none() => {}
+                Ok(value) => found.push(value),
+                Err(Failed) => failed = true,
+            }
+        }
+        if failed { Err(Failed) } else { Ok(Value::list(found, frame.origin(expr.id))) }
+    }
+
+    /// Whether a head holds; what it binds is then in scope.
+    pub fn head(&mut self, frame: &mut Frame<'a>, head: &'a Head) -> Eval<bool> {
+        match &head.bind {
+            Some(name) => {
+                let value = self.expr(frame, &head.expr)?;
+                let there = !value.is_none();
+                if there {
+                    frame.locals.push((name.text.clone(), value));
+                }
+                Ok(there)
+            }
+            None => self.truth(frame, &head.expr),
+        }
+    }
+
+    fn truth(&mut self, frame: &mut Frame<'a>, expr: &'a Expr) -> Eval<bool> {
+        match self.expr(frame, expr)?.data {
+            Data::Bool(value) => Ok(value),
+            _ => Err(Failed),
+        }
+    }
+
+    /// What a loop walks: pairs of a key or position and a value.
+    pub fn rounds(&mut self, frame: &mut Frame<'a>, clause: &'a ForClause) -> Eval<Vec<(Value, Value)>> {
+        let value = self.expr(frame, &clause.iter)?;
+        let origin = value.origin;
+        let rounds: Vec<(Value, Value)> = match &value.data {
+            Data::List(elements) => elements
+                .iter()
+                .enumerate()
+                .map(|(index, element)| (Value::new(Data::Int(index as i64), origin), element.clone()))
+                .collect(),
+            Data::Record(record) => record
+                .fields
+                .iter()
+                .filter(|(_, value)| !value.is_none())
+                .map(|(name, value)| (Value::new(Data::String(name.clone()), value.origin), value.clone()))
+                .collect(),
+            _ => return Err(Failed),
+        };
+        self.step(rounds.len() as u64)?;
+        Ok(rounds)
+    }
+
+    fn matching(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, subject: &'a Expr, arms: &'a [Arm]) -> Eval<Value> {
+        let value = self.expr(frame, subject)?;
+        for arm in arms {
+            let before = frame.locals.len();
+            let takes = match &arm.pattern {
+                Pattern::Hole => false,
+                Pattern::Any => true,
+                Pattern::None => value.is_none(),
+                Pattern::Literals(literals) => {
+                    literals.iter().any(|(_, literal)| literal_is(literal, &value.data))
+                }
+                Pattern::Typed { name, .. } => {
+                    let ty = frame.inference.patterns.get(&arm.id).cloned().unwrap_or(Ty::Unknown);
+                    let takes = !value.is_none() && self.takes(&ty, &value);
+                    if takes {
+                        frame.locals.push((name.text.clone(), value.clone()));
+                    }
+                    takes
+                }
+            };
+            if takes {
+                let result = self.expr(frame, &arm.value);
+                frame.locals.truncate(before);
+                return result;
+            }
+        }
+        let origin = frame.origin(expr.id);
+        Err(self.fail(code::INCOMPLETE_MATCH, origin, format!("this `match` has no arm for {}", shown(&value))))
+    }
+
+    fn unary(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, op: UnaryOp, operand: &'a Expr) -> Eval<Value> {
+        let origin = frame.origin(expr.id);
+        let value = self.expr(frame, operand)?;
+        let data = match (op, &value.data) {
+            (UnaryOp::Not, Data::Bool(value)) => Some(Data::Bool(!value)),
+            (UnaryOp::Negate, Data::Int(value)) => value.checked_neg().map(Data::Int),
+            (UnaryOp::Negate, Data::Float(value)) => Some(Data::Float(-value)),
+            (UnaryOp::Negate, Data::Quantity(value)) => {
+                value.nanos.checked_neg().map(|nanos| Data::Quantity(Quantity { nanos, ..*value }))
+            }
+            (UnaryOp::Negate, Data::Duration(value)) => {
+                value.millis.checked_neg().map(|millis| Data::Duration(Duration { millis }))
+            }
+            _ => return Err(Failed),
+        };
+        match data {
+            Some(data) => Ok(Value::new(data, origin)),
+            None => Err(self.fail(code::FAILED_EXPRESSION, origin, "the result does not fit")),
+        }
+    }
+
+    fn binary(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, op: BinaryOp, left: &'a Expr, right: &'a Expr) -> Eval<Value> {
+        let origin = frame.origin(expr.id);
+        let truth = |value| Ok(Value::new(Data::Bool(value), origin));
+        match op {
+            BinaryOp::And => return Ok(if self.truth(frame, left)? { self.expr(frame, right)? } else { Value::new(Data::Bool(false), origin) }),
+            BinaryOp::Or => return Ok(if self.truth(frame, left)? { Value::new(Data::Bool(true), origin) } else { self.expr(frame, right)? }),
+            BinaryOp::Otherwise => {
+                let value = self.expr(frame, left)?;
+                return if value.is_none() { self.expr(frame, right) } else { Ok(value) };
+            }
+            BinaryOp::Matches => {
+                let value = self.expr(frame, left)?;
+                let (Data::String(text), ExprKind::Literal(Literal::Raw(pattern))) = (&value.data, &right.kind) else {
+                    return Err(Failed);
+                };
+                self.step((text.len() / 64) as u64)?;
+                let regex = compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
+                return truth(regex.is_match(text));
+            }
+            BinaryOp::In => {
+                let value = self.expr(frame, left)?;
+                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } = &right.kind {
+                    let low = self.expr(frame, low)?;
+                    let high = self.expr(frame, high)?;
+                    let above = compare(&value.data, &low.data).ok_or(Failed)?;
+                    let below = compare(&value.data, &high.data).ok_or(Failed)?;
+                    return truth(above != Ordering::Less && below != Ordering::Greater);
+                }
+                let container = self.expr(frame, right)?;
+                return match (&container.data, &value.data) {
+                    (Data::List(elements), _) => {
+                        self.step(elements.len() as u64)?;
+                        truth(elements.iter().any(|element| same(element, &value)))
+                    }
+                    (Data::Record(record), Data::String(key)) => {
+                        truth(record.fields.get(key).is_some_and(|it| !it.is_none()))
+                    }
+                    (Data::String(text), Data::String(part)) => truth(text.contains(part.as_str())),
+                    _ => Err(Failed),
+                };
+            }
+            _ => {}
+        }
+        let a = self.expr(frame, left)?;
+        let b = self.expr(frame, right)?;
+        match op {
+            BinaryOp::Equal => return truth(same(&a, &b)),
+            BinaryOp::NotEqual => return truth(!same(&a, &b)),
+            BinaryOp::Less | BinaryOp::LessOrEqual | BinaryOp::Greater | BinaryOp::GreaterOrEqual => {
+                let order = compare(&a.data, &b.data).ok_or(Failed)?;
+                return truth(match op {
+                    BinaryOp::Less => order.is_lt(),
+                    BinaryOp::LessOrEqual => order.is_le(),
+                    BinaryOp::Greater => order.is_gt(),
+                    _ => order.is_ge(),
+                });
+            }
+            BinaryOp::Range => {
+                let (Data::Int(low), Data::Int(high)) = (&a.data, &b.data) else { return Err(Failed) };
+                let count = high.saturating_sub(*low).saturating_add(1).max(0) as u64;
+                self.step(count)?;
+                let elements = (*low..=*high).map(|it| Value::new(Data::Int(it), origin)).collect();
+                return Ok(Value::list(elements, origin));
+            }
+            _ => {}
+        }
+        match self.arithmetic(op, &a.data, &b.data) {
+            Ok(data) => {
+                if let Data::String(text) = &data {
+                    self.bounded(text.len(), origin)?;
+                }
+                Ok(Value::new(data, origin))
+            }
+            Err(Some(why)) => Err(self.fail(code::FAILED_EXPRESSION, origin, why)),
+            Err(None) => Err(Failed),
+        }
+    }
+
+    fn arithmetic(&mut self, op: BinaryOp, a: &Data, b: &Data) -> Result<Data, Option<String>> {
+        use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
+        let overflow = || Some("the result does not fit into 64 bits".to_string());
+        let zero = || Some("this divides by zero".to_string());
+        match (op, a, b) {
+            (Divide | Remainder, Data::Int(_), Data::Int(0)) => Err(zero()),
+            (_, Data::Int(a), Data::Int(b)) => match op {
+                Add => a.checked_add(*b),
+                Subtract => a.checked_sub(*b),
+                Multiply => a.checked_mul(*b),
+                Divide => a.checked_div(*b),
+                Remainder => a.checked_rem(*b),
+                _ => return Err(None),
+            }
+            .map(Data::Int)
+            .ok_or_else(overflow),
+            (Divide, Data::Float(_), Data::Float(0.0)) => Err(zero()),
+            (_, Data::Float(a), Data::Float(b)) => {
+                let result = match op {
+                    Add => a + b,
+                    Subtract => a - b,
+                    Multiply => a * b,
+                    Divide => a / b,
+                    _ => return Err(None),
+                };
+                if result.is_finite() { Ok(Data::Float(result)) } else { Err(Some("the result is no number".into())) }
+            }
+            (Add, Data::Quantity(a), Data::Quantity(b)) => a.checked_add(*b).map(Data::Quantity).ok_or_else(overflow),
+            (Subtract, Data::Quantity(a), Data::Quantity(b)) => {
+                a.checked_sub(*b).map(Data::Quantity).ok_or_else(overflow)
+            }
+            (Multiply, Data::Quantity(a), Data::Int(b)) | (Multiply, Data::Int(b), Data::Quantity(a)) => {
+                a.checked_mul(*b).map(Data::Quantity).ok_or_else(overflow)
+            }
+            (Add, Data::Duration(a), Data::Duration(b)) => a.checked_add(*b).map(Data::Duration).ok_or_else(overflow),
+            (Subtract, Data::Duration(a), Data::Duration(b)) => {
+                a.checked_sub(*b).map(Data::Duration).ok_or_else(overflow)
+            }
+            (Multiply, Data::Duration(a), Data::Int(b)) | (Multiply, Data::Int(b), Data::Duration(a)) => {
+                a.checked_mul(*b).map(Data::Duration).ok_or_else(overflow)
+            }
+            (Add, Data::String(a), Data::String(b)) => {
+                if a.len() + b.len() > MAX_BYTES {
+                    return Err(Some("this text is larger than 16 MiB".into()));
+                }
+                Ok(Data::String(format!("{a}{b}").into()))
+            }
+            (Add, Data::List(a), Data::List(b)) => {
+                if self.step((a.len() + b.len()) as u64).is_err() {
+                    return Err(None);
+                }
+                Ok(Data::List(Arc::new(a.iter().chain(b.iter()).cloned().collect())))
+            }
+            _ => Err(None),
+        }
+    }
+}
+
+/// A layer's entry, ready to be applied.
+struct Assignment<'a> {
+    node: NodeId,
+    path: &'a FieldPath,
+    value: &'a Expr,
+    operation: Operation,
+    sealed: bool,
+    otherwise: Option<&'a Expr>,
+}
+
+fn plain_setting(layer: Layer, origin: Origin) -> Setting {
+    Setting { layer, value: None, origin, spread: false, appended: false }
+}
+
+fn first_key(path: &FieldPath) -> Option<&Name> {
+    match &path.segments.first()?.kind {
+        SegmentKind::Key(name) => Some(name),
+        SegmentKind::Index(_) => None,
+    }
+}
+
+/// Binds what one round of a loop gives.
+pub fn bind(frame: &mut Frame<'_>, clause: &ForClause, (key, value): (Value, Value)) {
+    match &clause.second {
+        Some(second) => {
+            frame.locals.push((clause.first.text.clone(), key));
+            frame.locals.push((second.text.clone(), value));
+        }
+        None => frame.locals.push((clause.first.text.clone(), value)),
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    let plain = name.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-');
+    match (path.is_empty(), plain) {
+        (true, _) => name.to_string(),
+        (false, true) => format!("{path}.{name}"),
+        (false, false) => format!("{path}.{name:?}"),
+    }
+}
+
+/// What is spread is taken apart: the record is no longer an instance of anything.
+fn untag(value: &mut Value) {
+    if let Data::Record(record) = &mut value.data
+        && record.tag != Tag::Plain
+    {
+        Arc::make_mut(record).tag = Tag::Plain;
+    }
+}
+
+/// An element of a keyed list with the key that its path named.
+fn with_key(value: Value, keys: &[(Name, Option<Literal>)], parts: &[Value]) -> Value {
+    let Data::Record(record) = &value.data else { return value };
+    let mut fields = Fields::default();
+    for ((key, _), part) in keys.iter().zip(parts) {
+        if record.fields.get(key).is_none_or(Value::is_none) {
+            fields.insert(key.clone(), part.clone());
+        }
+    }
+    fields.extend(record.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Value::new(Data::Record(Arc::new(RecordValue { tag: record.tag, fields })), value.origin)
+}
+
+fn literal_is(literal: &Literal, data: &Data) -> bool {
+    match (literal, data) {
+        (Literal::None, Data::None) | (Literal::Null, Data::Null) => true,
+        (Literal::Bool(a), Data::Bool(b)) => a == b,
+        (Literal::Int(a), Data::Int(b)) => a == b,
+        (Literal::Float(a), Data::Float(b)) => f64::from_bits(*a) == *b,
+        (Literal::String(a) | Literal::Raw(a) | Literal::Date(a), Data::String(b)) => a == b,
+        _ => false,
+    }
+}
+
+fn is_base64(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let padding = bytes.iter().rev().take_while(|it| **it == b'=').count();
+    bytes.len().is_multiple_of(4)
+        && padding <= 2
+        && bytes[..bytes.len() - padding].iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
+}
+
+fn is_date_time(text: &str) -> bool {
+    static SHAPE: std::sync::LazyLock<Option<regex::Regex>> = std::sync::LazyLock::new(|| {
+        pattern(r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$").ok()
+    });
+    SHAPE.as_ref().is_some_and(|shape| shape.is_match(text))
+}
+
+/// The condition written at a node of a declaration.
+fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
+    fn in_type(ty: &Type, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
+        match &ty.kind {
+            TypeKind::Where { base, condition, otherwise } => {
+                if ty.id == node {
+                    return Some((condition, otherwise.as_deref()));
+                }
+                in_type(base, node)
+            }
+            TypeKind::List { item, .. } => in_type(item, node),
+            TypeKind::Map { value, .. } => in_type(value, node),
+            TypeKind::Record { fields, .. } => fields.iter().find_map(|field| in_type(&field.ty, node)),
+            TypeKind::Union(arms) => arms.iter().find_map(|arm| in_type(arm, node)),
+            TypeKind::Optional(inner) => in_type(inner, node),
+            TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => None,
+        }
+    }
+    fn in_block(block: &Block, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
+        block.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Let(it) => it.ty.as_ref().and_then(|ty| in_type(ty, node)),
+            StatementKind::Output { ty, .. } => in_type(ty, node),
+            StatementKind::If(it) => {
+                in_block(&it.then, node).or_else(|| it.otherwise.as_ref().and_then(|it| in_block(it, node)))
+            }
+            StatementKind::For { body, .. } => in_block(body, node),
+            _ => None,
+        })
+    }
+    match &tree.kind {
+        ItemKind::Schema { members, .. } => members.iter().find_map(|member| match &member.kind {
+            MemberKind::Field { ty, .. } => in_type(ty, node),
+            _ => None,
+        }),
+        ItemKind::Type { ty, .. } => in_type(ty, node),
+        ItemKind::Let(it) => it.ty.as_ref().and_then(|ty| in_type(ty, node)),
+        ItemKind::Fn { params, result, .. } => {
+            params.iter().find_map(|param| in_type(&param.ty, node)).or_else(|| in_type(result, node))
+        }
+        ItemKind::Compose { block, .. } => in_block(block, node),
+        _ => None,
+    }
+}
+
+/// A condition in words: what tools understand of it; `None` where it is more than that.
+pub fn describe_condition(expr: &Expr) -> Option<String> {
+    let atom = |expr: &Expr| -> Option<String> {
+        match &expr.kind {
+            ExprKind::Name(name) => Some(name.to_string()),
+            ExprKind::Literal(literal) => Some(match literal {
+                Literal::Raw(text) => format!("r\"{text}\""),
+                other => display_literal(other),
+            }),
+            ExprKind::Field { .. } => {
+                let names = crate::references::chain(expr)?;
+                Some(names.iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join("."))
+            }
+            ExprKind::Call { callee, args } => match (&callee.kind, args.as_slice()) {
+                (ExprKind::Name(name), [arg]) if name == "len" => match &arg.value.kind {
+                    ExprKind::Name(inner) if inner == "it" => Some("its length".to_string()),
+                    ExprKind::Name(inner) => Some(format!("the length of {inner}")),
+                    _ => None,
+                },
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    let ExprKind::Binary { op, left, right } = &expr.kind else { return None };
+    match op {
+        BinaryOp::And => Some(format!("{} and {}", describe_condition(left)?, describe_condition(right)?)),
+        BinaryOp::Or => Some(format!("{} or {}", describe_condition(left)?, describe_condition(right)?)),
+        _ => {
+            let subject = match atom(left)?.as_str() {
+                "it" => String::new(),
+                other => format!("{other} "),
+            };
+            if let (BinaryOp::In, ExprKind::Binary { op: BinaryOp::Range, left: low, right: high }) = (op, &right.kind) {
+                return Some(format!("{subject}from {} to {}", atom(low)?, atom(high)?));
+            }
+            let right = atom(right)?;
+            let word = match op {
+                BinaryOp::Less => "below",
+                BinaryOp::LessOrEqual => "at most",
+                BinaryOp::Greater => "above",
+                BinaryOp::GreaterOrEqual => "at least",
+                BinaryOp::Equal => "equal to",
+                BinaryOp::NotEqual => "other than",
+                BinaryOp::Matches => "like",
+                BinaryOp::In => "in",
+                _ => return None,
+            };
+            Some(format!("{subject}{word} {right}"))
+        }
+    }
+}
+
+/// The lets and the expressions of a block, at any depth.
+#[derive(Default)]
+struct BlockIndex<'a> {
+    lets: Vec<(&'a Name, &'a Expr)>,
+    expressions: Vec<&'a Expr>,
+}
+
+impl<'a> BlockIndex<'a> {
+    fn of(block: &'a Block) -> Self {
+        let mut index = BlockIndex::default();
+        index.block(block);
+        index
+    }
+
+    fn add(&mut self, expr: &'a Expr) {
+        walk(expr, &mut |inner| self.expressions.push(inner));
+    }
+
+    fn block(&mut self, block: &'a Block) {
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Let(it) => {
+                    self.lets.push((&it.name.text, &it.value));
+                    self.add(&it.value);
+                }
+                StatementKind::Emit { value, .. } | StatementKind::Output { value, .. } => self.add(value),
+                StatementKind::If(it) => {
+                    if let Some(name) = &it.head.bind {
+                        self.lets.push((&name.text, &it.head.expr));
+                    }
+                    self.add(&it.head.expr);
+                    self.block(&it.then);
+                    it.otherwise.iter().for_each(|block| self.block(block));
+                }
+                StatementKind::For { clause, body } => {
+                    for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten() {
+                        self.lets.push((&name.text, &clause.iter));
+                    }
+                    self.add(&clause.iter);
+                    self.block(body);
+                }
+                StatementKind::Rule(rule) => self.add(&rule.condition),
+            }
+        }
+    }
+}
+
+/// The facts of a kind.
+pub fn kind_facts(db: &dyn Db, workspace: Workspace, kind: plumb_kubernetes::KindId) -> &'static plumb_kubernetes::Kind {
+    kubernetes(db, workspace).kind_facts(kind)
+}

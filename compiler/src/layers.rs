@@ -1,0 +1,499 @@
+//! Layers: which declarations speak of a request in an environment, and how what they say merges.
+//!
+//! The merge rules are here and nowhere else. A [`Slot`] keeps every setting that it was given, in
+//! order, so that the last one is the value and the others are the answer to `plumb why`.
+
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, Place, code};
+use crate::items::item;
+use crate::names::{ancestry, describe, distance, environments, named_environments, package_of, scope};
+use crate::source::{ItemId, Kind, Workspace};
+use crate::syntax::ast::{ItemKind, Name, Record};
+use crate::types::{Keys, Ty, field_type};
+use crate::value::{Data, Fields, Origin, Value};
+use indexmap::IndexMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A declaration that speaks of a request or environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layer {
+    /// The declaration.
+    pub item: ItemId,
+    /// Counts up; layers of one level may not set the same leaf.
+    pub level: u32,
+    /// What it may do.
+    pub kind: LayerKind,
+}
+
+/// What a layer is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LayerKind {
+    /// The schema's default.
+    Schema,
+    /// `defaults`, in these environments only or everywhere.
+    Defaults {
+        /// `in …` stands in its head.
+        in_environment: bool,
+    },
+    /// The request.
+    Request,
+    /// An overlay.
+    Overlay,
+    /// An environment or one of its ancestors.
+    Environment,
+}
+
+/// The layers of a request in an environment above its schema, the earliest first.
+#[salsa::tracked]
+pub fn layers(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Layer> {
+    let mut found = Vec::new();
+    let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
+    let depth = ancestry(db, workspace, environment).0.len();
+    // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
+    let level_of = |distance: usize| (depth - distance) as u32;
+    for defaults in defaults_of(db, workspace, schema) {
+        let named = named_environments(db, *defaults);
+        if named.is_empty() {
+            found.push(Layer {
+                item: *defaults,
+                level: 1,
+                kind: LayerKind::Defaults { in_environment: false },
+            });
+        } else if let Some(distance) = distance(db, workspace, &named, environment) {
+            found.push(Layer {
+                item: *defaults,
+                level: 1 + level_of(distance),
+                kind: LayerKind::Defaults { in_environment: true },
+            });
+        }
+    }
+    let request_level = 2 + depth as u32;
+    found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
+    let package = package_of(db, workspace, request.file(db));
+    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
+        if let Some(distance) = distance(db, workspace, &named_environments(db, *overlay), environment) {
+            found.push(Layer {
+                item: *overlay,
+                level: request_level + level_of(distance),
+                kind: LayerKind::Overlay,
+            });
+        }
+    }
+    found.sort_by_key(|layer| layer.level);
+    found
+}
+
+/// The `defaults` of a schema: of its own package, and of the one that declares the environments.
+#[salsa::tracked]
+pub fn defaults_of(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Vec<ItemId> {
+    let mut packages = vec![package_of(db, workspace, schema.file(db))];
+    for environment in environments(db, workspace).0.values() {
+        let package = package_of(db, workspace, environment.file(db));
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    let mut found = Vec::new();
+    for package in packages {
+        for defaults in &scope(db, package).defaults {
+            let Some(tree) = item(db, *defaults) else { continue };
+            let ItemKind::Defaults { schema: path, .. } = &tree.kind else { continue };
+            if crate::names::resolve_schema(db, workspace, *defaults, path) == Ok(schema) {
+                found.push(*defaults);
+            }
+        }
+    }
+    found
+}
+
+/// The record of a layer's declaration.
+pub fn layer_record(tree: &crate::syntax::ast::Item) -> Option<&Record> {
+    match &tree.kind {
+        ItemKind::Defaults { record, .. }
+        | ItemKind::Request { record, .. }
+        | ItemKind::Overlay { record, .. }
+        | ItemKind::Environment { record, .. } => Some(record),
+        _ => None,
+    }
+}
+
+/// A layer as messages and `plumb why` name it.
+pub fn describe_layer(db: &dyn Db, layer: &Layer) -> String {
+    describe(db, layer.item)
+}
+
+/// A field, map entry or list element on its way through the layers.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Slot {
+    /// What holds now.
+    pub content: Content,
+    /// Every setting of exactly this, the earliest first.
+    pub history: Vec<Setting>,
+    /// The setting that refuses every later layer, with its reason.
+    pub sealed: Option<(Setting, Option<Name>)>,
+    /// The setting that replaced all that was below.
+    replaced: Option<Setting>,
+}
+
+/// What a slot holds.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub enum Content {
+    /// Nothing was said.
+    #[default]
+    Unset,
+    /// A layer took it out.
+    Removed,
+    /// A value that does not merge.
+    Whole(Value),
+    /// A record or map, by field; a keyed list, by key.
+    Parts {
+        /// In the order they were first set.
+        parts: IndexMap<Name, Slot, rustc_hash::FxBuildHasher>,
+        /// Some layer gave it, rather than only spoken of a field inside it.
+        given: bool,
+        /// Where it was given first.
+        origin: Origin,
+        /// The parts are elements of a keyed list.
+        keyed: bool,
+    },
+}
+
+/// One layer's word on a slot.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Setting {
+    /// Which layer.
+    pub layer: Layer,
+    /// What it set; `None` where it took it out.
+    pub value: Option<Value>,
+    /// Where.
+    pub origin: Origin,
+    /// It came in by `...`, which what is written out wins over.
+    pub spread: bool,
+    /// It was added to a list by `+=`.
+    pub appended: bool,
+}
+
+/// How a setting is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// `=`: merges records, maps and keyed lists, replaces everything else.
+    Merge,
+    /// `replace … =`
+    Replace,
+    /// `+=`
+    Append,
+}
+
+/// Merges settings; collects what is wrong with them.
+pub struct Merge<'a> {
+    /// The database.
+    pub db: &'a dyn Db,
+    /// The workspace.
+    pub workspace: Workspace,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Merge<'_> {
+    /// Gives `value` to a slot of type `ty`.
+    pub fn set(&mut self, slot: &mut Slot, ty: &Ty, value: Value, operation: Operation, setting: &Setting) {
+        if !self.admitted(slot, setting) {
+            return;
+        }
+        let setting = &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
+        let ty = crate::infer::record_arm(ty.base());
+        match (&value.data, operation) {
+            (Data::None, _) => {
+                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                    slot.content = Content::Removed;
+                    slot.history.push(setting.clone());
+                }
+            }
+            (_, Operation::Replace) => {
+                if self.nothing_sealed(slot, setting) {
+                    if let Some(other) = deepest_of_level(slot, setting) {
+                        self.twice(&other, setting);
+                        return;
+                    }
+                    let history = std::mem::take(&mut slot.history);
+                    *slot = Slot { history, ..Slot::default() };
+                    self.set(slot, &ty, value, Operation::Merge, setting);
+                    slot.replaced = Some(setting.clone());
+                }
+            }
+            (Data::List(added), Operation::Append) => self.append(slot, &ty, added, setting),
+            (Data::Record(record), _) if !matches!(ty, Ty::List(..)) => {
+                slot.history.push(setting.clone());
+                let fields = record.fields.clone();
+                let parts = parts(slot, value.origin, false, true);
+                // The parts are taken out while they merge, since merging needs the whole `self`.
+                let mut taken = std::mem::take(parts);
+                for (name, field) in fields {
+                    let ty = field_type(self.db, self.workspace, &ty, &name).unwrap_or(Ty::Unknown);
+                    let inner = Setting { origin: field.origin, ..setting.clone() };
+                    self.set(taken.entry(name).or_default(), &ty, field, Operation::Merge, &inner);
+                }
+                *parts_of(slot) = taken;
+            }
+            (Data::List(elements), _) if matches!(ty, Ty::List(_, Keys::By(_))) => {
+                let Ty::List(item, Keys::By(keys)) = &ty else { unreachable!("matched above") };
+                slot.history.push(setting.clone());
+                let elements = elements.clone();
+                let parts = parts(slot, value.origin, true, true);
+                let mut taken = std::mem::take(parts);
+                let mut seen = BTreeSet::new();
+                for element in elements.iter() {
+                    let Some(key) = element_key(element, keys) else { continue };
+                    if !seen.insert(key.clone()) {
+                        self.diagnostics.push(
+                            Diagnostic::error(
+                                code::KEYED_ELEMENT,
+                                element.origin,
+                                format!("this list has two elements with the key `{key}`"),
+                            )
+                            .help("the key of a keyed list is unique"),
+                        );
+                        continue;
+                    }
+                    let inner = Setting { origin: element.origin, ..setting.clone() };
+                    self.set(taken.entry(key).or_default(), item, element.clone(), Operation::Merge, &inner);
+                }
+                *parts_of(slot) = taken;
+            }
+            _ => {
+                if self.set_once(slot, setting) {
+                    slot.content = Content::Whole(value);
+                    slot.history.push(setting.clone());
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, slot: &mut Slot, ty: &Ty, added: &Arc<Vec<Value>>, setting: &Setting) {
+        let setting = &Setting { appended: true, ..setting.clone() };
+        if let Ty::List(item, Keys::By(keys)) = ty {
+            slot.history.push(setting.clone());
+            let parts = parts(slot, setting.origin, true, true);
+            let mut taken = std::mem::take(parts);
+            for element in added.iter() {
+                let Some(key) = element_key(element, keys) else { continue };
+                let inner = Setting { origin: element.origin, ..setting.clone() };
+                let slot = taken.entry(key.clone()).or_default();
+                if !matches!(slot.content, Content::Unset | Content::Removed) {
+                    let mut error = Diagnostic::error(
+                        code::KEYED_ELEMENT,
+                        element.origin,
+                        format!("the list already has an element `{key}`"),
+                    )
+                    .help("`+=` adds new elements; to change one write its path: `xs[\"key\"].field = …`");
+                    if let Some(first) = slot.history.first() {
+                        error = error.related(first.origin, "it is here");
+                    }
+                    self.diagnostics.push(error);
+                    continue;
+                }
+                self.set(slot, item, element.clone(), Operation::Merge, &inner);
+            }
+            *parts_of(slot) = taken;
+            return;
+        }
+        let same_level = slot
+            .history
+            .iter()
+            .find(|it| it.layer.level == setting.layer.level && !it.spread && it.origin != setting.origin);
+        if let Some(other) = same_level.cloned() {
+            self.twice(&other, setting);
+            return;
+        }
+        let mut elements = match &slot.content {
+            Content::Whole(Value { data: Data::List(before), .. }) => before.to_vec(),
+            _ => Vec::new(),
+        };
+        elements.extend(added.iter().cloned());
+        slot.content = Content::Whole(Value::list(elements, setting.origin));
+        slot.history.push(setting.clone());
+    }
+
+    /// Goes through a slot to a part of it, for a dotted path. `creates`: the way may make a record
+    /// that is not there.
+    pub fn part<'s>(&mut self, slot: &'s mut Slot, name: &Name, keyed: bool, setting: &Setting, creates: bool) -> Option<&'s mut Slot> {
+        if !self.admitted(slot, setting) {
+            return None;
+        }
+        if let Some(other) = &slot.replaced
+            && other.layer.level == setting.layer.level
+            && other.origin != setting.origin
+        {
+            let other = other.clone();
+            self.twice(&other, setting);
+            return None;
+        }
+        let parts = parts(slot, setting.origin, keyed, creates);
+        Some(parts.entry(name.clone()).or_default())
+    }
+
+    /// Whether no earlier layer made this final.
+    fn admitted(&mut self, slot: &Slot, setting: &Setting) -> bool {
+        let Some((sealed, why)) = &slot.sealed else { return true };
+        if sealed.layer == setting.layer {
+            return true;
+        }
+        self.refuse(sealed, why.as_ref(), setting);
+        false
+    }
+
+    /// Whether nothing at or under this is final, for what takes or replaces the whole.
+    fn nothing_sealed(&mut self, slot: &Slot, setting: &Setting) -> bool {
+        if let Some((sealed, why)) = &slot.sealed
+            && sealed.layer != setting.layer
+        {
+            self.refuse(sealed, why.as_ref(), setting);
+            return false;
+        }
+        match &slot.content {
+            Content::Parts { parts, .. } => {
+                for part in parts.values() {
+                    if !self.nothing_sealed(part, setting) {
+                        return false;
+                    }
+                }
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn refuse(&mut self, sealed: &Setting, why: Option<&Name>, setting: &Setting) {
+        let by = describe_layer(self.db, &sealed.layer);
+        let mut error = Diagnostic::error(
+            code::FINAL_OVERRIDDEN,
+            setting.origin,
+            match why {
+                Some(why) => format!("this is final: {why}"),
+                None => format!("this is final, set by {by}"),
+            },
+        )
+        .related(sealed.origin, format!("made final here, by {by}"))
+        .help("leave it out: no later layer can change it");
+        error.label = "set again here".into();
+        self.diagnostics.push(error);
+    }
+
+    /// Whether no other declaration of the same level set this leaf.
+    fn set_once(&mut self, slot: &Slot, setting: &Setting) -> bool {
+        let other = slot.history.iter().find(|it| {
+            it.layer.level == setting.layer.level
+                && it.origin != setting.origin
+                && !it.spread
+                && !setting.spread
+                && !matches!(slot.content, Content::Parts { .. })
+        });
+        let Some(other) = other.cloned() else { return true };
+        self.twice(&other, setting);
+        false
+    }
+
+    fn twice(&mut self, other: &Setting, setting: &Setting) {
+        let layer = describe_layer(self.db, &setting.layer);
+        let before = describe_layer(self.db, &other.layer);
+        let message = if layer == before {
+            format!("{layer} sets this twice")
+        } else {
+            format!("{before} and {layer} both set this, and neither is above the other")
+        };
+        self.diagnostics.push(
+            Diagnostic::error(code::SET_TWICE, setting.origin, message)
+                .related(other.origin, "the other one is here")
+                .help("keep one of them"),
+        );
+    }
+}
+
+/// A setting of the same level anywhere at or under a slot, by another origin.
+fn deepest_of_level(slot: &Slot, setting: &Setting) -> Option<Setting> {
+    let here = slot
+        .history
+        .iter()
+        .find(|it| it.layer.level == setting.layer.level && it.origin != setting.origin && !it.spread);
+    if let Some(found) = here {
+        return Some(found.clone());
+    }
+    match &slot.content {
+        Content::Parts { parts, .. } => parts.values().find_map(|part| deepest_of_level(part, setting)),
+        _ => None,
+    }
+}
+
+/// The parts of a slot, made where it had none.
+fn parts(slot: &mut Slot, origin: Origin, keyed: bool, gives: bool) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
+    if !matches!(slot.content, Content::Parts { .. }) {
+        slot.content = Content::Parts { parts: IndexMap::default(), given: false, origin, keyed };
+    }
+    match &mut slot.content {
+        Content::Parts { parts, given, .. } => {
+            *given |= gives;
+            parts
+        }
+        _ => unreachable!("made above"),
+    }
+}
+
+fn parts_of(slot: &mut Slot) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
+    match &mut slot.content {
+        Content::Parts { parts, .. } => parts,
+        _ => unreachable!("only called after `parts`"),
+    }
+}
+
+/// The key of an element, its parts joined where there are several. `None` where it is missing,
+/// which the check of required fields says.
+pub fn element_key(element: &Value, keys: &[(Name, Option<crate::syntax::ast::Literal>)]) -> Option<Name> {
+    let fields = element.fields()?;
+    let mut parts = Vec::new();
+    for (key, default) in keys {
+        match fields.get(key) {
+            Some(value) if !value.is_none() => parts.push(crate::eval::scalar_text(value)?),
+            _ => parts.push(crate::types::display_literal(default.as_ref()?).trim_matches('"').into()),
+        }
+    }
+    Some(match parts.len() {
+        1 => parts.remove(0),
+        _ => parts.join("/").into(),
+    })
+}
+
+/// The value of a slot after all layers; `None` where nothing holds.
+pub fn finish(slot: &Slot) -> Option<Value> {
+    match &slot.content {
+        Content::Unset | Content::Removed => None,
+        Content::Whole(value) => Some(value.clone()),
+        Content::Parts { parts, given, origin, keyed } => {
+            if !given {
+                return None;
+            }
+            if *keyed {
+                return Some(Value::list(parts.values().filter_map(finish).collect(), *origin));
+            }
+            let mut fields = Fields::default();
+            for (name, part) in parts {
+                if let Some(value) = finish(part) {
+                    fields.insert(name.clone(), value);
+                }
+            }
+            Some(Value::record(fields, *origin))
+        }
+    }
+}
+
+/// The place of a setting, for messages.
+impl From<&Setting> for Place {
+    fn from(setting: &Setting) -> Self {
+        setting.origin.into()
+    }
+}
+
+/// Whether a declaration is a layer of data that users write.
+pub fn is_data(db: &dyn Db, item: ItemId) -> bool {
+    matches!(item.kind(db), Kind::Request | Kind::Overlay)
+}

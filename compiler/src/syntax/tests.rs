@@ -1,0 +1,37 @@
+//! What the text stage promises, as sentences.
+
+use super::ast::*;
+use super::*;
+use crate::diagnostics::code;
+use proptest::prelude::*;
+
+/// Real programs, and every corner of the grammar.
+const FILES: [(&str, &str); 6] = [
+    ("env", include_str!("../../tests/data/env.plumb")),
+    ("web", include_str!("../../tests/data/web.plumb")),
+    ("shop", include_str!("../../tests/data/shop.plumb")),
+    ("policies", include_str!("../../tests/data/policies.plumb")),
+    ("programs", include_str!("../../tests/data/programs.plumb")),
+    ("corners", include_str!("../../tests/data/corners.plumb")),
+];
+
+fn shown_errors(text: &str, parse: &Parse) -> String {
+    parse
+        .errors
+        .iter()
+        .map(|error| {
+            let place = &text[error.range.start as usize..error.range.end as usize];
+            let line = text[..error.range.start as usize].matches('\n').count() + 1;
+            format!("{line}: [{}] `{place}`: {}\n", error.code, error.message)
+        })
+        .collect()
+}
+
+#[test]
+fn the_programs_of_the_design_have_no_errors() {
+    for (name, text) in FILES {
+        let parse = parse(text);
+        let errors = shown_errors(text, &parse);
+        assert_eq!(errors, "", "{name}");
+    }
+}
