@@ -564,7 +564,9 @@ impl Call {
                 ),
                 (Some(left), _) => return Err(self.incomparable(&self.value(left), element)),
                 (None, _) => {
-                    return Err(self.mismatch("a list of numbers, Quantities or Durations", element));
+                    return Err(
+                        self.mismatch("a list of numbers, Quantities or Durations", element)
+                    );
                 }
             };
             sum = Some(added);

@@ -31,7 +31,7 @@ impl Db for Database {
 }
 
 /// The path under which the standard library's file is shown.
-pub const PRELUDE_PATH: &str = "std/prelude.plumb";
+pub(crate) const PRELUDE_PATH: &str = "std/prelude.plumb";
 
 impl Database {
     /// An empty database. `on_event` hears of everything the engine does; tests record what is run

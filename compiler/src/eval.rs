@@ -4,18 +4,21 @@
 //! has an error fails alone; everything beside it is still evaluated, so that one run finds every
 //! mistake. Fields are evaluated when they are read, so a default may read its siblings.
 
-use crate::builtins::{self, Limit};
+use crate::builtins::{self, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
 use crate::items::item;
-use crate::layers::{self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record};
+use crate::layers::{
+    self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record,
+};
 use crate::names::{ancestry, kubernetes, package_of, scope};
 use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Check, Keys, Ty, describe_type, display, display_literal, field_type, required_fields, schema,
+    BUILT_IN_FIELDS, Check, Keys, Ty, describe_type, display, display_literal, field_type,
+    required_fields, schema,
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use rustc_hash::FxHashMap;
@@ -48,7 +51,12 @@ pub struct Evaluated {
 /// A request in an environment: all layers merged, completed and checked. Evaluated alone, so a
 /// change costs what it touches.
 #[salsa::tracked]
-pub fn evaluate(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Evaluated {
+pub fn evaluate(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Evaluated {
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), name_origin(db, request));
     let value = evaluator.request(request, environment);
     Evaluated { value: value.ok(), diagnostics: evaluator.diagnostics }
@@ -64,14 +72,20 @@ pub fn environment_field(
     name: Name,
 ) -> (Option<Value>, Vec<Diagnostic>) {
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
-    let Some(instance) = evaluator.environment_instance(environment) else { return (None, Vec::new()) };
+    let Some(instance) = evaluator.environment_instance(environment) else {
+        return (None, Vec::new());
+    };
     let value = evaluator.own_field(instance, &name, evaluator.subject);
     (value.ok(), evaluator.diagnostics)
 }
 
 /// What is wrong with an environment's values.
 #[salsa::tracked]
-pub fn environment_diagnostics(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<Diagnostic> {
+pub fn environment_diagnostics(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+) -> Vec<Diagnostic> {
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
@@ -87,7 +101,9 @@ pub fn default_diagnostics(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec
     let shape = schema(db, workspace, id);
     for member in members {
         let MemberKind::Field { name, default: Some(default), .. } = &member.kind else { continue };
-        let Some(field) = shape.field(&name.text).filter(|field| field.owner == id) else { continue };
+        let Some(field) = shape.field(&name.text).filter(|field| field.owner == id) else {
+            continue;
+        };
         // One that reads the environment or its siblings is checked with every request.
         let inference = infer(db, workspace, id);
         if !is_constant(default, inference) {
@@ -131,7 +147,14 @@ fn compiled(_db: &dyn Db, _workspace: Workspace, text: Name) -> Option<regex::Re
 pub fn pattern(text: &str) -> Result<regex::Regex, String> {
     regex::RegexBuilder::new(text).size_limit(1 << 20).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_string(),
-        other => other.to_string().lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_string(),
+        other => other
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim()
+            .trim_start_matches("error: ")
+            .to_string(),
     })
 }
 
@@ -144,15 +167,7 @@ fn name_origin(db: &dyn Db, id: ItemId) -> Origin {
 
 /// The value of a scalar as interpolation writes it; `None` for anything else.
 pub fn scalar_text(value: &Value) -> Option<Name> {
-    Some(match &value.data {
-        Data::Bool(it) => it.to_string().into(),
-        Data::Int(it) => it.to_string().into(),
-        Data::Float(it) => it.to_string().into(),
-        Data::String(it) => it.clone(),
-        Data::Quantity(it) => it.to_string().into(),
-        Data::Duration(it) => it.to_string().into(),
-        Data::None | Data::Null | Data::List(_) | Data::Record(_) => return None,
-    })
+    builtins::scalar_text(&value.data)
 }
 
 /// A value in a sentence, shortened.
@@ -174,29 +189,18 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-/// The order of two scalars of one kind.
-pub fn compare(a: &Data, b: &Data) -> Option<Ordering> {
-    Some(match (a, b) {
-        (Data::Int(a), Data::Int(b)) => a.cmp(b),
-        (Data::Float(a), Data::Float(b)) => a.partial_cmp(b)?,
-        (Data::Int(a), Data::Float(b)) => (*a as f64).partial_cmp(b)?,
-        (Data::Float(a), Data::Int(b)) => a.partial_cmp(&(*b as f64))?,
-        (Data::String(a), Data::String(b)) => a.cmp(b),
-        (Data::Quantity(a), Data::Quantity(b)) => a.nanos.cmp(&b.nanos),
-        (Data::Duration(a), Data::Duration(b)) => a.millis.cmp(&b.millis),
-        _ => return None,
-    })
-}
-
 /// Whether two values are the same: numbers and amounts by what they are worth, records without
 /// regard to order.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (&a.data, &b.data) {
         (Data::None, Data::None) | (Data::Null, Data::Null) => true,
         (Data::Bool(a), Data::Bool(b)) => a == b,
-        (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (Data::List(a), Data::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
+        }
         (Data::Record(a), Data::Record(b)) => {
-            let there = |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
+            let there =
+                |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
             there(a) == there(b)
                 && a.fields
                     .iter()
@@ -215,9 +219,10 @@ pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
             let (path, rest): (Option<&FieldPath>, Vec<&Expr>) = match &entry.kind {
                 EntryKind::Spread(value) => (None, vec![value]),
                 EntryKind::Set { path, value, .. } => (Some(path), vec![value]),
-                EntryKind::For { clause, condition, path, value } => {
-                    (Some(path), [&clause.iter].into_iter().chain(condition).chain([value]).collect())
-                }
+                EntryKind::For { clause, condition, path, value } => (
+                    Some(path),
+                    [&clause.iter].into_iter().chain(condition).chain([value]).collect(),
+                ),
             };
             for segment in path.iter().flat_map(|path| &path.segments) {
                 if let SegmentKind::Index(keys) = &segment.kind {
@@ -309,7 +314,7 @@ enum State {
 
 /// A step of a path, with its key evaluated.
 enum Step {
-    Field(Name, NodeId),
+    Field(Name),
     /// The key of an element or entry, with the values of its parts.
     Element(Name, Vec<Value>, NodeId),
 }
@@ -338,7 +343,12 @@ pub struct Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     /// For `environment`; `subject` is where a mistake without a better place is told.
-    pub fn new(db: &'a dyn Db, workspace: Workspace, environment: Option<ItemId>, subject: Origin) -> Self {
+    pub fn new(
+        db: &'a dyn Db,
+        workspace: Workspace,
+        environment: Option<ItemId>,
+        subject: Origin,
+    ) -> Self {
         Evaluator {
             db,
             workspace,
@@ -418,7 +428,11 @@ impl<'a> Evaluator<'a> {
             .0
             .iter()
             .enumerate()
-            .map(|(level, item)| Layer { item: *item, level: level as u32 + 1, kind: LayerKind::Environment })
+            .map(|(level, item)| Layer {
+                item: *item,
+                level: level as u32 + 1,
+                kind: LayerKind::Environment,
+            })
             .collect();
         let origin = self.subject;
         Some(self.push(Instance {
@@ -444,7 +458,10 @@ impl<'a> Evaluator<'a> {
         let mut failed = false;
         let mut missing: Vec<(&Name, Place)> = Vec::new();
         let is_request = self.instances[instance].request.is_some();
-        let built_in = BUILT_IN_FIELDS.iter().filter(|name| is_request && **name != "after").map(|it| Name::from(*it));
+        let built_in = BUILT_IN_FIELDS
+            .iter()
+            .filter(|name| is_request && **name != "after")
+            .map(|it| Name::from(*it));
         for name in built_in.collect::<Vec<_>>() {
             match self.own_field(instance, &name, origin) {
                 Ok(value) => {
@@ -499,9 +516,13 @@ impl<'a> Evaluator<'a> {
         match self.instances[instance].fields.get(name) {
             Some(State::Done(done)) => return done.clone(),
             Some(State::Open) => {
-                let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
-                let names: Vec<String> =
-                    self.open[start..].iter().map(|(_, name)| name.to_string()).chain([name.to_string()]).collect();
+                let start =
+                    self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
+                let names: Vec<String> = self.open[start..]
+                    .iter()
+                    .map(|(_, name)| name.to_string())
+                    .chain([name.to_string()])
+                    .collect();
                 return Err(self.report(
                     Diagnostic::error(code::CYCLE, reader, format!("`{name}` depends on itself"))
                         .help(format!("the circle is {}", names.join(" → "))),
@@ -525,7 +546,9 @@ impl<'a> Evaluator<'a> {
         let is_request = self.instances[instance].request.is_some();
         let ty = match field {
             Some(field) => field.ty.clone(),
-            None if is_request => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
+            None if is_request => {
+                crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set)
+            }
             None if name == "name" => {
                 let name = self.instances[instance].origin.item.name(self.db).clone();
                 return Ok(Value::new(Data::String(name), origin));
@@ -536,7 +559,9 @@ impl<'a> Evaluator<'a> {
             let value = match given.get(name).cloned() {
                 Some(value) => value,
                 None => match field {
-                    Some(field) => self.default(instance, field).unwrap_or(Ok(Value::new(Data::None, origin)))?,
+                    Some(field) => self
+                        .default(instance, field)
+                        .unwrap_or(Ok(Value::new(Data::None, origin)))?,
                     None => return Err(Failed),
                 },
             };
@@ -588,7 +613,9 @@ impl<'a> Evaluator<'a> {
     fn default(&mut self, instance: usize, field: &crate::types::Field) -> Option<Eval<Value>> {
         let tree = item(self.db, field.owner).as_ref()?;
         let ItemKind::Schema { members, .. } = &tree.kind else { return None };
-        let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind else { return None };
+        let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind else {
+            return None;
+        };
         let mut frame = Frame::new(field.owner, infer(self.db, self.workspace, field.owner));
         frame.own = Some(instance);
         Some(self.expr(&mut frame, default))
@@ -619,7 +646,8 @@ impl<'a> Evaluator<'a> {
         } else if let Some(request) = self.instances[instance].request {
             match self.built_in(request, name) {
                 Ok(Some(value)) => {
-                    let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
+                    let layer =
+                        Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                     let setting = plain_setting(layer, value.origin);
                     self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
                 }
@@ -661,20 +689,30 @@ impl<'a> Evaluator<'a> {
                 }
                 match self.expr(&mut frame, value) {
                     Ok(value) => {
-                        if let Some(found) = value.fields().and_then(|fields| fields.get(name)).cloned() {
-                            let setting = Setting { spread: true, ..plain_setting(layer, found.origin) };
-                            self.merge(|merge| merge.set(&mut slot, ty, found, Operation::Merge, &setting));
+                        if let Some(found) =
+                            value.fields().and_then(|fields| fields.get(name)).cloned()
+                        {
+                            let setting =
+                                Setting { spread: true, ..plain_setting(layer, found.origin) };
+                            self.merge(|merge| {
+                                merge.set(&mut slot, ty, found, Operation::Merge, &setting)
+                            });
                         }
                     }
                     Err(Failed) => failed = true,
                 }
             }
             for entry in &record.entries {
-                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else { continue };
+                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind
+                else {
+                    continue;
+                };
                 if first_key(path) != Some(name) {
                     continue;
                 }
-                if frame.inference.poisoned.contains(&entry.id) || frame.inference.poisoned.contains(&path.id) {
+                if frame.inference.poisoned.contains(&entry.id)
+                    || frame.inference.poisoned.contains(&path.id)
+                {
                     failed = true;
                     continue;
                 }
@@ -708,7 +746,9 @@ impl<'a> Evaluator<'a> {
     fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
         let tree = item(self.db, owner).as_ref()?;
         let ItemKind::Schema { members, .. } = &tree.kind else { return None };
-        let MemberKind::Field { otherwise: Some(why), .. } = &members[member].kind else { return None };
+        let MemberKind::Field { otherwise: Some(why), .. } = &members[member].kind else {
+            return None;
+        };
         let mut frame = Frame::new(owner, infer(self.db, self.workspace, owner));
         self.text(&mut frame, why)
     }
@@ -731,7 +771,8 @@ impl<'a> Evaluator<'a> {
                 let Some(declaration) = scope(self.db, package).package else { return Ok(None) };
                 let Some(tree) = item(self.db, declaration) else { return Ok(None) };
                 let ItemKind::Package { record } = &tree.kind else { return Ok(None) };
-                let mut frame = Frame::new(declaration, infer(self.db, self.workspace, declaration));
+                let mut frame =
+                    Frame::new(declaration, infer(self.db, self.workspace, declaration));
                 for entry in &record.entries {
                     if let EntryKind::Set { path, value, .. } = &entry.kind
                         && first_key(path).is_some_and(|key| key == "namespace")
@@ -764,7 +805,11 @@ impl<'a> Evaluator<'a> {
         let mut value = self.expr(frame, assignment.value)?;
         let why = assignment.otherwise.and_then(|why| self.text(frame, why));
         // Where the path is longer than a name, the entry is where it is set.
-        let origin = if value.origin.item == layer.item { value.origin } else { frame.origin(assignment.node) };
+        let origin = if value.origin.item == layer.item {
+            value.origin
+        } else {
+            frame.origin(assignment.node)
+        };
         let setting = plain_setting(layer, origin);
         let mut ty = ty.clone();
         let mut at = slot;
@@ -774,8 +819,9 @@ impl<'a> Evaluator<'a> {
             let creates = !value.is_none()
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
             let (name, keyed) = match step {
-                Step::Field(name, _) => {
-                    let inner = field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                Step::Field(name) => {
+                    let inner = field_type(self.db, self.workspace, &container, name)
+                        .unwrap_or(Ty::Unknown);
                     ty = inner;
                     (name, false)
                 }
@@ -783,7 +829,11 @@ impl<'a> Evaluator<'a> {
                     Ty::List(item, Keys::By(keys)) => {
                         let there = matches!(&at.content, Content::Parts { parts, .. }
                             if parts.get(key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
-                        if !there && (!last || assignment.operation == Operation::Append || value.is_none()) {
+                        if !there
+                            && (!last
+                                || assignment.operation == Operation::Append
+                                || value.is_none())
+                        {
                             if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
                                 return Ok(());
                             }
@@ -796,13 +846,15 @@ impl<'a> Evaluator<'a> {
                         (key, true)
                     }
                     _ => {
-                        ty = field_type(self.db, self.workspace, &container, key).unwrap_or(Ty::Unknown);
+                        ty = field_type(self.db, self.workspace, &container, key)
+                            .unwrap_or(Ty::Unknown);
                         (key, false)
                     }
                 },
             };
             let mut next = None;
-            let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+            let mut merge =
+                Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
             if let Some(inner) = merge.part(at, name, keyed, &setting, creates) {
                 next = Some(inner);
             }
@@ -840,10 +892,15 @@ impl<'a> Evaluator<'a> {
         );
         error.help = Some(match crate::diagnostics::nearest(key, known.iter().map(Name::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if known.is_empty() => format!("to add it, set the whole element: `[\"{key}\"] = {{ … }}`"),
+            None if known.is_empty() => {
+                format!("to add it, set the whole element: `[\"{key}\"] = {{ … }}`")
+            }
             None => {
                 let names: Vec<&str> = known.iter().map(Name::as_str).collect();
-                format!("it has {}; to add one, set the whole element: `[\"{key}\"] = {{ … }}`", list(&names, "and"))
+                format!(
+                    "it has {}; to add one, set the whole element: `[\"{key}\"] = {{ … }}`",
+                    list(&names, "and")
+                )
             }
         });
         self.report(error)
@@ -851,7 +908,7 @@ impl<'a> Evaluator<'a> {
 
     fn segment(&mut self, frame: &mut Frame<'a>, segment: &'a PathSegment) -> Eval<Step> {
         Ok(match &segment.kind {
-            SegmentKind::Key(name) => Step::Field(name.clone(), segment.id),
+            SegmentKind::Key(name) => Step::Field(name.clone()),
             SegmentKind::Index(keys) => {
                 let mut parts = Vec::new();
                 for key in keys {
@@ -873,7 +930,10 @@ impl<'a> Evaluator<'a> {
             }
             return;
         }
-        let Some(last) = slot.history.last().filter(|it| it.layer.kind == LayerKind::Request) else { return };
+        let Some(last) = slot.history.last().filter(|it| it.layer.kind == LayerKind::Request)
+        else {
+            return;
+        };
         let hidden = slot
             .history
             .iter()
@@ -948,7 +1008,9 @@ impl<'a> Evaluator<'a> {
 
     fn rule(&mut self, frame: &mut Frame<'a>, rule: &'a Rule, around: &mut Vec<&'a Expr>) {
         // A condition on a field that failed has nothing to add.
-        let Ok(Value { data: Data::Bool(false), .. }) = self.expr(frame, &rule.condition) else { return };
+        let Ok(Value { data: Data::Bool(false), .. }) = self.expr(frame, &rule.condition) else {
+            return;
+        };
         let why = rule.otherwise.as_ref().and_then(|why| self.text(frame, why));
         let message = why.map_or_else(
             || match describe_condition(&rule.condition) {
@@ -978,8 +1040,10 @@ impl<'a> Evaluator<'a> {
             places = Vec::new();
         }
         let origin = places.first().map_or(self.subject, |(_, value)| value.origin);
-        let severity = if rule.level == RuleLevel::Advise { Diagnostic::warning } else { Diagnostic::error };
-        let mut found = severity(code::CONDITION_FAILED, origin.into(), message);
+        let mut found = Diagnostic::error(code::CONDITION_FAILED, origin, message);
+        if rule.level == RuleLevel::Advise {
+            found.severity = crate::diagnostics::Severity::Warning;
+        }
         if let Some(first) = places.first() {
             found.label = label(first);
         }
@@ -1001,7 +1065,8 @@ impl<'a> Evaluator<'a> {
             self.depth -= 1;
             return Err(self.too_deep(value.origin));
         }
-        let result = stacker::maybe_grow(64 << 10, 1 << 20, || self.complete_inner(value, ty, path));
+        let result =
+            stacker::maybe_grow(64 << 10, 1 << 20, || self.complete_inner(value, ty, path));
         self.depth -= 1;
         result
     }
@@ -1046,7 +1111,11 @@ impl<'a> Evaluator<'a> {
                 result
             }
             Ty::Record(record) => self.complete_fields(value, path, ty, |_, name| {
-                record.fields.iter().find(|(field, _)| field == name).map_or(Ty::Unknown, |(_, ty)| ty.clone())
+                record
+                    .fields
+                    .iter()
+                    .find(|(field, _)| field == name)
+                    .map_or(Ty::Unknown, |(_, ty)| ty.clone())
             }),
             Ty::Object(_) | Ty::Kind(_) => self.complete_fields(value, path, ty, |this, name| {
                 field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
@@ -1056,7 +1125,9 @@ impl<'a> Evaluator<'a> {
                     let mut failed = false;
                     for (name, entry) in fields {
                         let key = Value::new(Data::String(name.clone()), entry.origin);
-                        failed |= self.refine(&key, &refined.check, &format!("key {name:?} of {path}")).is_err();
+                        failed |= self
+                            .refine(&key, &refined.check, &format!("key {name:?} of {path}"))
+                            .is_err();
                     }
                     if failed {
                         return Err(Failed);
@@ -1087,7 +1158,12 @@ impl<'a> Evaluator<'a> {
                 let Some(arm) = arms.iter().find(|arm| self.takes(arm, &value)) else {
                     let why = describe_type(self.db, self.workspace, ty);
                     let shown = shown(&value);
-                    return Err(self.refuse(&value, code::NOT_ONE_OF, format!("`{path}` is {shown}; it must be {why}"), None));
+                    return Err(self.refuse(
+                        &value,
+                        code::NOT_ONE_OF,
+                        format!("`{path}` is {shown}; it must be {why}"),
+                        None,
+                    ));
                 };
                 self.complete_inner(value, &arm.clone(), path)
             }
@@ -1121,19 +1197,30 @@ impl<'a> Evaluator<'a> {
         }
         let lacking: Vec<Name> = required_fields(self.db, self.workspace, ty)
             .into_iter()
-            .filter(|name| fields.get(name).is_none_or(Value::is_none) && record.fields.get(name).is_none_or(Value::is_none))
+            .filter(|name| {
+                fields.get(name).is_none_or(Value::is_none)
+                    && record.fields.get(name).is_none_or(Value::is_none)
+            })
             .collect();
         if !lacking.is_empty() {
             let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
             let shown = display(self.db, self.workspace, ty);
             let what = if path.is_empty() { shown } else { path.to_string() };
-            self.refuse(&value, code::MISSING_FIELD, format!("`{what}` lacks {}", list(&names, "and")), None);
+            self.refuse(
+                &value,
+                code::MISSING_FIELD,
+                format!("`{what}` lacks {}", list(&names, "and")),
+                None,
+            );
             failed = true;
         }
         if failed {
             return Err(Failed);
         }
-        Ok(Value::new(Data::Record(Arc::new(RecordValue { tag: record.tag, fields })), value.origin))
+        Ok(Value::new(
+            Data::Record(Arc::new(RecordValue { tag: record.tag, fields })),
+            value.origin,
+        ))
     }
 
     /// Whether a value is of an arm's kind.
@@ -1160,7 +1247,9 @@ impl<'a> Evaluator<'a> {
                 Tag::Plain => true,
                 Tag::Kind(_) => false,
             },
-            (Ty::Kind(kind), Data::Record(record)) => record.tag == Tag::Kind(*kind) || record.tag == Tag::Plain,
+            (Ty::Kind(kind), Data::Record(record)) => {
+                record.tag == Tag::Kind(*kind) || record.tag == Tag::Plain
+            }
             (Ty::Map(..) | Ty::Record(_) | Ty::Object(_), Data::Record(_)) => true,
             _ => false,
         }
@@ -1168,7 +1257,13 @@ impl<'a> Evaluator<'a> {
 
     /// Tells that a value is refused: at the request's fields that it came from, the platform's
     /// line second.
-    pub fn refuse(&mut self, value: &Value, code: Code, message: String, rule: Option<(Place, String)>) -> Failed {
+    pub fn refuse(
+        &mut self,
+        value: &Value,
+        code: Code,
+        message: String,
+        rule: Option<(Place, String)>,
+    ) -> Failed {
         let platform = matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
         let mut error = Diagnostic::error(code, value.origin, message);
         if platform {
@@ -1213,7 +1308,9 @@ impl<'a> Evaluator<'a> {
         let Some(tree) = item(self.db, origin.item) else { return found };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
         let index = BlockIndex::of(block);
-        let Some(expr) = index.expressions.iter().find(|expr| expr.id == origin.node) else { return found };
+        let Some(expr) = index.expressions.iter().find(|expr| expr.id == origin.node) else {
+            return found;
+        };
         let mut todo = vec![*expr];
         let mut seen: Vec<&Name> = Vec::new();
         while let Some(expr) = todo.pop() {
@@ -1233,7 +1330,11 @@ impl<'a> Evaluator<'a> {
                             None => break,
                         }
                     }
-                    if !path.is_empty() && !found.iter().any(|(known, _): &(String, Value)| known.starts_with(&path)) {
+                    if !path.is_empty()
+                        && !found
+                            .iter()
+                            .any(|(known, _): &(String, Value)| known.starts_with(&path))
+                    {
                         found.push((path, value.clone()));
                     }
                 }
@@ -1259,7 +1360,8 @@ impl<'a> Evaluator<'a> {
             Check::Condition(owner, node) => return self.condition(value, *owner, *node, path),
             Check::Range(low, high) => {
                 let Data::Int(number) = value.data else { return Ok(()) };
-                let fits = low.is_none_or(|low| low <= number) && high.is_none_or(|high| number <= high);
+                let fits =
+                    low.is_none_or(|low| low <= number) && high.is_none_or(|high| number <= high);
                 (!fits).then(|| match (low, high) {
                     (Some(low), Some(high)) => format!("it must be from {low} to {high}"),
                     (Some(low), None) => format!("it must be {low} or more"),
@@ -1273,9 +1375,8 @@ impl<'a> Evaluator<'a> {
             },
             Check::Cron => notation::cron(text).err(),
             Check::Base64 => (!is_base64(text)).then(|| "it must be base64".to_string()),
-            Check::DateTime => {
-                (!is_date_time(text)).then(|| "it must be a time such as 2026-01-31T12:00:00Z".to_string())
-            }
+            Check::DateTime => (!is_date_time(text))
+                .then(|| "it must be a time such as 2026-01-31T12:00:00Z".to_string()),
         };
         match problem {
             None => Ok(()),
@@ -1305,7 +1406,12 @@ impl<'a> Evaluator<'a> {
                 };
                 let message = format!("`{path}` is {}; {rule}", shown(value));
                 let place = Place::Node(owner, condition.id);
-                Err(self.refuse(value, code::REFINEMENT_FAILED, message, Some((place, "the condition".into()))))
+                Err(self.refuse(
+                    value,
+                    code::REFINEMENT_FAILED,
+                    message,
+                    Some((place, "the condition".into())),
+                ))
             }
         }
     }
@@ -1348,7 +1454,9 @@ impl<'a> Evaluator<'a> {
                 Data::String(text.into())
             }
             ExprKind::Name(name) => return self.name(frame, expr, name),
-            ExprKind::Field { base, name, optional } => return self.field(frame, expr, base, name, *optional),
+            ExprKind::Field { base, name, optional } => {
+                return self.field(frame, expr, base, name, *optional);
+            }
             ExprKind::Index { base, keys } => return self.index(frame, expr, base, keys),
             ExprKind::Call { callee, args } => return self.call(frame, expr, callee, args),
             ExprKind::Record(record) => return self.record(frame, record),
@@ -1393,7 +1501,9 @@ impl<'a> Evaluator<'a> {
             }
             ExprKind::Match { subject, arms } => return self.matching(frame, expr, subject, arms),
             ExprKind::Unary { op, operand } => return self.unary(frame, expr, *op, operand),
-            ExprKind::Binary { op, left, right } => return self.binary(frame, expr, *op, left, right),
+            ExprKind::Binary { op, left, right } => {
+                return self.binary(frame, expr, *op, left, right);
+            }
         };
         Ok(Value::new(data, origin))
     }
@@ -1413,21 +1523,26 @@ impl<'a> Evaluator<'a> {
             (Literal::Bool(value), _) => Data::Bool(*value),
             (Literal::Int(value), Some(Coercion::Float)) => Data::Float(*value as f64),
             (Literal::Int(value), Some(Coercion::Quantity)) => {
-                Data::Quantity(Quantity::parse(&value.to_string()).map_err(|_| Failed)?)
+                Data::Quantity(Quantity::from_int(*value))
             }
             (Literal::Int(value), _) => Data::Int(*value),
             (Literal::Float(bits), Some(Coercion::Quantity)) => {
-                let text = f64::from_bits(*bits).to_string();
-                Data::Quantity(Quantity::parse(&text).map_err(|_| Failed)?)
+                Data::Quantity(Quantity::from_float(f64::from_bits(*bits)).map_err(|_| Failed)?)
             }
             (Literal::Float(bits), _) => Data::Float(f64::from_bits(*bits)),
-            (Literal::Unit(text), coercion) => match (notation::unit(text).map_err(|_| Failed)?, coercion) {
-                (notation::Unit::Quantity(it), _) => Data::Quantity(it),
-                (notation::Unit::Duration(it), _) => Data::Duration(it),
-                (notation::Unit::Ambiguous { duration, .. }, Some(Coercion::Duration)) => Data::Duration(duration),
-                (notation::Unit::Ambiguous { quantity, .. }, _) => Data::Quantity(quantity),
-            },
-            (Literal::Date(text) | Literal::String(text) | Literal::Raw(text), _) => Data::String(text.clone()),
+            (Literal::Unit(text), coercion) => {
+                match (notation::unit(text).map_err(|_| Failed)?, coercion) {
+                    (notation::Unit::Quantity(it), _) => Data::Quantity(it),
+                    (notation::Unit::Duration(it), _) => Data::Duration(it),
+                    (notation::Unit::Ambiguous { duration, .. }, Some(Coercion::Duration)) => {
+                        Data::Duration(duration)
+                    }
+                    (notation::Unit::Ambiguous { quantity, .. }, _) => Data::Quantity(quantity),
+                }
+            }
+            (Literal::Date(text) | Literal::String(text) | Literal::Raw(text), _) => {
+                Data::String(text.clone())
+            }
         })
     }
 
@@ -1453,7 +1568,8 @@ impl<'a> Evaluator<'a> {
             Some(Resolution::Environment) => {
                 // Read as a whole, it is a record of all its fields.
                 let environment = self.environment.ok_or(Failed)?;
-                let schema_id = crate::infer::environment_schema(self.db, self.workspace).ok_or(Failed)?;
+                let schema_id =
+                    crate::infer::environment_schema(self.db, self.workspace).ok_or(Failed)?;
                 let mut fields = Fields::default();
                 for field in &schema(self.db, self.workspace, schema_id).fields {
                     let (value, _) =
@@ -1461,7 +1577,10 @@ impl<'a> Evaluator<'a> {
                     fields.insert(field.name.clone(), value.clone().ok_or(Failed)?);
                 }
                 let tag = Tag::Schema(schema_id);
-                Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), frame.origin(expr.id)))
+                Ok(Value::new(
+                    Data::Record(Arc::new(RecordValue { tag, fields })),
+                    frame.origin(expr.id),
+                ))
             }
             Some(Resolution::Builtin(_) | Resolution::File) | None => Err(Failed),
         }
@@ -1498,7 +1617,14 @@ impl<'a> Evaluator<'a> {
         result
     }
 
-    fn field(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, base: &'a Expr, name: &Ident, optional: bool) -> Eval<Value> {
+    fn field(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        base: &'a Expr,
+        name: &Ident,
+        optional: bool,
+    ) -> Eval<Value> {
         if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
             return self.let_value(*found);
         }
@@ -1512,9 +1638,13 @@ impl<'a> Evaluator<'a> {
                     ));
                 };
                 if name.text == "name" {
-                    return Ok(Value::new(Data::String(environment.name(self.db).clone()), name_origin(self.db, environment)));
+                    return Ok(Value::new(
+                        Data::String(environment.name(self.db).clone()),
+                        name_origin(self.db, environment),
+                    ));
                 }
-                let (value, _) = environment_field(self.db, self.workspace, environment, name.text.clone());
+                let (value, _) =
+                    environment_field(self.db, self.workspace, environment, name.text.clone());
                 return value.clone().ok_or(Failed);
             }
             Some(Resolution::Itself) => {
@@ -1527,10 +1657,16 @@ impl<'a> Evaluator<'a> {
         match (&value.data, name.text.as_str()) {
             (Data::None, _) if optional => Ok(Value::new(Data::None, value.origin)),
             (Data::Quantity(quantity), "bytes") => match quantity.bytes() {
-                Ok(bytes) => Ok(Value::new(Data::Int(bytes), origin)),
-                Err(why) => Err(self.fail(code::FAILED_EXPRESSION, origin, why)),
+                Some(bytes) => Ok(Value::new(Data::Int(bytes), origin)),
+                None => Err(self.fail(
+                    code::FAILED_EXPRESSION,
+                    origin,
+                    "the result does not fit into 64 bits",
+                )),
             },
-            (Data::Duration(duration), "seconds") => Ok(Value::new(Data::Int(duration.seconds()), origin)),
+            (Data::Duration(duration), "seconds") => {
+                Ok(Value::new(Data::Int(duration.seconds()), origin))
+            }
             (Data::Record(record), field) => Ok(match record.fields.get(field) {
                 Some(found) => found.clone(),
                 // A literal of a schema that is read before it is complete has no such field yet.
@@ -1540,7 +1676,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn index(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, base: &'a Expr, keys: &'a [Expr]) -> Eval<Value> {
+    fn index(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        base: &'a Expr,
+        keys: &'a [Expr],
+    ) -> Eval<Value> {
         let origin = frame.origin(expr.id);
         let container = self.expr(frame, base)?;
         let mut parts = Vec::new();
@@ -1562,7 +1704,10 @@ impl<'a> Evaluator<'a> {
                         None => Err(self.fail(
                             code::FAILED_EXPRESSION,
                             origin,
-                            format!("the list has {} elements, so there is none at {position}", elements.len()),
+                            format!(
+                                "the list has {} elements, so there is none at {position}",
+                                elements.len()
+                            ),
                         )),
                     };
                 }
@@ -1579,11 +1724,26 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn call(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, callee: &'a Expr, args: &'a [Arg]) -> Eval<Value> {
+    fn call(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        callee: &'a Expr,
+        args: &'a [Arg],
+    ) -> Eval<Value> {
         let origin = frame.origin(expr.id);
         let resolution = frame.inference.resolutions.get(&callee.id).cloned().ok_or(Failed)?;
         if resolution == Resolution::File {
-            let [Arg { value: Expr { kind: ExprKind::Literal(Literal::String(name) | Literal::Raw(name)), .. }, .. }] = args else {
+            let [
+                Arg {
+                    value:
+                        Expr {
+                            kind: ExprKind::Literal(Literal::String(name) | Literal::Raw(name)), ..
+                        },
+                    ..
+                },
+            ] = args
+            else {
                 return Err(Failed);
             };
             return self.file(frame.item, name, origin);
@@ -1612,10 +1772,19 @@ impl<'a> Evaluator<'a> {
                     .sum();
                 self.step(cost as u64)?;
                 let limit = self.limit();
-                builtins::call(builtin, &values, origin, limit).map_err(|why| {
-                    let code = if why.contains("limit") { code::OVER_BUDGET } else { code::FAILED_EXPRESSION };
-                    self.fail(code, origin, why)
-                })
+                let mut value = builtins::call(builtin, &values, origin, limit)
+                    .map_err(|why| self.fail(code::FAILED_EXPRESSION, origin, why))?;
+                // The sum of no quantities is a quantity, which only the type knows.
+                if let (Data::Int(0), Some(coercion)) =
+                    (&value.data, frame.inference.coercions.get(&expr.id))
+                {
+                    value.data = match coercion {
+                        Coercion::Float => Data::Float(0.0),
+                        Coercion::Quantity => Data::Quantity(Quantity::from_int(0)),
+                        Coercion::Duration => Data::Duration(Duration { millis: 0 }),
+                    };
+                }
+                Ok(value)
             }
             Resolution::Item(function) => {
                 let tree = item(self.db, function).as_ref().ok_or(Failed)?;
@@ -1624,8 +1793,9 @@ impl<'a> Evaluator<'a> {
                 if inference.poisoned.contains(&NodeId(0)) {
                     return Err(Failed);
                 }
-                let (types, result) =
-                    crate::infer::signature(self.db, self.workspace, function).as_ref().ok_or(Failed)?;
+                let (types, result) = crate::infer::signature(self.db, self.workspace, function)
+                    .as_ref()
+                    .ok_or(Failed)?;
                 let mut inner = Frame::new(function, inference);
                 let mut position = 0;
                 for (arg, value) in args.iter().zip(values) {
@@ -1643,7 +1813,9 @@ impl<'a> Evaluator<'a> {
                 let value = self.expr(&mut inner, body)?;
                 let mut value = self.complete(value, result, function.name(self.db))?;
                 // What a function computes is the caller's: the call is what a user can change.
-                if value.origin.item == function && !matches!(value.data, Data::Record(_) | Data::List(_)) {
+                if value.origin.item == function
+                    && !matches!(value.data, Data::Record(_) | Data::List(_))
+                {
                     value.origin = origin;
                 }
                 Ok(value)
@@ -1655,14 +1827,22 @@ impl<'a> Evaluator<'a> {
     fn file(&mut self, reader: ItemId, name: &str, origin: Origin) -> Eval<Value> {
         let path = reader.file(self.db).path(self.db);
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let outside = name.starts_with('/') || name.split('/').any(|part| part == ".." || part.is_empty());
+        let outside =
+            name.starts_with('/') || name.split('/').any(|part| part == ".." || part.is_empty());
         if outside {
             return Err(self.report(
-                Diagnostic::error(code::MISSING_FILE, origin, format!("{name:?} is no file of this package"))
-                    .help("`file` reads files beside the source or below it, so that a package is whole"),
+                Diagnostic::error(
+                    code::MISSING_FILE,
+                    origin,
+                    format!("{name:?} is no file of this package"),
+                )
+                .help(
+                    "`file` reads files beside the source or below it, so that a package is whole",
+                ),
             ));
         }
-        let full: Name = if directory.is_empty() { name.into() } else { format!("{directory}/{name}").into() };
+        let full: Name =
+            if directory.is_empty() { name.into() } else { format!("{directory}/{name}").into() };
         match file_at(self.db, self.workspace, full.clone()).map(|file| file.content(self.db)) {
             Some(FileContent::Text(text)) => {
                 self.step((text.len() / 64) as u64)?;
@@ -1701,7 +1881,9 @@ impl<'a> Evaluator<'a> {
             match &entry.kind {
                 EntryKind::Spread(_) => {}
                 EntryKind::Set { path, value, append, modifier, .. } => {
-                    if frame.inference.poisoned.contains(&entry.id) || frame.inference.poisoned.contains(&path.id) {
+                    if frame.inference.poisoned.contains(&entry.id)
+                        || frame.inference.poisoned.contains(&path.id)
+                    {
                         failed = true;
                         continue;
                     }
@@ -1710,7 +1892,15 @@ impl<'a> Evaluator<'a> {
                     match (steps, self.expr(frame, value)) {
                         (Ok(steps), Ok(value)) => {
                             let replace = *modifier == Some(Modifier::Replace);
-                            match self.put(Some(whole.clone()), ty, &steps, value, *append, replace, frame.origin(entry.id)) {
+                            match self.put(
+                                Some(whole.clone()),
+                                ty,
+                                &steps,
+                                value,
+                                *append,
+                                replace,
+                                frame.origin(entry.id),
+                            ) {
                                 Ok(Some(value)) => whole = value,
                                 Ok(None) => {}
                                 Err(Failed) => failed = true,
@@ -1731,9 +1921,16 @@ impl<'a> Evaluator<'a> {
                         };
                         match wanted {
                             Ok(true) => {
-                                let step = path.segments.first().ok_or(Failed).and_then(|it| self.segment(frame, it));
+                                let step = path
+                                    .segments
+                                    .first()
+                                    .ok_or(Failed)
+                                    .and_then(|it| self.segment(frame, it));
                                 match (step, self.expr(frame, value)) {
-                                    (Ok(Step::Field(name, _) | Step::Element(name, ..)), Ok(value)) => {
+                                    (
+                                        Ok(Step::Field(name) | Step::Element(name, ..)),
+                                        Ok(value),
+                                    ) => {
                                         if !value.is_none() {
                                             fields.insert(name, value);
                                         }
@@ -1790,19 +1987,24 @@ impl<'a> Evaluator<'a> {
                     Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
                     _ => Vec::new(),
                 };
-                let position =
-                    elements.iter().position(|it| layers::element_key(it, keys).as_ref() == Some(key));
+                let position = elements
+                    .iter()
+                    .position(|it| layers::element_key(it, keys).as_ref() == Some(key));
                 match position {
                     Some(at) if value.is_none() && rest.is_empty() => {
                         elements.remove(at);
                     }
                     Some(at) => {
                         let before = elements[at].clone();
-                        if let Some(done) = self.put(Some(before), item, rest, value, append, replace, origin)? {
+                        if let Some(done) =
+                            self.put(Some(before), item, rest, value, append, replace, origin)?
+                        {
                             elements[at] = done;
                         }
                     }
-                    None if rest.is_empty() && !value.is_none() => elements.push(with_key(value, keys, parts)),
+                    None if rest.is_empty() && !value.is_none() => {
+                        elements.push(with_key(value, keys, parts))
+                    }
                     None => {
                         return Err(self.fail(
                             code::KEYED_ELEMENT,
@@ -1813,18 +2015,23 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(Some(Value::list(elements, origin)))
             }
-            (Step::Field(name, _) | Step::Element(name, ..), _) => {
+            (Step::Field(name) | Step::Element(name, ..), _) => {
                 let (mut record, at) = match container {
                     Some(Value { data: Data::Record(record), origin }) => (record, origin),
                     _ => (Arc::default(), origin),
                 };
-                let inner_ty = field_type(self.db, self.workspace, &base, name).unwrap_or(Ty::Unknown);
+                let inner_ty =
+                    field_type(self.db, self.workspace, &base, name).unwrap_or(Ty::Unknown);
                 let fields = &mut Arc::make_mut(&mut record).fields;
-                let before = fields.get_mut(name).map(|it| std::mem::replace(it, Value::new(Data::None, origin)));
+                let before = fields
+                    .get_mut(name)
+                    .map(|it| std::mem::replace(it, Value::new(Data::None, origin)));
                 let none = value.is_none() && rest.is_empty();
                 if none {
                     fields.insert(name.clone(), value);
-                } else if let Some(done) = self.put(before, &inner_ty, rest, value, append, replace, origin)? {
+                } else if let Some(done) =
+                    self.put(before, &inner_ty, rest, value, append, replace, origin)?
+                {
                     fields.insert(name.clone(), done);
                 }
                 Ok(Some(Value::new(Data::Record(record), at)))
@@ -1840,14 +2047,19 @@ impl<'a> Evaluator<'a> {
                 let tag = if a.tag == Tag::Plain { b.tag } else { a.tag };
                 if a.fields.is_empty() {
                     let fields = Arc::unwrap_or_clone(b).fields;
-                    return Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), after.origin);
+                    return Value::new(
+                        Data::Record(Arc::new(RecordValue { tag, fields })),
+                        after.origin,
+                    );
                 }
                 let mut fields = Arc::unwrap_or_clone(a).fields;
                 for (name, value) in Arc::unwrap_or_clone(b).fields {
                     match fields.get_mut(&name) {
                         Some(slot) => {
-                            let inner = field_type(self.db, self.workspace, &base, &name).unwrap_or(Ty::Unknown);
-                            let before = std::mem::replace(slot, Value::new(Data::None, after.origin));
+                            let inner = field_type(self.db, self.workspace, &base, &name)
+                                .unwrap_or(Ty::Unknown);
+                            let before =
+                                std::mem::replace(slot, Value::new(Data::None, after.origin));
                             *slot = self.join(before, value, &inner);
                         }
                         None => {
@@ -1862,9 +2074,11 @@ impl<'a> Evaluator<'a> {
                     let mut elements = Arc::unwrap_or_clone(a);
                     for element in b.iter() {
                         let key = layers::element_key(element, keys);
-                        let position = key
-                            .as_ref()
-                            .and_then(|key| elements.iter().position(|it| layers::element_key(it, keys).as_ref() == Some(key)));
+                        let position = key.as_ref().and_then(|key| {
+                            elements
+                                .iter()
+                                .position(|it| layers::element_key(it, keys).as_ref() == Some(key))
+                        });
                         match position {
                             Some(at) => {
                                 let before = elements[at].clone();
@@ -1889,14 +2103,22 @@ impl<'a> Evaluator<'a> {
             Ty::Kind(kind) => {
                 let Data::Record(inner) = value.data else { return Err(Failed) };
                 let fields = Arc::unwrap_or_clone(inner).fields;
-                Ok(Value::new(Data::Record(Arc::new(RecordValue { tag: Tag::Kind(*kind), fields })), origin))
+                Ok(Value::new(
+                    Data::Record(Arc::new(RecordValue { tag: Tag::Kind(*kind), fields })),
+                    origin,
+                ))
             }
             Ty::Schema(_) => self.complete(Value::new(value.data, origin), &ty, ""),
             _ => Ok(Value::new(value.data, origin)),
         }
     }
 
-    fn list(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, elements: &'a [Element]) -> Eval<Value> {
+    fn list(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        elements: &'a [Element],
+    ) -> Eval<Value> {
         let mut found = Vec::with_capacity(elements.len());
         let mut failed = false;
         for element in elements {
@@ -1939,20 +2161,29 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What a loop walks: pairs of a key or position and a value.
-    pub fn rounds(&mut self, frame: &mut Frame<'a>, clause: &'a ForClause) -> Eval<Vec<(Value, Value)>> {
+    pub fn rounds(
+        &mut self,
+        frame: &mut Frame<'a>,
+        clause: &'a ForClause,
+    ) -> Eval<Vec<(Value, Value)>> {
         let value = self.expr(frame, &clause.iter)?;
         let origin = value.origin;
         let rounds: Vec<(Value, Value)> = match &value.data {
             Data::List(elements) => elements
                 .iter()
                 .enumerate()
-                .map(|(index, element)| (Value::new(Data::Int(index as i64), origin), element.clone()))
+                .filter(|(_, element)| !element.is_none())
+                .map(|(index, element)| {
+                    (Value::new(Data::Int(index as i64), origin), element.clone())
+                })
                 .collect(),
             Data::Record(record) => record
                 .fields
                 .iter()
                 .filter(|(_, value)| !value.is_none())
-                .map(|(name, value)| (Value::new(Data::String(name.clone()), value.origin), value.clone()))
+                .map(|(name, value)| {
+                    (Value::new(Data::String(name.clone()), value.origin), value.clone())
+                })
                 .collect(),
             _ => return Err(Failed),
         };
@@ -1960,7 +2191,13 @@ impl<'a> Evaluator<'a> {
         Ok(rounds)
     }
 
-    fn matching(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, subject: &'a Expr, arms: &'a [Arm]) -> Eval<Value> {
+    fn matching(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        subject: &'a Expr,
+        arms: &'a [Arm],
+    ) -> Eval<Value> {
         let value = self.expr(frame, subject)?;
         for arm in arms {
             let before = frame.locals.len();
@@ -1987,22 +2224,28 @@ impl<'a> Evaluator<'a> {
             }
         }
         let origin = frame.origin(expr.id);
-        Err(self.fail(code::INCOMPLETE_MATCH, origin, format!("this `match` has no arm for {}", shown(&value))))
+        Err(self.fail(
+            code::INCOMPLETE_MATCH,
+            origin,
+            format!("this `match` has no arm for {}", shown(&value)),
+        ))
     }
 
-    fn unary(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, op: UnaryOp, operand: &'a Expr) -> Eval<Value> {
+    fn unary(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        op: UnaryOp,
+        operand: &'a Expr,
+    ) -> Eval<Value> {
         let origin = frame.origin(expr.id);
         let value = self.expr(frame, operand)?;
         let data = match (op, &value.data) {
             (UnaryOp::Not, Data::Bool(value)) => Some(Data::Bool(!value)),
             (UnaryOp::Negate, Data::Int(value)) => value.checked_neg().map(Data::Int),
             (UnaryOp::Negate, Data::Float(value)) => Some(Data::Float(-value)),
-            (UnaryOp::Negate, Data::Quantity(value)) => {
-                value.nanos.checked_neg().map(|nanos| Data::Quantity(Quantity { nanos, ..*value }))
-            }
-            (UnaryOp::Negate, Data::Duration(value)) => {
-                value.millis.checked_neg().map(|millis| Data::Duration(Duration { millis }))
-            }
+            (UnaryOp::Negate, Data::Quantity(value)) => value.checked_neg().map(Data::Quantity),
+            (UnaryOp::Negate, Data::Duration(value)) => value.checked_neg().map(Data::Duration),
             _ => return Err(Failed),
         };
         match data {
@@ -2011,28 +2254,52 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn binary(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, op: BinaryOp, left: &'a Expr, right: &'a Expr) -> Eval<Value> {
+    fn binary(
+        &mut self,
+        frame: &mut Frame<'a>,
+        expr: &'a Expr,
+        op: BinaryOp,
+        left: &'a Expr,
+        right: &'a Expr,
+    ) -> Eval<Value> {
         let origin = frame.origin(expr.id);
         let truth = |value| Ok(Value::new(Data::Bool(value), origin));
         match op {
-            BinaryOp::And => return Ok(if self.truth(frame, left)? { self.expr(frame, right)? } else { Value::new(Data::Bool(false), origin) }),
-            BinaryOp::Or => return Ok(if self.truth(frame, left)? { Value::new(Data::Bool(true), origin) } else { self.expr(frame, right)? }),
+            BinaryOp::And => {
+                return Ok(if self.truth(frame, left)? {
+                    self.expr(frame, right)?
+                } else {
+                    Value::new(Data::Bool(false), origin)
+                });
+            }
+            BinaryOp::Or => {
+                return Ok(if self.truth(frame, left)? {
+                    Value::new(Data::Bool(true), origin)
+                } else {
+                    self.expr(frame, right)?
+                });
+            }
             BinaryOp::Otherwise => {
                 let value = self.expr(frame, left)?;
                 return if value.is_none() { self.expr(frame, right) } else { Ok(value) };
             }
             BinaryOp::Matches => {
                 let value = self.expr(frame, left)?;
-                let (Data::String(text), ExprKind::Literal(Literal::Raw(pattern))) = (&value.data, &right.kind) else {
+                let (Data::String(text), ExprKind::Literal(Literal::Raw(pattern))) =
+                    (&value.data, &right.kind)
+                else {
                     return Err(Failed);
                 };
                 self.step((text.len() / 64) as u64)?;
-                let regex = compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
+                let regex =
+                    compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
                 return truth(regex.is_match(text));
             }
             BinaryOp::In => {
                 let value = self.expr(frame, left)?;
-                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } = &right.kind {
+                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } =
+                    &right.kind
+                {
                     let low = self.expr(frame, low)?;
                     let high = self.expr(frame, high)?;
                     let above = compare(&value.data, &low.data).ok_or(Failed)?;
@@ -2059,7 +2326,10 @@ impl<'a> Evaluator<'a> {
         match op {
             BinaryOp::Equal => return truth(same(&a, &b)),
             BinaryOp::NotEqual => return truth(!same(&a, &b)),
-            BinaryOp::Less | BinaryOp::LessOrEqual | BinaryOp::Greater | BinaryOp::GreaterOrEqual => {
+            BinaryOp::Less
+            | BinaryOp::LessOrEqual
+            | BinaryOp::Greater
+            | BinaryOp::GreaterOrEqual => {
                 let order = compare(&a.data, &b.data).ok_or(Failed)?;
                 return truth(match op {
                     BinaryOp::Less => order.is_lt(),
@@ -2069,7 +2339,9 @@ impl<'a> Evaluator<'a> {
                 });
             }
             BinaryOp::Range => {
-                let (Data::Int(low), Data::Int(high)) = (&a.data, &b.data) else { return Err(Failed) };
+                let (Data::Int(low), Data::Int(high)) = (&a.data, &b.data) else {
+                    return Err(Failed);
+                };
                 let count = high.saturating_sub(*low).saturating_add(1).max(0) as u64;
                 self.step(count)?;
                 let elements = (*low..=*high).map(|it| Value::new(Data::Int(it), origin)).collect();
@@ -2114,20 +2386,30 @@ impl<'a> Evaluator<'a> {
                     Divide => a / b,
                     _ => return Err(None),
                 };
-                if result.is_finite() { Ok(Data::Float(result)) } else { Err(Some("the result is no number".into())) }
+                if result.is_finite() {
+                    Ok(Data::Float(result))
+                } else {
+                    Err(Some("the result is no number".into()))
+                }
             }
-            (Add, Data::Quantity(a), Data::Quantity(b)) => a.checked_add(*b).map(Data::Quantity).ok_or_else(overflow),
+            (Add, Data::Quantity(a), Data::Quantity(b)) => {
+                a.checked_add(*b).map(Data::Quantity).ok_or_else(overflow)
+            }
             (Subtract, Data::Quantity(a), Data::Quantity(b)) => {
                 a.checked_sub(*b).map(Data::Quantity).ok_or_else(overflow)
             }
-            (Multiply, Data::Quantity(a), Data::Int(b)) | (Multiply, Data::Int(b), Data::Quantity(a)) => {
+            (Multiply, Data::Quantity(a), Data::Int(b))
+            | (Multiply, Data::Int(b), Data::Quantity(a)) => {
                 a.checked_mul(*b).map(Data::Quantity).ok_or_else(overflow)
             }
-            (Add, Data::Duration(a), Data::Duration(b)) => a.checked_add(*b).map(Data::Duration).ok_or_else(overflow),
+            (Add, Data::Duration(a), Data::Duration(b)) => {
+                a.checked_add(*b).map(Data::Duration).ok_or_else(overflow)
+            }
             (Subtract, Data::Duration(a), Data::Duration(b)) => {
                 a.checked_sub(*b).map(Data::Duration).ok_or_else(overflow)
             }
-            (Multiply, Data::Duration(a), Data::Int(b)) | (Multiply, Data::Int(b), Data::Duration(a)) => {
+            (Multiply, Data::Duration(a), Data::Int(b))
+            | (Multiply, Data::Int(b), Data::Duration(a)) => {
                 a.checked_mul(*b).map(Data::Duration).ok_or_else(overflow)
             }
             (Add, Data::String(a), Data::String(b)) => {
@@ -2226,7 +2508,9 @@ fn is_base64(text: &str) -> bool {
     let padding = bytes.iter().rev().take_while(|it| **it == b'=').count();
     bytes.len().is_multiple_of(4)
         && padding <= 2
-        && bytes[..bytes.len() - padding].iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
+        && bytes[..bytes.len() - padding]
+            .iter()
+            .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
 }
 
 fn is_date_time(text: &str) -> bool {
@@ -2248,7 +2532,9 @@ fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
             }
             TypeKind::List { item, .. } => in_type(item, node),
             TypeKind::Map { value, .. } => in_type(value, node),
-            TypeKind::Record { fields, .. } => fields.iter().find_map(|field| in_type(&field.ty, node)),
+            TypeKind::Record { fields, .. } => {
+                fields.iter().find_map(|field| in_type(&field.ty, node))
+            }
             TypeKind::Union(arms) => arms.iter().find_map(|arm| in_type(arm, node)),
             TypeKind::Optional(inner) => in_type(inner, node),
             TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => None,
@@ -2258,9 +2544,8 @@ fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
         block.statements.iter().find_map(|statement| match &statement.kind {
             StatementKind::Let(it) => it.ty.as_ref().and_then(|ty| in_type(ty, node)),
             StatementKind::Output { ty, .. } => in_type(ty, node),
-            StatementKind::If(it) => {
-                in_block(&it.then, node).or_else(|| it.otherwise.as_ref().and_then(|it| in_block(it, node)))
-            }
+            StatementKind::If(it) => in_block(&it.then, node)
+                .or_else(|| it.otherwise.as_ref().and_then(|it| in_block(it, node))),
             StatementKind::For { body, .. } => in_block(body, node),
             _ => None,
         })
@@ -2272,9 +2557,10 @@ fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
         }),
         ItemKind::Type { ty, .. } => in_type(ty, node),
         ItemKind::Let(it) => it.ty.as_ref().and_then(|ty| in_type(ty, node)),
-        ItemKind::Fn { params, result, .. } => {
-            params.iter().find_map(|param| in_type(&param.ty, node)).or_else(|| in_type(result, node))
-        }
+        ItemKind::Fn { params, result, .. } => params
+            .iter()
+            .find_map(|param| in_type(&param.ty, node))
+            .or_else(|| in_type(result, node)),
         ItemKind::Compose { block, .. } => in_block(block, node),
         _ => None,
     }
@@ -2306,14 +2592,22 @@ pub fn describe_condition(expr: &Expr) -> Option<String> {
     };
     let ExprKind::Binary { op, left, right } = &expr.kind else { return None };
     match op {
-        BinaryOp::And => Some(format!("{} and {}", describe_condition(left)?, describe_condition(right)?)),
-        BinaryOp::Or => Some(format!("{} or {}", describe_condition(left)?, describe_condition(right)?)),
+        BinaryOp::And => {
+            Some(format!("{} and {}", describe_condition(left)?, describe_condition(right)?))
+        }
+        BinaryOp::Or => {
+            Some(format!("{} or {}", describe_condition(left)?, describe_condition(right)?))
+        }
         _ => {
             let subject = match atom(left)?.as_str() {
                 "it" => String::new(),
                 other => format!("{other} "),
             };
-            if let (BinaryOp::In, ExprKind::Binary { op: BinaryOp::Range, left: low, right: high }) = (op, &right.kind) {
+            if let (
+                BinaryOp::In,
+                ExprKind::Binary { op: BinaryOp::Range, left: low, right: high },
+            ) = (op, &right.kind)
+            {
                 return Some(format!("{subject}from {} to {}", atom(low)?, atom(high)?));
             }
             let right = atom(right)?;
@@ -2358,7 +2652,9 @@ impl<'a> BlockIndex<'a> {
                     self.lets.push((&it.name.text, &it.value));
                     self.add(&it.value);
                 }
-                StatementKind::Emit { value, .. } | StatementKind::Output { value, .. } => self.add(value),
+                StatementKind::Emit { value, .. } | StatementKind::Output { value, .. } => {
+                    self.add(value)
+                }
                 StatementKind::If(it) => {
                     if let Some(name) = &it.head.bind {
                         self.lets.push((&name.text, &it.head.expr));
@@ -2368,7 +2664,8 @@ impl<'a> BlockIndex<'a> {
                     it.otherwise.iter().for_each(|block| self.block(block));
                 }
                 StatementKind::For { clause, body } => {
-                    for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten() {
+                    for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten()
+                    {
                         self.lets.push((&name.text, &clause.iter));
                     }
                     self.add(&clause.iter);
@@ -2381,6 +2678,10 @@ impl<'a> BlockIndex<'a> {
 }
 
 /// The facts of a kind.
-pub fn kind_facts(db: &dyn Db, workspace: Workspace, kind: plumb_kubernetes::KindId) -> &'static plumb_kubernetes::Kind {
+pub fn kind_facts(
+    db: &dyn Db,
+    workspace: Workspace,
+    kind: plumb_kubernetes::KindId,
+) -> &'static plumb_kubernetes::Kind {
     kubernetes(db, workspace).kind_facts(kind)
 }

@@ -183,8 +183,11 @@ impl Infer<'_> {
     }
 
     fn not_yet(&mut self, node: NodeId, what: &str) -> Ty {
-        let diagnostic =
-            self.error(code::NOT_IN_THIS_VERSION, node, format!("{what} not in this version of Plumb"));
+        let diagnostic = self.error(
+            code::NOT_IN_THIS_VERSION,
+            node,
+            format!("{what} not in this version of Plumb"),
+        );
         self.report(diagnostic);
         self.poison(node)
     }
@@ -242,15 +245,25 @@ impl Infer<'_> {
                     && let Some(field) = schema(db, workspace, *schema_id).field("name")
                 {
                     self.report(
-                        self.error(code::MISPLACED, path.id, "an environment schema cannot declare `name`")
-                            .related(Place::Node(field.owner, field.node), "declared here")
-                            .help("`environment.name` is built in"),
+                        self.error(
+                            code::MISPLACED,
+                            path.id,
+                            "an environment schema cannot declare `name`",
+                        )
+                        .related(Place::Node(field.owner, field.node), "declared here")
+                        .help("`environment.name` is built in"),
                     );
                 }
                 self.record(record, &ty, false);
             }
             ItemKind::Defaults { schema: path, environments, record } => {
-                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                check_environment_names(
+                    db,
+                    workspace,
+                    id,
+                    environments,
+                    &mut self.result.diagnostics,
+                );
                 let Some(schema_id) = self.schema_path(path) else {
                     self.partial = true;
                     self.record(record, &Ty::Unknown, false);
@@ -286,7 +299,13 @@ impl Infer<'_> {
                 self.record(record, &ty, false);
             }
             ItemKind::Request { schema: path, environments, record, .. } => {
-                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                check_environment_names(
+                    db,
+                    workspace,
+                    id,
+                    environments,
+                    &mut self.result.diagnostics,
+                );
                 let ty = match self.schema_path(path) {
                     Some(found) => {
                         if composition(db, workspace, found).is_none() {
@@ -301,21 +320,35 @@ impl Infer<'_> {
                 self.record(record, &ty, false);
             }
             ItemKind::Overlay { requests, environments, record } => {
-                check_environment_names(db, workspace, id, environments, &mut self.result.diagnostics);
+                check_environment_names(
+                    db,
+                    workspace,
+                    id,
+                    environments,
+                    &mut self.result.diagnostics,
+                );
                 let scope = scope(db, package_of(db, workspace, id.file(db)));
                 let mut schemas: Vec<Ty> = Vec::new();
                 for name in requests.iter().filter(|name| !name.is_hole()) {
-                    let found = scope.names.get(&name.text).filter(|found| found.kind(db) == Kind::Request);
+                    let found =
+                        scope.names.get(&name.text).filter(|found| found.kind(db) == Kind::Request);
                     let Some(found) = found else {
-                        let known: Vec<&str> =
-                            scope.requests.iter().map(|request| request.name(db).as_str()).collect();
+                        let known: Vec<&str> = scope
+                            .requests
+                            .iter()
+                            .map(|request| request.name(db).as_str())
+                            .collect();
                         self.report(
                             self.error(
                                 code::UNKNOWN_NAME,
                                 name.id,
                                 format!("there is no request `{}` in this package", name.text),
                             )
-                            .suggest(self.place(name.id), &name.text, known),
+                            .suggest(
+                                self.place(name.id),
+                                &name.text,
+                                known,
+                            ),
                         );
                         schemas.push(Ty::Unknown);
                         continue;
@@ -337,7 +370,9 @@ impl Infer<'_> {
                     let mut index = before;
                     while index < self.result.diagnostics.len() {
                         let (earlier, rest) = self.result.diagnostics.split_at(index);
-                        let same = earlier.iter().any(|it| it.place == rest[0].place && it.code == rest[0].code);
+                        let same = earlier
+                            .iter()
+                            .any(|it| it.place == rest[0].place && it.code == rest[0].code);
                         if same {
                             self.result.diagnostics.remove(index);
                         } else {
@@ -405,7 +440,9 @@ impl Infer<'_> {
     }
 
     fn prelude_type(&mut self, name: &str) -> Ty {
-        let Some(found) = crate::names::prelude_names(self.db).get(name).copied() else { return Ty::String };
+        let Some(found) = crate::names::prelude_names(self.db).get(name).copied() else {
+            return Ty::String;
+        };
         let Some(tree) = item(self.db, found) else { return Ty::String };
         let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
         Lowering::new(self.db, self.workspace, found).lower(ty)
@@ -423,7 +460,9 @@ impl Infer<'_> {
 
     fn other_environment_schema(&self, mine: ItemId) -> Option<ItemId> {
         let all = &environments(self.db, self.workspace).0;
-        let first = all.values().copied().min_by_key(|id| (id.file(self.db).path(self.db).clone(), salsa::plumbing::AsId::as_id(id)))?;
+        let first = all.values().copied().min_by_key(|id| {
+            (id.file(self.db).path(self.db).clone(), salsa::plumbing::AsId::as_id(id))
+        })?;
         if first == self.item {
             return None;
         }
@@ -435,8 +474,12 @@ impl Infer<'_> {
         let db = self.db;
         let package = package_of(db, self.workspace, found.file(db));
         let scope = scope(db, package);
-        let requestable: Vec<&str> =
-            scope.composes.iter().map(|it| it.name(db).as_str()).filter(|name| scope.names.contains_key(*name)).collect();
+        let requestable: Vec<&str> = scope
+            .composes
+            .iter()
+            .map(|it| it.name(db).as_str())
+            .filter(|name| scope.names.contains_key(*name))
+            .collect();
         let mut error = self
             .error(
                 code::NOT_REQUESTABLE,
@@ -447,7 +490,8 @@ impl Infer<'_> {
         if !requestable.is_empty() {
             error = error.help(format!("this package composes {}", list(&requestable, "and")));
         } else {
-            error = error.help(format!("write `compose {} as … {{ }}` beside the schema", found.name(db)));
+            error = error
+                .help(format!("write `compose {} as … {{ }}` beside the schema", found.name(db)));
         }
         self.report(error);
     }
@@ -492,7 +536,10 @@ impl Infer<'_> {
                     Diagnostic::error(
                         code::DUPLICATE_NAME,
                         Place::Node(field.owner, field.node),
-                        format!("every request has `{}`: a schema that is composed cannot declare it", field.name),
+                        format!(
+                            "every request has `{}`: a schema that is composed cannot declare it",
+                            field.name
+                        ),
                     )
                     .help("give the field another name"),
                 );
@@ -509,7 +556,9 @@ impl Infer<'_> {
                     let ty = self.lower_quietly(ty);
                     self.target = vec![name.text.clone()];
                     if let Some(default) = default {
-                        if matches!(default.kind, ExprKind::Literal(Literal::None)) && !ty.is_optional() {
+                        if matches!(default.kind, ExprKind::Literal(Literal::None))
+                            && !ty.is_optional()
+                        {
                             self.report(
                                 self.error(
                                     code::TYPE_MISMATCH,
@@ -547,7 +596,9 @@ impl Infer<'_> {
             TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => {}
             TypeKind::List { item, .. } => self.type_conditions(item),
             TypeKind::Map { value, .. } => self.type_conditions(value),
-            TypeKind::Record { fields, .. } => fields.iter().for_each(|it| self.type_conditions(&it.ty)),
+            TypeKind::Record { fields, .. } => {
+                fields.iter().for_each(|it| self.type_conditions(&it.ty))
+            }
             TypeKind::Union(arms) => arms.iter().for_each(|arm| self.type_conditions(arm)),
             TypeKind::Optional(inner) => self.type_conditions(inner),
             TypeKind::Where { base, condition, otherwise } => {
@@ -655,7 +706,9 @@ impl Infer<'_> {
                                     value.id,
                                     format!("`emit` takes a Kubernetes object, not {found}"),
                                 )
-                                .help("name its kind before the braces: `emit apps.Deployment { … }`"),
+                                .help(
+                                    "name its kind before the braces: `emit apps.Deployment { … }`",
+                                ),
                             );
                             self.poison(value.id);
                         }
@@ -699,7 +752,10 @@ impl Infer<'_> {
                             clause.first.id,
                             "a map is walked by two names, the key and the value",
                         )
-                        .help(format!("write `for {}, value in …`, or walk `values(…)`", clause.first.text)),
+                        .help(format!(
+                            "write `for {}, value in …`, or walk `values(…)`",
+                            clause.first.text
+                        )),
                     );
                 }
                 ((**key).clone(), (**value).clone())
@@ -732,8 +788,12 @@ impl Infer<'_> {
             format!("`{}`", words.join("."))
         });
         self.report(
-            self.error(code::MAYBE_NONE, expr.id, format!("{shown} may be `none` and is {what} as if it were there"))
-                .help(format!("say what holds then (`{mend}`), or wrap it: `if let x = …`")),
+            self.error(
+                code::MAYBE_NONE,
+                expr.id,
+                format!("{shown} may be `none` and is {what} as if it were there"),
+            )
+            .help(format!("say what holds then (`{mend}`), or wrap it: `if let x = …`")),
         );
         self.poison(expr.id);
     }
@@ -760,10 +820,16 @@ impl Infer<'_> {
                             entry.id,
                             "`final` and `replace` stand in layers only: defaults, requests and overlays",
                         ));
-                    } else if *modifier == Some(Modifier::Final) && self.item.kind(self.db) != Kind::Defaults {
+                    } else if *modifier == Some(Modifier::Final)
+                        && self.item.kind(self.db) != Kind::Defaults
+                    {
                         self.report(
-                            self.error(code::MISPLACED, entry.id, "`final` stands in schemas and `defaults` only")
-                                .help("only the platform can refuse later layers"),
+                            self.error(
+                                code::MISPLACED,
+                                entry.id,
+                                "`final` stands in schemas and `defaults` only",
+                            )
+                            .help("only the platform can refuse later layers"),
                         );
                     }
                     otherwise.iter().for_each(|it| {
@@ -830,7 +896,9 @@ impl Infer<'_> {
             },
             Ty::Record(_) | Ty::Schema(_) | Ty::Request(_) | Ty::Object(_) | Ty::Kind(_) => {
                 for name in field_names(self.db, self.workspace, found) {
-                    let Some(ty) = field_type(self.db, self.workspace, found, &name) else { continue };
+                    let Some(ty) = field_type(self.db, self.workspace, found, &name) else {
+                        continue;
+                    };
                     match base {
                         Ty::Unknown => {
                             own.retain(|(known, _)| *known != name);
@@ -849,7 +917,10 @@ impl Infer<'_> {
                                     self.report(self.error(
                                         code::UNKNOWN_FIELD,
                                         value.id,
-                                        format!("this brings in `{name}`, which {} does not have", self.show(base)),
+                                        format!(
+                                            "this brings in `{name}`, which {} does not have",
+                                            self.show(base)
+                                        ),
                                     ));
                                     self.poison(value.id);
                                 }
@@ -870,7 +941,15 @@ impl Infer<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry, path: &FieldPath, append: bool, value: &Expr, base: &Ty, own: &mut Vec<(Name, Ty)>) {
+    fn entry(
+        &mut self,
+        entry: &Entry,
+        path: &FieldPath,
+        append: bool,
+        value: &Expr,
+        base: &Ty,
+        own: &mut Vec<(Name, Ty)>,
+    ) {
         let before = self.target.len();
         let depth = self.target.clone();
         let ty = self.path_type(path, base);
@@ -889,8 +968,12 @@ impl Infer<'_> {
                 other => {
                     let shown = describe_type(self.db, self.workspace, other);
                     self.report(
-                        self.error(code::TYPE_MISMATCH, entry.id, format!("`+=` adds to lists; this is {shown}"))
-                            .help("write `=`: maps and records merge by themselves"),
+                        self.error(
+                            code::TYPE_MISMATCH,
+                            entry.id,
+                            format!("`+=` adds to lists; this is {shown}"),
+                        )
+                        .help("write `=`: maps and records merge by themselves"),
                     );
                     self.poison(entry.id)
                 }
@@ -911,9 +994,10 @@ impl Infer<'_> {
         if matches!(base, Ty::Unknown) {
             let found = if path.segments.len() > 1 {
                 path.segments[1..].iter().rev().fold(found, |inner, segment| match &segment.kind {
-                    SegmentKind::Key(name) => {
-                        Ty::Record(Arc::new(RecordTy { fields: vec![(name.clone(), inner)], open: true }))
-                    }
+                    SegmentKind::Key(name) => Ty::Record(Arc::new(RecordTy {
+                        fields: vec![(name.clone(), inner)],
+                        open: true,
+                    })),
                     SegmentKind::Index(_) => Ty::Unknown,
                 })
             } else {
@@ -933,14 +1017,19 @@ impl Infer<'_> {
     fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
         let last = path.segments.last().expect("a path has a segment");
         let keyed = matches!(last.kind, SegmentKind::Index(_));
-        let in_map = self.result.records.is_empty() || matches!(self.parent_type(path), Some(Ty::Map(..)));
+        let in_map =
+            self.result.records.is_empty() || matches!(self.parent_type(path), Some(Ty::Map(..)));
         if keyed || ty.is_optional() || in_map && self.partial {
             return;
         }
         let SegmentKind::Key(name) = &last.kind else { return };
         self.report(
-            self.error(code::TYPE_MISMATCH, value.id, format!("`{name}` cannot be `none`: it is required"))
-                .label(format!("takes {}", describe_type(self.db, self.workspace, ty))),
+            self.error(
+                code::TYPE_MISMATCH,
+                value.id,
+                format!("`{name}` cannot be `none`: it is required"),
+            )
+            .label(format!("takes {}", describe_type(self.db, self.workspace, ty))),
         );
         self.poison(value.id);
     }
@@ -992,12 +1081,18 @@ impl Infer<'_> {
                     other => {
                         let found = describe_type(self.db, self.workspace, &other);
                         let help = match &other {
-                            Ty::List(..) => "this list has no key, so its elements have no names: a later layer replaces it as a whole",
+                            Ty::List(..) => {
+                                "this list has no key, so its elements have no names: a later layer replaces it as a whole"
+                            }
                             _ => "brackets reach an element of a keyed list or an entry of a map",
                         };
                         self.report(
-                            self.error(code::TYPE_MISMATCH, segment.id, format!("brackets do not go with {found}"))
-                                .help(help),
+                            self.error(
+                                code::TYPE_MISMATCH,
+                                segment.id,
+                                format!("brackets do not go with {found}"),
+                            )
+                            .help(help),
                         );
                         self.poison(path.id);
                         return Ty::Unknown;
@@ -1008,7 +1103,13 @@ impl Infer<'_> {
         ty
     }
 
-    fn element_keys(&mut self, node: NodeId, keys: &[Expr], item: &Ty, fields: &[(Name, Option<Literal>)]) {
+    fn element_keys(
+        &mut self,
+        node: NodeId,
+        keys: &[Expr],
+        item: &Ty,
+        fields: &[(Name, Option<Literal>)],
+    ) {
         let needed = fields.iter().take_while(|(_, default)| default.is_none()).count().max(1);
         if keys.len() > fields.len() || keys.len() < needed {
             let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
@@ -1045,23 +1146,49 @@ impl Infer<'_> {
         let names = field_names(self.db, self.workspace, container);
         let known = names.iter().map(Name::as_str);
         let error = match container {
-            Ty::Bool | Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Literal(_) | Ty::Union(_) | Ty::List(..) => {
+            Ty::Bool
+            | Ty::Int
+            | Ty::Float
+            | Ty::String
+            | Ty::Quantity
+            | Ty::Duration
+            | Ty::Literal(_)
+            | Ty::Union(_)
+            | Ty::List(..) => {
                 let found = describe_type(self.db, self.workspace, container);
-                let error = self.error(code::UNKNOWN_FIELD, node, format!("there is no `{name}` here: this is {found}"));
+                let error = self.error(
+                    code::UNKNOWN_FIELD,
+                    node,
+                    format!("there is no `{name}` here: this is {found}"),
+                );
                 match container {
-                    Ty::List(_, Keys::By(_)) => error.help("reach an element by its key: `xs[\"name\"].field`"),
+                    Ty::List(_, Keys::By(_)) => {
+                        error.help("reach an element by its key: `xs[\"name\"].field`")
+                    }
                     _ => error,
                 }
             }
             Ty::Kind(_) if name == "apiVersion" || name == "kind" => self
-                .error(code::UNKNOWN_FIELD, node, format!("`{name}` is written by Plumb, from the kind before the braces"))
+                .error(
+                    code::UNKNOWN_FIELD,
+                    node,
+                    format!("`{name}` is written by Plumb, from the kind before the braces"),
+                )
                 .help("leave it out"),
             Ty::Schema(id) | Ty::Request(id) => self
-                .error(code::UNKNOWN_FIELD, node, format!("`{}` has no field `{name}`", self.show(container)))
+                .error(
+                    code::UNKNOWN_FIELD,
+                    node,
+                    format!("`{}` has no field `{name}`", self.show(container)),
+                )
                 .suggest(self.place(node), name, known)
                 .related(name_place(self.db, *id), "the schema"),
             _ => self
-                .error(code::UNKNOWN_FIELD, node, format!("{} has no field `{name}`", capital(&self.show(container))))
+                .error(
+                    code::UNKNOWN_FIELD,
+                    node,
+                    format!("{} has no field `{name}`", capital(&self.show(container))),
+                )
                 .suggest(self.place(node), name, known),
         };
         self.report(error);
@@ -1079,12 +1206,22 @@ impl Infer<'_> {
         for entry in &record.entries {
             match &entry.kind {
                 EntryKind::Spread(value) => match self.spreads.get(&value.id).map(Ty::base) {
-                    Some(ty @ (Ty::Record(_) | Ty::Schema(_) | Ty::Request(_) | Ty::Object(_) | Ty::Kind(_))) => {
+                    Some(
+                        ty @ (Ty::Record(_)
+                        | Ty::Schema(_)
+                        | Ty::Request(_)
+                        | Ty::Object(_)
+                        | Ty::Kind(_)),
+                    ) => {
                         for name in field_names(self.db, self.workspace, ty) {
-                            let optional =
-                                field_type(self.db, self.workspace, ty, &name).is_none_or(|it| it.is_optional());
+                            let optional = field_type(self.db, self.workspace, ty, &name)
+                                .is_none_or(|it| it.is_optional());
                             if !optional {
-                                shape.fields.entry(name).or_insert_with(|| Shape::at(value.id)).whole = true;
+                                shape
+                                    .fields
+                                    .entry(name)
+                                    .or_insert_with(|| Shape::at(value.id))
+                                    .whole = true;
                             }
                         }
                     }
@@ -1095,7 +1232,10 @@ impl Infer<'_> {
                     for segment in &path.segments {
                         match &segment.kind {
                             SegmentKind::Key(name) => {
-                                at = at.fields.entry(name.clone()).or_insert_with(|| Shape::at(segment.id));
+                                at = at
+                                    .fields
+                                    .entry(name.clone())
+                                    .or_insert_with(|| Shape::at(segment.id));
                             }
                             SegmentKind::Index(_) => at.whole = true,
                         }
@@ -1185,8 +1325,11 @@ impl Infer<'_> {
         if self.result.poisoned.contains(&expr.id) {
             return;
         }
-        let target = self.target.last().filter(|name| !name.is_empty()).map(|name| format!("`{name}`"));
-        if matches!(found, Ty::Optional(_)) && fits(self.db, self.workspace, found.present(), wanted) {
+        let target =
+            self.target.last().filter(|name| !name.is_empty()).map(|name| format!("`{name}`"));
+        if matches!(found, Ty::Optional(_))
+            && fits(self.db, self.workspace, found.present(), wanted)
+        {
             let what = match &target {
                 Some(target) => format!("given to {target}"),
                 None => "read".to_string(),
@@ -1211,9 +1354,12 @@ impl Infer<'_> {
             && !literals.is_empty()
         {
             let shown = display_literal(literal);
-            let mut error = self.error(code::NOT_ONE_OF, expr.id, format!("{subject} cannot be {shown}"));
+            let mut error =
+                self.error(code::NOT_ONE_OF, expr.id, format!("{subject} cannot be {shown}"));
             let near = match literal {
-                Literal::String(text) => crate::diagnostics::nearest(text, literals.iter().copied()),
+                Literal::String(text) => {
+                    crate::diagnostics::nearest(text, literals.iter().copied())
+                }
                 _ => None,
             };
             let shown: Vec<String> = literals.iter().take(12).map(|it| format!("{it:?}")).collect();
@@ -1221,32 +1367,49 @@ impl Infer<'_> {
                 Some(near) => format!("did you mean {near:?}? It can be {}", shown.join(", ")),
                 None => format!("it can be {}", shown.join(", ")),
             });
-            error.fix = near.map(|near| (format!("change to {near:?}"), self.place(expr.id), format!("{near:?}")));
+            error.fix = near.map(|near| {
+                (format!("change to {near:?}"), self.place(expr.id), format!("{near:?}"))
+            });
             self.report(error);
             return;
         }
         let found_text = match found {
             Ty::Literal(literal) => {
-                format!("{} {}", describe_type(self.db, self.workspace, &crate::types::literal_base(literal)), display_literal(literal))
+                format!(
+                    "{} {}",
+                    describe_type(self.db, self.workspace, &crate::types::literal_base(literal)),
+                    display_literal(literal)
+                )
             }
             other => describe_type(self.db, self.workspace, other),
         };
-        let mut error =
-            self.error(code::TYPE_MISMATCH, expr.id, format!("{subject} takes {takes}, not {found_text}"));
+        let mut error = self.error(
+            code::TYPE_MISMATCH,
+            expr.id,
+            format!("{subject} takes {takes}, not {found_text}"),
+        );
         error.help = match (found, wanted.base()) {
             (Ty::Literal(Literal::String(text)), Ty::Int) if text.parse::<i64>().is_ok() => {
-                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+                error.fix =
+                    Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
                 Some(format!("write it without quotes: {text}"))
             }
             (Ty::Literal(Literal::String(text)), Ty::Bool) if text == "true" || text == "false" => {
-                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+                error.fix =
+                    Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
                 Some(format!("write it without quotes: {text}"))
             }
-            (Ty::Literal(Literal::String(text)), Ty::Quantity | Ty::Duration) if notation::unit(text).is_ok() => {
-                error.fix = Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
+            (Ty::Literal(Literal::String(text)), Ty::Quantity | Ty::Duration)
+                if notation::unit(text).is_ok() =>
+            {
+                error.fix =
+                    Some(("write it without quotes".into(), self.place(expr.id), text.to_string()));
                 Some(format!("write it without quotes: {text}"))
             }
-            (Ty::Literal(literal @ (Literal::Int(_) | Literal::Bool(_) | Literal::Float(_))), Ty::String) => {
+            (
+                Ty::Literal(literal @ (Literal::Int(_) | Literal::Bool(_) | Literal::Float(_))),
+                Ty::String,
+            ) => {
                 let quoted = format!("{:?}", display_literal(literal));
                 error.fix = Some(("quote it".into(), self.place(expr.id), quoted.clone()));
                 Some(format!("quote it: {quoted}"))
@@ -1254,9 +1417,10 @@ impl Infer<'_> {
             (Ty::Int | Ty::Float | Ty::Bool | Ty::Quantity | Ty::Duration, Ty::String) => {
                 Some("write it into a string: \"${…}\"".into())
             }
-            (Ty::String | Ty::Refined(_), Ty::Union(_)) if !literals.is_empty() => {
-                Some("declare where it comes from with that type, so that only these can be asked for".into())
-            }
+            (Ty::String | Ty::Refined(_), Ty::Union(_)) if !literals.is_empty() => Some(
+                "declare where it comes from with that type, so that only these can be asked for"
+                    .into(),
+            ),
             (_, Ty::List(item, _)) if fits(self.db, self.workspace, found, item) => {
                 Some("a list of one is written in brackets: `[…]`".into())
             }
@@ -1365,7 +1529,10 @@ impl Infer<'_> {
                 let item = list_item(wanted);
                 let found = self.check(value, &item);
                 self.locals.truncate(before);
-                Ty::List(Arc::new(if matches!(item, Ty::Unknown) { found } else { item }), Keys::Plain)
+                Ty::List(
+                    Arc::new(if matches!(item, Ty::Unknown) { found } else { item }),
+                    Keys::Plain,
+                )
             }
             ExprKind::If { head, then, otherwise } => {
                 self.no_logic(expr.id, "`if`");
@@ -1385,15 +1552,19 @@ impl Infer<'_> {
                 UnaryOp::Negate => {
                     let ty = self.expr(operand, wanted);
                     match (ty.base(), &operand.kind) {
-                        (Ty::Literal(Literal::Int(value)), ExprKind::Literal(_)) if !matches!(wanted.base(), Ty::Literal(_) | Ty::Union(_)) => {
+                        (Ty::Literal(Literal::Int(value)), ExprKind::Literal(_))
+                            if !matches!(wanted.base(), Ty::Literal(_) | Ty::Union(_)) =>
+                        {
                             let _ = value;
                             Ty::Int
                         }
-                        (Ty::Literal(Literal::Int(value)), _) => {
-                            value.checked_neg().map_or(Ty::Int, |value| Ty::Literal(Literal::Int(value)))
-                        }
+                        (Ty::Literal(Literal::Int(value)), _) => value
+                            .checked_neg()
+                            .map_or(Ty::Int, |value| Ty::Literal(Literal::Int(value))),
                         (Ty::Literal(Literal::Float(_)), _) => Ty::Float,
-                        (Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown, _) => ty.base().clone(),
+                        (Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown, _) => {
+                            ty.base().clone()
+                        }
                         (other, _) => {
                             let found = describe_type(self.db, self.workspace, other);
                             self.report(self.error(
@@ -1439,22 +1610,23 @@ impl Infer<'_> {
                 Ty::Quantity
             }
             Literal::Float(_) => Ty::Float,
-            Literal::Unit(text) => match notation::unit(text) {
-                Err(why) => {
-                    self.report(self.error(code::BAD_TOKEN, expr.id, why));
-                    self.poison(expr.id)
-                }
-                Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
-                Ok(notation::Unit::Duration(_)) => Ty::Duration,
-                Ok(notation::Unit::Ambiguous { .. }) => {
-                    if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
-                        self.result.coercions.insert(expr.id, Coercion::Quantity);
-                        Ty::Quantity
-                    } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
-                        self.result.coercions.insert(expr.id, Coercion::Duration);
-                        Ty::Duration
-                    } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
-                        self.report(
+            Literal::Unit(text) => {
+                match notation::unit(text) {
+                    Err(why) => {
+                        self.report(self.error(code::BAD_TOKEN, expr.id, why));
+                        self.poison(expr.id)
+                    }
+                    Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
+                    Ok(notation::Unit::Duration(_)) => Ty::Duration,
+                    Ok(notation::Unit::Ambiguous { .. }) => {
+                        if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
+                            self.result.coercions.insert(expr.id, Coercion::Quantity);
+                            Ty::Quantity
+                        } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
+                            self.result.coercions.insert(expr.id, Coercion::Duration);
+                            Ty::Duration
+                        } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
+                            self.report(
                             self.error(
                                 code::AMBIGUOUS_UNIT,
                                 expr.id,
@@ -1462,12 +1634,13 @@ impl Infer<'_> {
                             )
                             .help("say which by a type: `let timeout: Duration = …`"),
                         );
-                        self.poison(expr.id)
-                    } else {
-                        Ty::Quantity
+                            self.poison(expr.id)
+                        } else {
+                            Ty::Quantity
+                        }
                     }
                 }
-            },
+            }
             Literal::Date(_) => Ty::String,
             Literal::Raw(text) => Ty::Literal(Literal::String(text.clone())),
             other => Ty::Literal(other.clone()),
@@ -1545,20 +1718,36 @@ impl Infer<'_> {
                 self.poison(node)
             }
             None => {
-                let mut locals: Vec<Name> = self.locals.iter().map(|(name, _)| name.clone()).collect();
+                let mut locals: Vec<Name> =
+                    self.locals.iter().map(|(name, _)| name.clone()).collect();
                 if let Some(own) = self.own {
-                    locals.extend(schema(self.db, self.workspace, own).fields.iter().map(|it| it.name.clone()));
+                    locals.extend(
+                        schema(self.db, self.workspace, own)
+                            .fields
+                            .iter()
+                            .map(|it| it.name.clone()),
+                    );
                 }
                 locals.push("environment".into());
                 let ident = Ident { id: node, text: name.clone() };
                 let mut error = unknown_word(self.db, self.workspace, self.item, &ident, &locals);
-                let siblings = self.itself.as_ref().map(|ty| field_names(self.db, self.workspace, ty));
+                let siblings =
+                    self.itself.as_ref().map(|ty| field_names(self.db, self.workspace, ty));
                 if siblings.is_some_and(|names| names.contains(name)) {
                     error.help = Some(format!("for the request's own field write `self.{name}`"));
-                    error.fix = Some((format!("change to `self.{name}`"), self.place(node), format!("self.{name}")));
+                    error.fix = Some((
+                        format!("change to `self.{name}`"),
+                        self.place(node),
+                        format!("self.{name}"),
+                    ));
                 } else if Builtin::from_name(name).is_some() {
-                    error = self
-                        .error(code::TYPE_MISMATCH, node, format!("`{name}` is a function: call it with its arguments in parentheses"));
+                    error = self.error(
+                        code::TYPE_MISMATCH,
+                        node,
+                        format!(
+                            "`{name}` is a function: call it with its arguments in parentheses"
+                        ),
+                    );
                 } else if self.site == Site::Data && error.help.is_none() {
                     error.help = Some(format!("if text was meant, quote it: \"{name}\""));
                     error.fix = Some(("quote it".into(), self.place(node), format!("\"{name}\"")));
@@ -1586,7 +1775,10 @@ impl Infer<'_> {
             return None;
         }
         let first = resolve_word(self.db, self.workspace, self.item.file(self.db), &names[0].text)?;
-        if !matches!(first, Target::Package(_) | Target::Group(_) | Target::GroupVersion(..) | Target::Kubernetes) {
+        if !matches!(
+            first,
+            Target::Package(_) | Target::Group(_) | Target::GroupVersion(..) | Target::Kubernetes
+        ) {
             return None;
         }
         resolve_path(self.db, self.workspace, self.item, &names).ok()
@@ -1694,7 +1886,11 @@ impl Infer<'_> {
             }
             other => {
                 let found = describe_type(self.db, self.workspace, &other);
-                self.report(self.error(code::TYPE_MISMATCH, expr.id, format!("brackets do not go with {found}")));
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    expr.id,
+                    format!("brackets do not go with {found}"),
+                ));
                 self.poison(expr.id)
             }
         }
@@ -1708,8 +1904,12 @@ impl Infer<'_> {
             Ok(Target::Unknown) => Ty::Unknown,
             Ok(_) => {
                 self.report(
-                    self.error(code::TYPE_MISMATCH, path.id, format!("`{}` is no schema or kind", dotted(path)))
-                        .help("a record without a type is written without a name before its braces"),
+                    self.error(
+                        code::TYPE_MISMATCH,
+                        path.id,
+                        format!("`{}` is no schema or kind", dotted(path)),
+                    )
+                    .help("a record without a type is written without a name before its braces"),
                 );
                 Ty::Unknown
             }
@@ -1753,7 +1953,9 @@ impl Infer<'_> {
                             Literal::Raw(text) => Literal::String(text.clone()),
                             other => other.clone(),
                         });
-                        if !fits(self.db, self.workspace, &case, ty.present()) && !matches!(ty, Ty::Unknown) {
+                        if !fits(self.db, self.workspace, &case, ty.present())
+                            && !matches!(ty, Ty::Unknown)
+                        {
                             let shown = display_literal(literal);
                             let found = describe_type(self.db, self.workspace, &ty);
                             self.report(self.error(
@@ -1782,8 +1984,12 @@ impl Infer<'_> {
         if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() {
             match left {
                 None => self.report(
-                    self.error(code::INCOMPLETE_MATCH, expr.id, "this `match` has no arm for other values")
-                        .help("add `_ => …`"),
+                    self.error(
+                        code::INCOMPLETE_MATCH,
+                        expr.id,
+                        "this `match` has no arm for other values",
+                    )
+                    .help("add `_ => …`"),
                 ),
                 Some(left) if !left.is_empty() => {
                     let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
@@ -1822,7 +2028,11 @@ impl Infer<'_> {
             let ty = self.expr(callee, &Ty::Unknown);
             if !self.result.poisoned.contains(&callee.id) {
                 let shown = describe_type(self.db, self.workspace, &ty);
-                self.report(self.error(code::TYPE_MISMATCH, callee.id, format!("only functions can be called; this is {shown}")));
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    callee.id,
+                    format!("only functions can be called; this is {shown}"),
+                ));
             }
             args.iter().for_each(|arg| {
                 self.expr(&arg.value, &Ty::Unknown);
@@ -1844,9 +2054,17 @@ impl Infer<'_> {
                             self.error(
                                 code::WRONG_ARGUMENTS,
                                 name.id,
-                                format!("`{}` has no parameter `{}`", found.name(self.db), name.text),
+                                format!(
+                                    "`{}` has no parameter `{}`",
+                                    found.name(self.db),
+                                    name.text
+                                ),
                             )
-                            .suggest(self.place(name.id), &name.text, params.iter().map(|(name, _)| name.as_str())),
+                            .suggest(
+                                self.place(name.id),
+                                &name.text,
+                                params.iter().map(|(name, _)| name.as_str()),
+                            ),
                         );
                         self.poison(expr.id);
                         None
@@ -1878,7 +2096,11 @@ impl Infer<'_> {
                             self.error(
                                 code::WRONG_ARGUMENTS,
                                 arg.value.id,
-                                format!("`{}` takes {} and no more", found.name(self.db), count(params.len(), "argument")),
+                                format!(
+                                    "`{}` takes {} and no more",
+                                    found.name(self.db),
+                                    count(params.len(), "argument")
+                                ),
                             )
                             .related(name_place(self.db, found), "declared here"),
                         );
@@ -1890,8 +2112,12 @@ impl Infer<'_> {
                 }
             }
         }
-        let lacking: Vec<&str> =
-            params.iter().zip(&given).filter(|(_, given)| !**given).map(|((name, _), _)| name.as_str()).collect();
+        let lacking: Vec<&str> = params
+            .iter()
+            .zip(&given)
+            .filter(|(_, given)| !**given)
+            .map(|((name, _), _)| name.as_str())
+            .collect();
         if !lacking.is_empty() && !self.result.poisoned.contains(&expr.id) {
             self.report(
                 self.error(
@@ -1911,7 +2137,16 @@ impl Infer<'_> {
             "file" => {
                 self.result.resolutions.insert(callee.id, Resolution::File);
                 match args {
-                    [Arg { name: None, value: Expr { kind: ExprKind::Literal(Literal::String(_) | Literal::Raw(_)), .. } }] => {}
+                    [
+                        Arg {
+                            name: None,
+                            value:
+                                Expr {
+                                    kind: ExprKind::Literal(Literal::String(_) | Literal::Raw(_)),
+                                    ..
+                                },
+                        },
+                    ] => {}
                     _ => {
                         self.report(
                             self.error(code::WRONG_ARGUMENTS, expr.id, "`file` takes the name of a file of this package, as a plain string")
@@ -1930,7 +2165,11 @@ impl Infer<'_> {
         let Some(builtin) = Builtin::from_name(name) else {
             // Says that nothing has this name.
             if self.name(callee, name) != Ty::Unknown {
-                self.report(self.error(code::TYPE_MISMATCH, callee.id, format!("`{name}` is no function")));
+                self.report(self.error(
+                    code::TYPE_MISMATCH,
+                    callee.id,
+                    format!("`{name}` is no function"),
+                ));
             }
             args.iter().for_each(|arg| {
                 self.expr(&arg.value, &Ty::Unknown);
@@ -1959,16 +2198,32 @@ impl Infer<'_> {
         }
         let bases: Vec<&Ty> = types.iter().map(Ty::base).collect();
         match builtin_type(builtin, &bases) {
-            Some(ty) => ty,
+            Some(ty) => {
+                let coercion = match ty {
+                    Ty::Quantity => Some(Coercion::Quantity),
+                    Ty::Duration => Some(Coercion::Duration),
+                    Ty::Float => Some(Coercion::Float),
+                    _ => None,
+                };
+                if let (Builtin::Sum, Some(coercion)) = (builtin, coercion) {
+                    self.result.coercions.insert(expr.id, coercion);
+                }
+                ty
+            }
             None => {
                 if !self.result.poisoned.contains(&expr.id) {
                     let shown: Vec<String> =
                         types.iter().map(|ty| describe_type(self.db, self.workspace, ty)).collect();
-                    let given = if shown.is_empty() { "nothing".into() } else { shown.join(" and ") };
+                    let given =
+                        if shown.is_empty() { "nothing".into() } else { shown.join(" and ") };
                     let usage = builtin.documentation().lines().next().unwrap_or_default();
                     self.report(
-                        self.error(code::WRONG_ARGUMENTS, expr.id, format!("`{name}` does not take {given}"))
-                            .help(usage.to_string()),
+                        self.error(
+                            code::WRONG_ARGUMENTS,
+                            expr.id,
+                            format!("`{name}` does not take {given}"),
+                        )
+                        .help(usage.to_string()),
                     );
                 }
                 self.poison(expr.id)
@@ -2001,11 +2256,17 @@ impl Infer<'_> {
                     other => other.clone(),
                 };
                 let b = match (&inner, wanted) {
-                    (_, Ty::Unknown) if can_be_record(&inner) || matches!(inner, Ty::List(..)) => self.check(right, &inner),
+                    (_, Ty::Unknown) if can_be_record(&inner) || matches!(inner, Ty::List(..)) => {
+                        self.check(right, &inner)
+                    }
                     (_, Ty::Unknown) => self.expr(right, &inner),
                     _ => self.check(right, wanted),
                 };
-                if b.is_optional() { Ty::union([a.present().clone(), b]) } else { widen(vec![a.present().clone(), b]) }
+                if b.is_optional() {
+                    Ty::union([a.present().clone(), b])
+                } else {
+                    widen(vec![a.present().clone(), b])
+                }
             }
             BinaryOp::Matches => {
                 let ty = self.expr(left, &Ty::String);
@@ -2019,8 +2280,12 @@ impl Infer<'_> {
                     ExprKind::Literal(Literal::Raw(pattern)) => {
                         if let Err(error) = crate::eval::pattern(pattern) {
                             self.report(
-                                self.error(code::BAD_PATTERN, right.id, format!("this is no regular expression: {error}"))
-                                    .help("the syntax is Rust's: https://docs.rs/regex"),
+                                self.error(
+                                    code::BAD_PATTERN,
+                                    right.id,
+                                    format!("this is no regular expression: {error}"),
+                                )
+                                .help("the syntax is Rust's: https://docs.rs/regex"),
                             );
                             self.poison(expr.id);
                         }
@@ -2044,12 +2309,17 @@ impl Infer<'_> {
                 Ty::List(Arc::new(Ty::Int), Keys::Plain)
             }
             BinaryOp::In => {
-                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } = &right.kind {
+                if let ExprKind::Binary { op: BinaryOp::Range, left: low, right: high } =
+                    &right.kind
+                {
                     let ty = self.expr(left, &Ty::Unknown);
                     let base = number_base(&ty);
                     if matches!(ty, Ty::Optional(_)) {
                         self.maybe_none(left, "compared", "?? …");
-                    } else if !matches!(base, Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown) {
+                    } else if !matches!(
+                        base,
+                        Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown
+                    ) {
                         self.mismatch(left, &ty, &Ty::Int);
                         self.poison(left.id);
                     }
@@ -2087,7 +2357,10 @@ impl Infer<'_> {
                 self.comparable(expr, &a, &b);
                 Ty::Bool
             }
-            BinaryOp::Less | BinaryOp::LessOrEqual | BinaryOp::Greater | BinaryOp::GreaterOrEqual => {
+            BinaryOp::Less
+            | BinaryOp::LessOrEqual
+            | BinaryOp::Greater
+            | BinaryOp::GreaterOrEqual => {
                 let (a, b) = self.operands(left, right);
                 for (side, ty) in [(left, &a), (right, &b)] {
                     if matches!(ty, Ty::Optional(_) | Ty::None) {
@@ -2095,16 +2368,28 @@ impl Infer<'_> {
                     }
                 }
                 let (x, y) = (number_base(&a), number_base(&b));
-                let ordered =
-                    |ty: &Ty| matches!(ty, Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Unknown);
-                if !(ordered(&x) && ordered(&y) && (x == y || x == Ty::Unknown || y == Ty::Unknown)) {
+                let ordered = |ty: &Ty| {
+                    matches!(
+                        ty,
+                        Ty::Int
+                            | Ty::Float
+                            | Ty::String
+                            | Ty::Quantity
+                            | Ty::Duration
+                            | Ty::Unknown
+                    )
+                };
+                if !(ordered(&x) && ordered(&y) && (x == y || x == Ty::Unknown || y == Ty::Unknown))
+                {
                     self.uncomparable(expr, &a, &b);
                 }
                 Ty::Bool
             }
-            BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply | BinaryOp::Divide | BinaryOp::Remainder => {
-                self.arithmetic(expr, op, left, right)
-            }
+            BinaryOp::Add
+            | BinaryOp::Subtract
+            | BinaryOp::Multiply
+            | BinaryOp::Divide
+            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right),
         }
     }
 
@@ -2127,7 +2412,9 @@ impl Infer<'_> {
         }
         let (a, b) = (a.present(), b.present());
         // A value of a closed set is compared with what can be in it: anything else is a slip.
-        if let (Ty::Union(_), Ty::Literal(_)) | (Ty::Literal(_), Ty::Union(_)) = (a.base(), b.base()) {
+        if let (Ty::Union(_), Ty::Literal(_)) | (Ty::Literal(_), Ty::Union(_)) =
+            (a.base(), b.base())
+        {
             let (set, one) = if matches!(a.base(), Ty::Union(_)) { (a, b) } else { (b, a) };
             if !fits(self.db, self.workspace, one, set) {
                 let found = self.show(one);
@@ -2142,7 +2429,10 @@ impl Infer<'_> {
             return;
         }
         let (x, y) = (number_base(a), number_base(b));
-        if x != y && !fits(self.db, self.workspace, &x, &y) && !fits(self.db, self.workspace, &y, &x) {
+        if x != y
+            && !fits(self.db, self.workspace, &x, &y)
+            && !fits(self.db, self.workspace, &y, &x)
+        {
             self.uncomparable(expr, a, b);
         }
     }
@@ -2155,8 +2445,15 @@ impl Infer<'_> {
             _ => false,
         };
         if !poisoned {
-            let (a, b) = (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
-            self.report(self.error(code::TYPE_MISMATCH, expr.id, format!("{a} cannot be compared with {b}")));
+            let (a, b) = (
+                describe_type(self.db, self.workspace, a),
+                describe_type(self.db, self.workspace, b),
+            );
+            self.report(self.error(
+                code::TYPE_MISMATCH,
+                expr.id,
+                format!("{a} cannot be compared with {b}"),
+            ));
         }
         self.poison(expr.id);
     }
@@ -2209,9 +2506,13 @@ impl Infer<'_> {
             BinaryOp::Divide => "/",
             _ => "%",
         };
-        let (x, y) = (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
-        let mut error =
-            self.error(code::TYPE_MISMATCH, expr.id, format!("`{sign}` does not go with {x} and {y}"));
+        let (x, y) =
+            (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
+        let mut error = self.error(
+            code::TYPE_MISMATCH,
+            expr.id,
+            format!("`{sign}` does not go with {x} and {y}"),
+        );
         if *op == BinaryOp::Add && (a.base() == &Ty::String || b.base() == &Ty::String) {
             error = error.help("write values into a string: \"${…}\"");
         }
@@ -2241,7 +2542,12 @@ pub fn record_arm(ty: &Ty) -> Ty {
         Ty::Union(arms) => arms
             .iter()
             .map(Ty::base)
-            .find(|arm| matches!(arm, Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)))
+            .find(|arm| {
+                matches!(
+                    arm,
+                    Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)
+                )
+            })
             .unwrap_or(ty)
             .clone(),
         Ty::Any => Ty::Unknown,
@@ -2320,7 +2626,9 @@ fn cases(ty: &Ty) -> Option<Vec<Ty>> {
             inner
         }
         // An arm with more values than can be listed is taken by a type: `s: String`.
-        Ty::Union(arms) => arms.iter().flat_map(|arm| cases(arm).unwrap_or_else(|| vec![arm.clone()])).collect(),
+        Ty::Union(arms) => {
+            arms.iter().flat_map(|arm| cases(arm).unwrap_or_else(|| vec![arm.clone()])).collect()
+        }
         Ty::Refined(refined) => cases(&refined.base)?,
         _ => return None,
     })
@@ -2347,7 +2655,11 @@ pub fn request_schema(db: &dyn Db, workspace: Workspace, request: ItemId) -> Opt
 
 /// The schema that an environment names.
 #[salsa::tracked(returns(copy))]
-pub fn environment_schema_of(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Option<ItemId> {
+pub fn environment_schema_of(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+) -> Option<ItemId> {
     let tree = item(db, environment).as_ref()?;
     let ItemKind::Environment { schema, .. } = &tree.kind else { return None };
     resolve_schema(db, workspace, environment, schema).ok()
@@ -2361,7 +2673,11 @@ pub fn environment_schema(db: &dyn Db, workspace: Workspace) -> Option<ItemId> {
 
 /// The parameters and the result of a function; `None` where it is gone.
 #[salsa::tracked]
-pub fn signature(db: &dyn Db, workspace: Workspace, function: ItemId) -> Option<(Vec<(Name, Ty)>, Ty)> {
+pub fn signature(
+    db: &dyn Db,
+    workspace: Workspace,
+    function: ItemId,
+) -> Option<(Vec<(Name, Ty)>, Ty)> {
     let tree = item(db, function).as_ref()?;
     let ItemKind::Fn { params, result, .. } = &tree.kind else { return None };
     let mut lowering = Lowering::new(db, workspace, function);
@@ -2377,22 +2693,30 @@ fn builtin_type(builtin: Builtin, args: &[&Ty]) -> Option<Ty> {
     let int = |ty: &Ty| matches!(number_base(ty), Ty::Int | Ty::Unknown);
     let plain = |ty: Ty| Ty::List(Arc::new(ty), Keys::Plain);
     let sortable = |ty: &Ty| {
-        matches!(number_base(ty), Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Unknown)
+        matches!(
+            number_base(ty),
+            Ty::Int | Ty::Float | Ty::String | Ty::Quantity | Ty::Duration | Ty::Unknown
+        )
     };
-    let summable =
-        |ty: &Ty| matches!(number_base(ty), Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown);
+    let summable = |ty: &Ty| {
+        matches!(number_base(ty), Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown)
+    };
     Some(match (builtin, args) {
         (B::Len, [Ty::List(..) | Ty::Map(..) | Ty::Record(_) | Ty::Unknown]) => Ty::Int,
         (B::Len, [text]) if string(text) => Ty::Int,
         (B::Keys, [Ty::Map(key, _)]) => plain((**key).clone()),
         (B::Keys, [Ty::Record(_) | Ty::Unknown]) => plain(Ty::String),
         (B::Values, [Ty::Map(_, value)]) => plain((**value).clone()),
-        (B::Values, [Ty::Record(record)]) => plain(Ty::union(record.fields.iter().map(|(_, ty)| ty.clone()))),
+        (B::Values, [Ty::Record(record)]) => {
+            plain(Ty::union(record.fields.iter().map(|(_, ty)| ty.clone())))
+        }
         (B::Values, [Ty::Unknown]) => plain(Ty::Unknown),
         (B::Sort, [Ty::List(item, _)]) if sortable(item) => plain((**item).clone()),
         (B::Unique, [Ty::List(item, _)]) => plain((**item).clone()),
         (B::Sort | B::Unique, [Ty::Unknown]) => plain(Ty::Unknown),
-        (B::Join, [Ty::List(item, _), separator]) if item.is_scalar() && string(separator) => Ty::String,
+        (B::Join, [Ty::List(item, _), separator]) if item.is_scalar() && string(separator) => {
+            Ty::String
+        }
         (B::Join, [Ty::Unknown, separator]) if string(separator) => Ty::String,
         (B::Split, [text, separator]) if string(text) && string(separator) => plain(Ty::String),
         (B::Replace, [text, from, to]) if string(text) && string(from) && string(to) => Ty::String,

@@ -105,7 +105,10 @@ pub fn syntax_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
                 Diagnostic::error(
                     code::UNREADABLE_FILE,
                     Place::Range(file, start),
-                    format!("{} is larger than 4 MiB, the most a source file may hold", file.path(db)),
+                    format!(
+                        "{} is larger than 4 MiB, the most a source file may hold",
+                        file.path(db)
+                    ),
                 )
                 .help("split it; every file of a directory belongs to the same package"),
             ];
@@ -116,17 +119,19 @@ pub fn syntax_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
         .errors
         .iter()
         .map(|error| {
-            let mut found =
-                Diagnostic::error(error.code, Place::Range(file, error.range), error.message.clone())
-                    .label(error.label.clone());
+            let mut found = Diagnostic::error(
+                error.code,
+                Place::Range(file, error.range),
+                error.message.clone(),
+            )
+            .label(error.label.clone());
             for (range, text) in &error.related {
                 found = found.related(Place::Range(file, *range), text.clone());
             }
             found.help = error.help.clone();
-            found.fix = error
-                .fix
-                .as_ref()
-                .map(|(range, text)| (format!("write `{text}`"), Place::Range(file, *range), text.clone()));
+            found.fix = error.fix.as_ref().map(|(range, text)| {
+                (format!("write `{text}`"), Place::Range(file, *range), text.clone())
+            });
             found
         })
         .collect()
@@ -151,13 +156,19 @@ fn key(item: &Item) -> (Kind, Name, Name) {
         ItemKind::Schema { name, .. } => (Kind::Schema, name.text.clone(), none()),
         ItemKind::Type { name, .. } => (Kind::Type, name.text.clone(), none()),
         ItemKind::Environment { name, .. } => (Kind::Environment, name.text.clone(), none()),
-        ItemKind::Defaults { schema, environments, .. } => (Kind::Defaults, path(schema), envs(environments)),
+        ItemKind::Defaults { schema, environments, .. } => {
+            (Kind::Defaults, path(schema), envs(environments))
+        }
         ItemKind::Compose { schema, .. } => (Kind::Compose, path(schema), none()),
         ItemKind::Policy { name, .. } => (Kind::Policy, name.text.clone(), none()),
         ItemKind::Fn { name, .. } => (Kind::Fn, name.text.clone(), none()),
         ItemKind::Request { name, .. } => (Kind::Request, name.text.clone(), none()),
-        ItemKind::Overlay { requests, environments, .. } => (Kind::Overlay, envs(requests), envs(environments)),
-        ItemKind::Adjust { subject, environments, .. } => (Kind::Adjust, path(subject), envs(environments)),
+        ItemKind::Overlay { requests, environments, .. } => {
+            (Kind::Overlay, envs(requests), envs(environments))
+        }
+        ItemKind::Adjust { subject, environments, .. } => {
+            (Kind::Adjust, path(subject), envs(environments))
+        }
         ItemKind::Test { .. } => (Kind::Test, none(), none()),
     }
 }

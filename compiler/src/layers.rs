@@ -6,7 +6,9 @@
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
-use crate::names::{ancestry, describe, distance, environments, named_environments, package_of, scope};
+use crate::names::{
+    ancestry, describe, distance, environments, named_environments, package_of, scope,
+};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{ItemKind, Name, Record};
 use crate::types::{Keys, Ty, field_type};
@@ -46,7 +48,12 @@ pub enum LayerKind {
 
 /// The layers of a request in an environment above its schema, the earliest first.
 #[salsa::tracked]
-pub fn layers(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Layer> {
+pub fn layers(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Vec<Layer> {
     let mut found = Vec::new();
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
     let depth = ancestry(db, workspace, environment).0.len();
@@ -72,7 +79,9 @@ pub fn layers(db: &dyn Db, workspace: Workspace, request: ItemId, environment: I
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
     for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
-        if let Some(distance) = distance(db, workspace, &named_environments(db, *overlay), environment) {
+        if let Some(distance) =
+            distance(db, workspace, &named_environments(db, *overlay), environment)
+        {
             found.push(Layer {
                 item: *overlay,
                 level: request_level + level_of(distance),
@@ -197,11 +206,19 @@ pub struct Merge<'a> {
 
 impl Merge<'_> {
     /// Gives `value` to a slot of type `ty`.
-    pub fn set(&mut self, slot: &mut Slot, ty: &Ty, value: Value, operation: Operation, setting: &Setting) {
+    pub fn set(
+        &mut self,
+        slot: &mut Slot,
+        ty: &Ty,
+        value: Value,
+        operation: Operation,
+        setting: &Setting,
+    ) {
         if !self.admitted(slot, setting) {
             return;
         }
-        let setting = &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
+        let setting =
+            &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
         let ty = crate::infer::record_arm(ty.base());
         match (&value.data, operation) {
             (Data::None, _) => {
@@ -257,7 +274,13 @@ impl Merge<'_> {
                         continue;
                     }
                     let inner = Setting { origin: element.origin, ..setting.clone() };
-                    self.set(taken.entry(key).or_default(), item, element.clone(), Operation::Merge, &inner);
+                    self.set(
+                        taken.entry(key).or_default(),
+                        item,
+                        element.clone(),
+                        Operation::Merge,
+                        &inner,
+                    );
                 }
                 *parts_of(slot) = taken;
             }
@@ -298,10 +321,9 @@ impl Merge<'_> {
             *parts_of(slot) = taken;
             return;
         }
-        let same_level = slot
-            .history
-            .iter()
-            .find(|it| it.layer.level == setting.layer.level && !it.spread && it.origin != setting.origin);
+        let same_level = slot.history.iter().find(|it| {
+            it.layer.level == setting.layer.level && !it.spread && it.origin != setting.origin
+        });
         if let Some(other) = same_level.cloned() {
             self.twice(&other, setting);
             return;
@@ -317,7 +339,14 @@ impl Merge<'_> {
 
     /// Goes through a slot to a part of it, for a dotted path. `creates`: the way may make a record
     /// that is not there.
-    pub fn part<'s>(&mut self, slot: &'s mut Slot, name: &Name, keyed: bool, setting: &Setting, creates: bool) -> Option<&'s mut Slot> {
+    pub fn part<'s>(
+        &mut self,
+        slot: &'s mut Slot,
+        name: &Name,
+        keyed: bool,
+        setting: &Setting,
+        creates: bool,
+    ) -> Option<&'s mut Slot> {
         if !self.admitted(slot, setting) {
             return None;
         }
@@ -412,21 +441,27 @@ impl Merge<'_> {
 
 /// A setting of the same level anywhere at or under a slot, by another origin.
 fn deepest_of_level(slot: &Slot, setting: &Setting) -> Option<Setting> {
-    let here = slot
-        .history
-        .iter()
-        .find(|it| it.layer.level == setting.layer.level && it.origin != setting.origin && !it.spread);
+    let here = slot.history.iter().find(|it| {
+        it.layer.level == setting.layer.level && it.origin != setting.origin && !it.spread
+    });
     if let Some(found) = here {
         return Some(found.clone());
     }
     match &slot.content {
-        Content::Parts { parts, .. } => parts.values().find_map(|part| deepest_of_level(part, setting)),
+        Content::Parts { parts, .. } => {
+            parts.values().find_map(|part| deepest_of_level(part, setting))
+        }
         _ => None,
     }
 }
 
 /// The parts of a slot, made where it had none.
-fn parts(slot: &mut Slot, origin: Origin, keyed: bool, gives: bool) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
+fn parts(
+    slot: &mut Slot,
+    origin: Origin,
+    keyed: bool,
+    gives: bool,
+) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
     if !matches!(slot.content, Content::Parts { .. }) {
         slot.content = Content::Parts { parts: IndexMap::default(), given: false, origin, keyed };
     }
@@ -448,13 +483,17 @@ fn parts_of(slot: &mut Slot) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHas
 
 /// The key of an element, its parts joined where there are several. `None` where it is missing,
 /// which the check of required fields says.
-pub fn element_key(element: &Value, keys: &[(Name, Option<crate::syntax::ast::Literal>)]) -> Option<Name> {
+pub fn element_key(
+    element: &Value,
+    keys: &[(Name, Option<crate::syntax::ast::Literal>)],
+) -> Option<Name> {
     let fields = element.fields()?;
     let mut parts = Vec::new();
     for (key, default) in keys {
         match fields.get(key) {
             Some(value) if !value.is_none() => parts.push(crate::eval::scalar_text(value)?),
-            _ => parts.push(crate::types::display_literal(default.as_ref()?).trim_matches('"').into()),
+            _ => parts
+                .push(crate::types::display_literal(default.as_ref()?).trim_matches('"').into()),
         }
     }
     Some(match parts.len() {

@@ -1,14 +1,42 @@
-//! The Plumb compiler: text in, diagnostics, answers and Kubernetes manifests out. No I/O.
+//! The Plumb compiler: text in, diagnostics, answers and Kubernetes manifests out.
+//!
+//! ```text
+//! text ─ syntax ─> tree with holes          a query a file
+//!      ─ items ──> keys of declarations     the firewall: an edit inside one stops here
+//!      ─ names ──> scopes, environments
+//!      ─ types, infer ─> types, mistakes    a query a declaration
+//!      ─ layers, eval ─> a request in an environment, merged, completed, checked
+//!      ─ objects ──> checked Kubernetes objects
+//!      ─ engine, why ─> answers             plain functions over the same values
+//! ```
+//!
+//! No I/O, no clock, no thread, nothing of a cluster or an editor. Broken text is a tree with holes
+//! and a list of errors, never a panic. The same input gives the same bytes.
 
 pub mod answers;
 pub mod builtins;
+mod db;
 pub mod diagnostics;
+pub mod engine;
+pub mod eval;
+pub mod infer;
+pub mod items;
 pub mod json;
+pub mod layers;
+pub mod names;
 pub mod notation;
+pub mod objects;
+pub mod references;
 #[allow(missing_docs, reason = "salsa documents none of what it generates")]
 pub mod source;
 pub mod syntax;
 #[cfg(test)]
 mod testing;
+pub mod types;
 pub mod value;
+pub mod why;
 pub mod yaml;
+
+pub use db::{Database, Db};
+pub use engine::{build, check, environments};
+pub use why::why;

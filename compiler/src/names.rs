@@ -6,22 +6,11 @@
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code, list};
 use crate::items::{declared_name, dotted, item, items, keyed_items, name_place};
-use crate::source::{ItemId, Kind, SourceFile, Workspace};
+use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::{Ident, ItemKind, Name, Path};
 use plumb_kubernetes::{KindId, Kubernetes, ObjectId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A directory of a workspace: all its files share one scope.
-#[salsa::interned(unsafe(no_lifetime), revisions = usize::MAX, debug)]
-pub struct Package {
-    /// The workspace.
-    #[returns(copy)]
-    pub workspace: Workspace,
-    /// The directory's path with dots for slashes; empty for the root.
-    #[returns(ref)]
-    pub path: Name,
-}
 
 /// What a path can stand for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -176,7 +165,7 @@ pub fn uses(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Uses {
     for id in items(db, file).iter().copied().filter(|id| id.kind(db) == Kind::Use) {
         let Some(tree) = item(db, id) else { continue };
         let ItemKind::Use { path, names, alias } = &tree.kind else { continue };
-        let mut bind = |found: &mut Uses, ident: &Ident, target: Target| {
+        let bind = |found: &mut Uses, ident: &Ident, target: Target| {
             if ident.is_hole() {
                 return;
             }
@@ -209,7 +198,14 @@ pub fn uses(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Uses {
             }
             Some(names) => {
                 for name in names {
-                    let target = match step(db, workspace, Some(package_of(db, workspace, file)), &base, id, &name.name) {
+                    let target = match step(
+                        db,
+                        workspace,
+                        Some(package_of(db, workspace, file)),
+                        &base,
+                        id,
+                        &name.name,
+                    ) {
                         Ok(target) => target,
                         Err(diagnostic) => {
                             found.diagnostics.extend(diagnostic);
@@ -386,14 +382,21 @@ fn step(
         Target::Item(_) | Target::Kind(_) | Target::Object(_) => Err(Some(Diagnostic::error(
             code::UNKNOWN_NAME,
             place,
-            format!("there is nothing named `{name}` here: what stands before the dot is no package"),
+            format!(
+                "there is nothing named `{name}` here: what stands before the dot is no package"
+            ),
         ))),
     }
 }
 
 /// What a single word means in a file: what `use` brings in, the package's declarations, the
 /// standard library.
-pub fn resolve_word(db: &dyn Db, workspace: Workspace, file: SourceFile, word: &Name) -> Option<Target> {
+pub fn resolve_word(
+    db: &dyn Db,
+    workspace: Workspace,
+    file: SourceFile,
+    word: &Name,
+) -> Option<Target> {
     if let Some((target, _)) = uses(db, workspace, file).names.get(word) {
         return Some(target.clone());
     }
@@ -453,8 +456,11 @@ pub fn unknown_word(
         .map(Name::as_str)
         .chain(BUILT_IN_TYPES.iter().copied())
         .collect();
-    let mut found =
-        Diagnostic::error(code::UNKNOWN_NAME, place, format!("nothing here is named `{}`", word.text));
+    let mut found = Diagnostic::error(
+        code::UNKNOWN_NAME,
+        place,
+        format!("nothing here is named `{}`", word.text),
+    );
     if let Some(near) = crate::diagnostics::nearest(&word.text, known.iter().copied()) {
         found = found.suggest(place, &word.text, [near]);
     } else {
@@ -475,7 +481,8 @@ pub fn unknown_word(
                 found = found.help(format!("bring the package in: `use {one}`"));
             }
             [one, ..] => {
-                found = found.help(format!("package `{one}` declares it: `use {one}.{{{}}}`", word.text));
+                found = found
+                    .help(format!("package `{one}` declares it: `use {one}.{{{}}}`", word.text));
             }
         }
     }
@@ -490,7 +497,10 @@ fn file_environments(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 
 /// Every environment of a workspace, abstract ones included, and two of one name.
 #[salsa::tracked]
-pub fn environments(db: &dyn Db, workspace: Workspace) -> (BTreeMap<Name, ItemId>, Vec<Diagnostic>) {
+pub fn environments(
+    db: &dyn Db,
+    workspace: Workspace,
+) -> (BTreeMap<Name, ItemId>, Vec<Diagnostic>) {
     let mut found: BTreeMap<Name, ItemId> = BTreeMap::new();
     let mut diagnostics = Vec::new();
     for file in packages(db, workspace).values().flatten() {
@@ -542,7 +552,11 @@ pub fn environment_order(db: &dyn Db, workspace: Workspace) -> Vec<ItemId> {
 /// An environment's ancestors, the root first, itself last; beside it the error where its descent
 /// is broken.
 #[salsa::tracked]
-pub fn ancestry(db: &dyn Db, workspace: Workspace, environment: ItemId) -> (Vec<ItemId>, Vec<Diagnostic>) {
+pub fn ancestry(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+) -> (Vec<ItemId>, Vec<Diagnostic>) {
     let known = &environments(db, workspace).0;
     let mut chain = vec![environment];
     let mut diagnostics = Vec::new();
@@ -559,8 +573,11 @@ pub fn ancestry(db: &dyn Db, workspace: Workspace, environment: ItemId) -> (Vec<
         };
         if chain.contains(&next) {
             if next == environment {
-                let names: Vec<&str> =
-                    chain.iter().map(|id| id.name(db).as_str()).chain([parent.text.as_str()]).collect();
+                let names: Vec<&str> = chain
+                    .iter()
+                    .map(|id| id.name(db).as_str())
+                    .chain([parent.text.as_str()])
+                    .collect();
                 diagnostics.push(
                     Diagnostic::error(
                         code::CYCLE,
@@ -580,7 +597,12 @@ pub fn ancestry(db: &dyn Db, workspace: Workspace, environment: ItemId) -> (Vec<
 }
 
 /// The error for an environment that is not declared.
-pub fn unknown_environment(db: &dyn Db, workspace: Workspace, place: Place, name: &str) -> Diagnostic {
+pub fn unknown_environment(
+    db: &dyn Db,
+    workspace: Workspace,
+    place: Place,
+    name: &str,
+) -> Diagnostic {
     let known = &environments(db, workspace).0;
     let error = Diagnostic::error(
         code::UNKNOWN_ENVIRONMENT,
@@ -596,7 +618,12 @@ pub fn unknown_environment(db: &dyn Db, workspace: Workspace, place: Place, name
 
 /// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor
 /// is, the environment itself being 0; `None` where the declaration does not speak of it.
-pub fn distance(db: &dyn Db, workspace: Workspace, named: &[Name], environment: ItemId) -> Option<usize> {
+pub fn distance(
+    db: &dyn Db,
+    workspace: Workspace,
+    named: &[Name],
+    environment: ItemId,
+) -> Option<usize> {
     let (chain, _) = ancestry(db, workspace, environment);
     chain.iter().rev().position(|id| named.contains(id.name(db)))
 }

@@ -30,7 +30,9 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
         next += 1;
         for reference in references(db, workspace, current) {
             // A request that another names is sound or not by itself.
-            if reference.kind(db) != Kind::Request && known.insert(salsa::plumbing::AsId::as_id(reference)) {
+            if reference.kind(db) != Kind::Request
+                && known.insert(salsa::plumbing::AsId::as_id(reference))
+            {
                 seen.push(*reference);
             }
         }
@@ -128,7 +130,8 @@ impl Walk<'_> {
                 self.path(&schema.segments);
                 self.record(record);
             }
-            ItemKind::Defaults { schema, record, .. } | ItemKind::Request { schema, record, .. } => {
+            ItemKind::Defaults { schema, record, .. }
+            | ItemKind::Request { schema, record, .. } => {
                 self.path(&schema.segments);
                 self.record(record);
             }
@@ -162,7 +165,8 @@ impl Walk<'_> {
     fn path(&mut self, segments: &[Ident]) {
         if let Some(first) = segments.first()
             && !self.locals.contains(&first.text)
-            && let Ok(Target::Item(found)) = resolve_path(self.db, self.workspace, self.item, segments)
+            && let Ok(Target::Item(found)) =
+                resolve_path(self.db, self.workspace, self.item, segments)
             && !self.found.contains(&found)
         {
             self.found.push(found);
@@ -315,7 +319,9 @@ impl Walk<'_> {
                 self.path(&path.segments);
                 self.record(record);
             }
-            ExprKind::List(elements) => elements.iter().for_each(|element| self.expr(&element.value)),
+            ExprKind::List(elements) => {
+                elements.iter().for_each(|element| self.expr(&element.value))
+            }
             ExprKind::ListFor { clause, condition, value } => self.clause(clause, |walk| {
                 condition.iter().for_each(|it| walk.expr(it));
                 walk.expr(value);

@@ -77,3 +77,14 @@ pub struct ItemId {
     #[returns(copy)]
     pub ordinal: u32,
 }
+
+/// A directory of a workspace: all its files share one scope.
+#[salsa::interned(unsafe(no_lifetime), revisions = usize::MAX, debug)]
+pub struct Package {
+    /// The workspace.
+    #[returns(copy)]
+    pub workspace: Workspace,
+    /// The directory's path with dots for slashes; empty for the root.
+    #[returns(ref)]
+    pub path: Name,
+}

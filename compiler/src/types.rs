@@ -3,7 +3,9 @@
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::{dotted, item, name_place};
-use crate::names::{BUILT_IN_TYPES, Target, kubernetes, package_of, resolve_path, resolve_schema, unknown_word};
+use crate::names::{
+    BUILT_IN_TYPES, Target, kubernetes, package_of, resolve_path, resolve_schema, unknown_word,
+};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, Ident, ItemKind, Literal, MemberKind, Name, NodeId, TypeKind};
 use plumb_kubernetes::{KindId, Kubernetes, ListKind, ObjectId};
@@ -103,8 +105,6 @@ pub enum Check {
     Base64,
     /// An RFC 3339 time.
     DateTime,
-    /// What a Kubernetes pattern says.
-    Pattern(Name),
 }
 
 impl Ty {
@@ -260,8 +260,12 @@ impl Schema {
 /// A schema with everything it includes.
 #[salsa::tracked]
 pub fn schema(db: &dyn Db, workspace: Workspace, id: ItemId) -> Schema {
-    let mut result =
-        Schema { fields: Vec::new(), members: Vec::new(), includes: Vec::new(), diagnostics: Vec::new() };
+    let mut result = Schema {
+        fields: Vec::new(),
+        members: Vec::new(),
+        includes: Vec::new(),
+        diagnostics: Vec::new(),
+    };
     let mut open = vec![id];
     collect(db, workspace, id, None, &mut open, &mut result);
     result
@@ -319,7 +323,9 @@ fn collect(
                             format!("field `{}` is declared twice", name.text),
                         )
                         .related(Place::Node(first.owner, first.node), "the other one is here")
-                        .help("an included schema's fields cannot be declared again: rename this one"),
+                        .help(
+                            "an included schema's fields cannot be declared again: rename this one",
+                        ),
                     );
                     continue;
                 }
@@ -369,9 +375,9 @@ impl<'a> Lowering<'a> {
             TypeKind::Hole => Ty::Unknown,
             TypeKind::Literal(Literal::None) => Ty::None,
             TypeKind::Literal(Literal::Raw(text)) => Ty::Literal(Literal::String(text.clone())),
-            TypeKind::Literal(literal @ (Literal::Bool(_) | Literal::Int(_) | Literal::String(_))) => {
-                Ty::Literal(literal.clone())
-            }
+            TypeKind::Literal(
+                literal @ (Literal::Bool(_) | Literal::Int(_) | Literal::String(_)),
+            ) => Ty::Literal(literal.clone()),
             TypeKind::Literal(_) => {
                 self.diagnostics.push(
                     Diagnostic::error(
@@ -393,7 +399,11 @@ impl<'a> Lowering<'a> {
                 let key_ty = self.lower_path(&key.segments, key);
                 let key_ty = match key_ty.base() {
                     Ty::String | Ty::Unknown => key_ty,
-                    Ty::Union(arms) if arms.iter().all(|arm| matches!(arm, Ty::Literal(Literal::String(_)))) => {
+                    Ty::Union(arms)
+                        if arms
+                            .iter()
+                            .all(|arm| matches!(arm, Ty::Literal(Literal::String(_)))) =>
+                    {
                         key_ty
                     }
                     _ => {
@@ -435,7 +445,11 @@ impl<'a> Lowering<'a> {
                 let whole = Ty::union(arms.iter().cloned());
                 let records = arms
                     .iter()
-                    .filter(|arm| !matches!(arm.base(), Ty::Unknown) && arm.merges() && !matches!(arm.base(), Ty::List(..)))
+                    .filter(|arm| {
+                        !matches!(arm.base(), Ty::Unknown)
+                            && arm.merges()
+                            && !matches!(arm.base(), Ty::List(..))
+                    })
                     .count();
                 if records > 1 {
                     self.diagnostics.push(
@@ -458,7 +472,8 @@ impl<'a> Lowering<'a> {
                 match base {
                     Ty::Unknown => Ty::Unknown,
                     Ty::Optional(inner) => {
-                        Ty::Refined(Arc::new(Refined { base: (*inner).clone(), check, name: None })).optional()
+                        Ty::Refined(Arc::new(Refined { base: (*inner).clone(), check, name: None }))
+                            .optional()
                     }
                     base => Ty::Refined(Arc::new(Refined { base, check, name: None })),
                 }
@@ -468,8 +483,12 @@ impl<'a> Lowering<'a> {
 
     fn lower_path(&mut self, segments: &[Ident], path: &ast::Path) -> Ty {
         if let [only] = segments {
-            let resolved =
-                crate::names::resolve_word(self.db, self.workspace, self.item.file(self.db), &only.text);
+            let resolved = crate::names::resolve_word(
+                self.db,
+                self.workspace,
+                self.item.file(self.db),
+                &only.text,
+            );
             if resolved.is_none()
                 && let Some(ty) = built_in_type(&only.text)
             {
@@ -492,7 +511,9 @@ impl<'a> Lowering<'a> {
                     "integer" | "number" | "int32" | "int64" => Some("Int"),
                     "double" => Some("Float"),
                     "str" | "text" => Some("String"),
-                    lower => BUILT_IN_TYPES.iter().copied().find(|name| name.to_lowercase() == lower),
+                    lower => {
+                        BUILT_IN_TYPES.iter().copied().find(|name| name.to_lowercase() == lower)
+                    }
                 };
                 if let Some(other) = other {
                     error = error.suggest(Place::Node(self.item, only.id), other, []);
@@ -534,7 +555,10 @@ impl<'a> Lowering<'a> {
             Target::Kind(kind) => Ty::Kind(kind),
             Target::Object(object) => Ty::Object(object),
             Target::Unknown => Ty::Unknown,
-            Target::Package(_) | Target::Kubernetes | Target::Group(_) | Target::GroupVersion(..) => {
+            Target::Package(_)
+            | Target::Kubernetes
+            | Target::Group(_)
+            | Target::GroupVersion(..) => {
                 self.diagnostics.push(Diagnostic::error(
                     code::UNKNOWN_NAME,
                     Place::Node(self.item, path.id),
@@ -603,7 +627,11 @@ impl<'a> Lowering<'a> {
                     Diagnostic::error(
                         code::UNKNOWN_FIELD,
                         Place::Node(self.item, key.id),
-                        format!("{} has no field `{}` to be the key", display(self.db, self.workspace, element), key.text),
+                        format!(
+                            "{} has no field `{}` to be the key",
+                            display(self.db, self.workspace, element),
+                            key.text
+                        ),
                     )
                     .suggest(
                         Place::Node(self.item, key.id),
@@ -650,9 +678,8 @@ pub fn kubernetes_type(facts: &Kubernetes, ty: &plumb_kubernetes::Type) -> Ty {
             Ty::union(values.iter().map(|value| Ty::Literal(Literal::String(Name::from(*value)))))
         }
         Type::String { format: Some(Format::Byte), .. } => refined(Ty::String, Check::Base64),
-        Type::String { format: Some(Format::DateTime), .. } => refined(Ty::String, Check::DateTime),
-        Type::String { pattern: Some(pattern), .. } => {
-            refined(Ty::String, Check::Pattern(Name::from(*pattern)))
+        Type::String { format: Some(Format::DateTime | Format::MicroTime), .. } => {
+            refined(Ty::String, Check::DateTime)
         }
         Type::String { .. } => Ty::String,
         Type::IntOrString => Ty::Union(Arc::new([Ty::Int, Ty::String])),
@@ -664,13 +691,19 @@ pub fn kubernetes_type(facts: &Kubernetes, ty: &plumb_kubernetes::Type) -> Ty {
                         Type::Object(object) => Some(*object),
                         _ => None,
                     };
-                    Keys::By(keys.iter().map(|key| (Name::from(*key), key_default(facts, object, key))).collect())
+                    Keys::By(
+                        keys.iter()
+                            .map(|key| (Name::from(*key), key_default(facts, object, key)))
+                            .collect(),
+                    )
                 }
                 ListKind::Atomic | ListKind::Set => Keys::Plain,
             };
             Ty::List(Arc::new(kubernetes_type(facts, item)), keys)
         }
-        Type::Map { value } => Ty::Map(Arc::new(Ty::String), Arc::new(kubernetes_type(facts, value))),
+        Type::Map { value } => {
+            Ty::Map(Arc::new(Ty::String), Arc::new(kubernetes_type(facts, value)))
+        }
         Type::Object(object) => Ty::Object(*object),
         Type::Any => Ty::Any,
     }
@@ -704,7 +737,9 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             let Some(id) = id else { return Some(Ty::Unknown) };
             schema(db, workspace, *id).field(name).map(|field| field.ty.clone())
         }
-        Ty::Record(record) => record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone()),
+        Ty::Record(record) => {
+            record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
+        }
         Ty::Map(_, value) => Some((**value).clone()),
         Ty::Object(object) => object_field(db, workspace, *object, name),
         Ty::Kind(kind) => {
@@ -727,7 +762,9 @@ fn object_field(db: &dyn Db, workspace: Workspace, object: ObjectId, name: &str)
 /// The names of a record type's fields, in order.
 pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
     match ty.base() {
-        Ty::Schema(id) => schema(db, workspace, *id).fields.iter().map(|field| field.name.clone()).collect(),
+        Ty::Schema(id) => {
+            schema(db, workspace, *id).fields.iter().map(|field| field.name.clone()).collect()
+        }
         Ty::Request(id) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
             own.chain(BUILT_IN_FIELDS.iter().map(|name| Name::from(*name))).collect()
@@ -749,7 +786,12 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
 }
 
 fn object_fields(db: &dyn Db, workspace: Workspace, object: ObjectId) -> Vec<Name> {
-    kubernetes(db, workspace).object(object).fields.iter().map(|field| Name::from(field.name)).collect()
+    kubernetes(db, workspace)
+        .object(object)
+        .fields
+        .iter()
+        .map(|field| Name::from(field.name))
+        .collect()
 }
 
 /// The fields that every request has; a requestable schema cannot declare them.
@@ -784,18 +826,24 @@ pub fn fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
         (Ty::Literal(a), Ty::Literal(b)) => a == b,
         (Ty::Literal(literal), _) => literal_base(literal) == *to,
         (Ty::List(a, _), Ty::List(b, _)) => fits(db, workspace, a, b),
-        (Ty::Map(ka, va), Ty::Map(kb, vb)) => fits(db, workspace, ka, kb) && fits(db, workspace, va, vb),
+        (Ty::Map(ka, va), Ty::Map(kb, vb)) => {
+            fits(db, workspace, ka, kb) && fits(db, workspace, va, vb)
+        }
         (Ty::Schema(a) | Ty::Request(a), Ty::Schema(b) | Ty::Request(b)) => {
             a == b || schema(db, workspace, *a).includes.contains(b)
         }
         (Ty::Kind(a), Ty::Object(b)) => kubernetes(db, workspace).kind_facts(*a).object == *b,
         (Ty::Object(a), Ty::Kind(b)) => kubernetes(db, workspace).kind_facts(*b).object == *a,
         (Ty::Record(record), Ty::Map(_, value)) => {
-            !record.open && record.fields.iter().all(|(_, ty)| fits(db, workspace, ty.present(), value))
+            !record.open
+                && record.fields.iter().all(|(_, ty)| fits(db, workspace, ty.present(), value))
         }
-        (Ty::Schema(_) | Ty::Request(_), Ty::Map(_, value)) => field_names(db, workspace, from).iter().all(|name| {
-            field_type(db, workspace, from, name).is_some_and(|ty| fits(db, workspace, ty.present(), value))
-        }),
+        (Ty::Schema(_) | Ty::Request(_), Ty::Map(_, value)) => {
+            field_names(db, workspace, from).iter().all(|name| {
+                field_type(db, workspace, from, name)
+                    .is_some_and(|ty| fits(db, workspace, ty.present(), value))
+            })
+        }
         (
             Ty::Record(_) | Ty::Schema(_) | Ty::Request(_),
             Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_),
@@ -814,9 +862,8 @@ fn record_fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
     let names = field_names(db, workspace, from);
     let open = matches!(to, Ty::Record(record) if record.open);
     names.iter().all(|name| match field_type(db, workspace, to, name) {
-        Some(wanted) => {
-            field_type(db, workspace, from, name).is_some_and(|ty| fits(db, workspace, &ty, &wanted))
-        }
+        Some(wanted) => field_type(db, workspace, from, name)
+            .is_some_and(|ty| fits(db, workspace, &ty, &wanted)),
         None => open,
     }) && required_fields(db, workspace, to).iter().all(|name| names.contains(name))
 }
@@ -891,7 +938,8 @@ pub fn display(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
         Ty::Any => "Any".into(),
         Ty::Literal(literal) => display_literal(literal),
         Ty::Union(arms) => {
-            let mut shown: Vec<String> = arms.iter().take(8).map(|arm| display(db, workspace, arm)).collect();
+            let mut shown: Vec<String> =
+                arms.iter().take(8).map(|arm| display(db, workspace, arm)).collect();
             if arms.len() > 8 {
                 shown.push("…".into());
             }
@@ -957,7 +1005,8 @@ pub fn describe_type(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
             format!("one of {}", shown.join(", "))
         }
         Ty::Union(arms) => {
-            let shown: Vec<String> = arms.iter().map(|arm| describe_type(db, workspace, arm)).collect();
+            let shown: Vec<String> =
+                arms.iter().map(|arm| describe_type(db, workspace, arm)).collect();
             shown.join(" or ")
         }
         Ty::Literal(_) => display(db, workspace, ty),
@@ -999,6 +1048,6 @@ pub fn composition(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Option<
 /// A package's composition of one of its schemas. A composition names its schema by a single word,
 /// since it stands in the schema's package.
 #[salsa::tracked(returns(copy))]
-fn composition_of(db: &dyn Db, package: crate::names::Package, name: Name) -> Option<ItemId> {
+fn composition_of(db: &dyn Db, package: crate::source::Package, name: Name) -> Option<ItemId> {
     crate::names::scope(db, package).composes.iter().copied().find(|id| *id.name(db) == name)
 }

@@ -165,9 +165,7 @@ pub fn minors() -> &'static [u32] {
     static MINORS: OnceLock<Vec<u32>> = OnceLock::new();
     MINORS.get_or_init(|| {
         let minors = FACTS.lines().find_map(|line| line.strip_prefix("minors\t"));
-        ranges(minors.unwrap_or_default())
-            .flat_map(|(from, to)| from..=to)
-            .collect()
+        ranges(minors.unwrap_or_default()).flat_map(|(from, to)| from..=to).collect()
     })
 }
 
@@ -198,9 +196,7 @@ impl Kubernetes {
     ///
     /// When this version lacks the kind: the id came from another one. See [`Kubernetes::has_kind`].
     pub fn kind_facts(&self, kind: KindId) -> &Kind {
-        self.kinds[kind.0 as usize]
-            .as_ref()
-            .expect("a kind of this version")
+        self.kinds[kind.0 as usize].as_ref().expect("a kind of this version")
     }
 
     /// Whether this version has a kind that some version has.
@@ -232,16 +228,12 @@ impl Kubernetes {
     /// When this version lacks the object: the id came from another one. See
     /// [`Kubernetes::has_object`].
     pub fn object(&self, object: ObjectId) -> &Object {
-        self.objects[object.0 as usize]
-            .as_ref()
-            .expect("an object of this version")
+        self.objects[object.0 as usize].as_ref().expect("an object of this version")
     }
 
     /// Whether this version has an object that some version has.
     pub fn has_object(&self, object: ObjectId) -> bool {
-        self.objects
-            .get(object.0 as usize)
-            .is_some_and(Option::is_some)
+        self.objects.get(object.0 as usize).is_some_and(Option::is_some)
     }
 
     /// The object of a name, a kind's or a part's: `("core", "v1", "Container")`. What all groups share
@@ -260,15 +252,10 @@ impl Kubernetes {
     fn decode(facts: &'static str, minor: u32) -> Kubernetes {
         let mut names: HashMap<&str, ObjectId> = HashMap::new();
         let mut atomic: Vec<bool> = Vec::new();
-        for row in facts
-            .lines()
-            .filter_map(|line| line.strip_prefix("object\t"))
-        {
+        for row in facts.lines().filter_map(|line| line.strip_prefix("object\t")) {
             let mut columns = row.split('\t');
             let next = ObjectId(names.len() as u32);
-            let id = *names
-                .entry(columns.next().unwrap_or_default())
-                .or_insert(next);
+            let id = *names.entry(columns.next().unwrap_or_default()).or_insert(next);
             atomic.resize(names.len(), false);
             let attributes = Attributes::read(columns);
             atomic[id.0 as usize] |= attributes.hold_in(minor) && attributes.atomic == Some(true);
@@ -329,11 +316,7 @@ impl Kubernetes {
                     if !attributes.hold_in(minor) {
                         continue;
                     }
-                    let Name {
-                        package,
-                        version,
-                        name,
-                    } = Name::of(full_name);
+                    let Name { package, version, name } = Name::of(full_name);
                     let short_group = groups.get(package).copied().unwrap_or(package);
                     decoded.object_ids.insert([short_group, version, name], id);
                     decoded.objects[id.0 as usize] = Some(Object {
@@ -354,16 +337,13 @@ impl Kubernetes {
                         .unwrap_or_else(|| panic!("facts.tsv, line {}: {line}", number + 1));
                     let inherited = matches!(ty, Type::Object(it) if atomic[it.0 as usize]);
                     let object = object.and_then(|it| decoded.objects[it.0 as usize].as_mut());
-                    object
-                        .expect("a field below its object")
-                        .fields
-                        .push(Field {
-                            name,
-                            ty,
-                            required: attributes.required,
-                            default: attributes.default,
-                            atomic: attributes.atomic.unwrap_or(inherited),
-                        });
+                    object.expect("a field below its object").fields.push(Field {
+                        name,
+                        ty,
+                        required: attributes.required,
+                        default: attributes.default,
+                        atomic: attributes.atomic.unwrap_or(inherited),
+                    });
                 }
                 _ => {}
             }
@@ -398,10 +378,7 @@ impl Kind {
 impl Object {
     /// The field of a name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        let place = self
-            .fields
-            .binary_search_by(|field| field.name.cmp(name))
-            .ok()?;
+        let place = self.fields.binary_search_by(|field| field.name.cmp(name)).ok()?;
         Some(&self.fields[place])
     }
 }
@@ -419,11 +396,7 @@ impl Name {
         let mut parts = full_name.rsplitn(4, '.');
         let mut next = || parts.next().unwrap_or_default();
         let (name, version, package) = (next(), next(), next());
-        Name {
-            package,
-            version,
-            name,
-        }
+        Name { package, version, name }
     }
 }
 
@@ -458,8 +431,7 @@ impl Attributes {
     }
 
     fn hold_in(&self, minor: u32) -> bool {
-        self.minors
-            .is_none_or(|it| ranges(it).any(|(from, to)| (from..=to).contains(&minor)))
+        self.minors.is_none_or(|it| ranges(it).any(|(from, to)| (from..=to).contains(&minor)))
     }
 }
 
@@ -473,20 +445,11 @@ fn ranges(text: &str) -> impl Iterator<Item = (u32, u32)> {
 
 /// Reads a type as the table writes it.
 fn read_type(text: &'static str, names: &HashMap<&str, ObjectId>) -> Option<Type> {
-    let plain = |format| Type::String {
-        format,
-        values: Vec::new(),
-    };
+    let plain = |format| Type::String { format, values: Vec::new() };
     Some(match text {
         "bool" => Type::Bool,
-        "int32" => Type::Int {
-            min: Some(i32::MIN.into()),
-            max: Some(i32::MAX.into()),
-        },
-        "int64" => Type::Int {
-            min: None,
-            max: None,
-        },
+        "int32" => Type::Int { min: Some(i32::MIN.into()), max: Some(i32::MAX.into()) },
+        "int64" => Type::Int { min: None, max: None },
         "double" => Type::Float,
         "string" => plain(None),
         "byte" => plain(Some(Format::Byte)),
@@ -498,14 +461,9 @@ fn read_type(text: &'static str, names: &HashMap<&str, ObjectId>) -> Option<Type
         _ => {
             if let Some(values) = text.strip_prefix("enum(") {
                 let values = values.strip_suffix(')')?.split('|').collect();
-                Type::String {
-                    format: None,
-                    values,
-                }
+                Type::String { format: None, values }
             } else if let Some(value) = text.strip_prefix('{') {
-                Type::Map {
-                    value: Box::new(read_type(value.strip_suffix('}')?, names)?),
-                }
+                Type::Map { value: Box::new(read_type(value.strip_suffix('}')?, names)?) }
             } else if let Some(list) = text.strip_prefix('[') {
                 // Enum values hold no brackets, so the last one closes this list.
                 let (item, merge) = list.rsplit_once(']')?;
@@ -514,15 +472,10 @@ fn read_type(text: &'static str, names: &HashMap<&str, ObjectId>) -> Option<Type
                     "set" => ListKind::Set,
                     _ => {
                         let keys = merge.strip_prefix("map(")?.strip_suffix(')')?;
-                        ListKind::Map {
-                            keys: keys.split(',').collect(),
-                        }
+                        ListKind::Map { keys: keys.split(',').collect() }
                     }
                 };
-                Type::List {
-                    item: Box::new(read_type(item, names)?),
-                    merge,
-                }
+                Type::List { item: Box::new(read_type(item, names)?), merge }
             } else {
                 Type::Object(*names.get(text)?)
             }
@@ -557,9 +510,8 @@ pub fn documentation(object: &str, field: Option<&str>) -> Option<&'static str> 
         let deflated = include_bytes!(concat!(env!("OUT_DIR"), "/documentation"));
         let inflated =
             miniz_oxide::inflate::decompress_to_vec(deflated).expect("what build.rs deflated");
-        let inflated: &'static str = String::from_utf8(inflated)
-            .expect("what build.rs wrote as text")
-            .leak();
+        let inflated: &'static str =
+            String::from_utf8(inflated).expect("what build.rs wrote as text").leak();
         let mut parts = inflated.split('\0');
         std::iter::from_fn(|| Some(((parts.next()?, parts.next()?), parts.next()?))).collect()
     });
@@ -616,10 +568,7 @@ object\tx.shop.v1.Zone\tatomic\t@36
     #[test]
     fn a_name_has_one_id_in_all_versions() {
         let (old, new) = (Kubernetes::decode(TWO, 35), Kubernetes::decode(TWO, 36));
-        assert_eq!(
-            old.kind("shop", "v1", "Order"),
-            new.kind("shop", "v1", "Order")
-        );
+        assert_eq!(old.kind("shop", "v1", "Order"), new.kind("shop", "v1", "Order"));
         assert_eq!(
             old.object_by_name("shop", "v1", "Zone"),
             new.object_by_name("shop", "v1", "Zone")
@@ -638,13 +587,7 @@ object\tx.shop.v1.Zone\tatomic\t@36
         let new = Kubernetes::decode(TWO, 36);
         let stall = new.object(new.object_by_name("shop", "v1", "Stall").unwrap());
         let name = stall.field("name").unwrap();
-        assert_eq!(
-            name.ty,
-            Type::String {
-                format: None,
-                values: vec!["", "a b", "c"]
-            }
-        );
+        assert_eq!(name.ty, Type::String { format: None, values: vec!["", "a b", "c"] });
         assert_eq!(name.default, Some("\"a b\""));
     }
 }

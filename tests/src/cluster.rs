@@ -76,9 +76,7 @@ pub fn binaries() -> Result<Binaries, String> {
     }
     let key = hex(&key.finalize()[..8]);
 
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .with_file_name("target")
-        .join("cluster");
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target").join("cluster");
     let folder = cache.join(&key).join("bin");
     if let Some(found) = binaries_in(&folder) {
         return Ok(found);
@@ -93,11 +91,8 @@ pub fn binaries() -> Result<Binaries, String> {
     }
     let building = TempDir::new_in(&cache).map_err(|error| cannot("write to", error))?;
     go_install(&module, building.path(), &flags, &version)?;
-    let program = |name: &str| {
-        building
-            .path()
-            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-    };
+    let program =
+        |name: &str| building.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     // etcd's package, and so what `go install` makes of it, is called `server`.
     fs::rename(program("server"), program("etcd"))
         .map_err(|error| cannot("rename etcd in", error))?;
@@ -110,10 +105,7 @@ fn binaries_in(folder: &Path) -> Option<Binaries> {
         let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         path.is_file().then_some(path)
     };
-    Some(Binaries {
-        etcd: program("etcd")?,
-        kube_apiserver: program("kube-apiserver")?,
-    })
+    Some(Binaries { etcd: program("etcd")?, kube_apiserver: program("kube-apiserver")? })
 }
 
 /// The version (`v1.36.3`) of Kubernetes that a go.mod requires.
@@ -141,16 +133,12 @@ fn go_version(module: &Path) -> Result<String, String> {
     } else {
         said
     };
-    Err(format!(
-        "a control plane is built with Go 1.26, but go says `{said}`: {INSTALL}"
-    ))
+    Err(format!("a control plane is built with Go 1.26, but go says `{said}`: {INSTALL}"))
 }
 
 fn go(module: &Path) -> Command {
     let mut go = Command::new("go");
-    go.current_dir(module)
-        .env("CGO_ENABLED", "0")
-        .stdin(Stdio::null());
+    go.current_dir(module).env("CGO_ENABLED", "0").stdin(Stdio::null());
     // Go's own default downloads whatever toolchain a module asks for. That is the user's to choose.
     if std::env::var_os("GOTOOLCHAIN").is_none() {
         go.env("GOTOOLCHAIN", "local");
@@ -163,16 +151,11 @@ fn go_install(module: &Path, to: &Path, flags: &[String], version: &str) -> Resu
     let say = |text: &str| {
         let _ = writeln!(std::io::stderr(), "{text}");
     };
-    say(&format!(
-        "building etcd and kube-apiserver {version} with Go: once, takes minutes"
-    ));
+    say(&format!("building etcd and kube-apiserver {version} with Go: once, takes minutes"));
     let mut child = go(module)
         .args(["install", "-v"])
         .args(flags)
-        .args([
-            "go.etcd.io/etcd/server/v3",
-            "k8s.io/kubernetes/cmd/kube-apiserver",
-        ])
+        .args(["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver"])
         .env("GOBIN", to)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -183,17 +166,11 @@ fn go_install(module: &Path, to: &Path, flags: &[String], version: &str) -> Resu
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             lines.push(line);
             if lines.len().is_multiple_of(200) {
-                say(&format!(
-                    "  {} packages, {}",
-                    lines.len(),
-                    lines[lines.len() - 1]
-                ));
+                say(&format!("  {} packages, {}", lines.len(), lines[lines.len() - 1]));
             }
         }
     }
-    let status = child
-        .wait()
-        .map_err(|error| format!("cannot wait for go install: {error}"))?;
+    let status = child.wait().map_err(|error| format!("cannot wait for go install: {error}"))?;
     if status.success() {
         return Ok(());
     }
@@ -282,10 +259,8 @@ impl ControlPlane {
         };
 
         let [etcd_port, peer_port, api_port] = free_ports()?;
-        let (etcd_url, peer_url) = (
-            format!("http://127.0.0.1:{etcd_port}"),
-            format!("http://127.0.0.1:{peer_port}"),
-        );
+        let (etcd_url, peer_url) =
+            (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
         let made =
             rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
                 .map_err(|error| format!("cannot make a certificate: {error}"))?;
@@ -293,10 +268,7 @@ impl ControlPlane {
         let token = hex(&Sha256::digest(&key));
         write("tls.crt", &made.cert.pem())?;
         write("tls.key", &key)?;
-        write(
-            "tokens.csv",
-            &format!("{token},admin,admin,\"system:masters\"\n"),
-        )?;
+        write("tokens.csv", &format!("{token},admin,admin,\"system:masters\"\n"))?;
 
         let mut etcd = Command::new(&binaries.etcd);
         etcd.args([
@@ -344,16 +316,11 @@ impl ControlPlane {
             // Loopback is never behind a proxy.
             .proxy(None)
             .tls_config(
-                TlsConfig::builder()
-                    .root_certs(RootCerts::new_with_certs(&[certificate]))
-                    .build(),
+                TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[certificate])).build(),
             )
             .build();
-        let client = Client {
-            agent: agent.into(),
-            url: format!("https://127.0.0.1:{api_port}"),
-            token,
-        };
+        let client =
+            Client { agent: agent.into(), url: format!("https://127.0.0.1:{api_port}"), token };
 
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
@@ -378,12 +345,7 @@ impl ControlPlane {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(ControlPlane {
-            client,
-            resources: Mutex::default(),
-            processes,
-            folder,
-        })
+        Ok(ControlPlane { client, resources: Mutex::default(), processes, folder })
     }
 
     /// Where the API server listens, such as `https://127.0.0.1:43210`.
@@ -403,11 +365,7 @@ impl ControlPlane {
 
     /// The process ids of etcd and kube-apiserver.
     pub fn process_ids(&self) -> Vec<u32> {
-        self.processes
-            .children
-            .iter()
-            .map(|(_, child)| child.id())
-            .collect()
+        self.processes.children.iter().map(|(_, child)| child.id()).collect()
     }
 
     /// GETs a path (`/api/v1/namespaces`): the HTTP status and the body.
@@ -416,9 +374,7 @@ impl ControlPlane {
     ///
     /// Only when no answer came. A refusal is an answer.
     pub fn get(&self, path: &str) -> Result<(u16, String), String> {
-        self.client
-            .ask("GET", path, None)
-            .map(|answer| (answer.status, answer.body))
+        self.client.ask("GET", path, None).map(|answer| (answer.status, answer.body))
     }
 
     /// Applies an object as the field manager `plumb`: server-side, strict about unknown fields, taking
@@ -438,11 +394,8 @@ impl ControlPlane {
                 .and_then(Value::as_str)
                 .ok_or_else(|| format!("an object without {pointer}"))
         };
-        let (api_version, kind, name) = (
-            text("/apiVersion")?,
-            text("/kind")?,
-            text("/metadata/name")?,
-        );
+        let (api_version, kind, name) =
+            (text("/apiVersion")?, text("/kind")?, text("/metadata/name")?);
         let (base, resource) = self.resource(api_version, kind)?;
         let plural = resource["name"].as_str().unwrap_or_default();
         let path = if resource["namespaced"] == true {
@@ -477,10 +430,7 @@ impl ControlPlane {
         let answer = self.client.ask("PATCH", &path, Some(object))?;
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         if matches!(answer.status, 200 | 201) {
-            return Ok(Applied {
-                object: body,
-                warnings: answer.warnings,
-            });
+            return Ok(Applied { object: body, warnings: answer.warnings });
         }
         let message = body["message"].as_str().unwrap_or(&answer.body);
         Err(format!("HTTP {}: {message}", answer.status))
@@ -503,12 +453,8 @@ impl ControlPlane {
                 })
                 .cloned()
         };
-        let known = self
-            .resources
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&base)
-            .cloned();
+        let known =
+            self.resources.lock().unwrap_or_else(PoisonError::into_inner).get(&base).cloned();
         if let Some(entry) = known.as_deref().and_then(find) {
             return Ok((base, entry));
         }
@@ -524,9 +470,7 @@ impl ControlPlane {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(base.clone(), Arc::new(list));
-        entry
-            .map(|it| (base, it))
-            .ok_or_else(|| format!("{api_version} has no {kind}"))
+        entry.map(|it| (base, it)).ok_or_else(|| format!("{api_version} has no {kind}"))
     }
 }
 
@@ -547,33 +491,19 @@ impl Client {
         let request = request.body(body).map_err(|error| failed(error.into()))?;
         let mut response = self.agent.run(request).map_err(failed)?;
         let warnings = response.headers().get_all("Warning").iter();
-        let warnings = warnings
-            .filter_map(|it| it.to_str().ok())
-            .map(warning_text)
-            .collect();
+        let warnings = warnings.filter_map(|it| it.to_str().ok()).map(warning_text).collect();
         let status = response.status().as_u16();
         // The largest OpenAPI documents are a few megabytes.
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(64 << 20)
-            .read_to_string()
-            .map_err(failed)?;
-        Ok(Answer {
-            status,
-            body,
-            warnings,
-        })
+        let body =
+            response.body_mut().with_config().limit(64 << 20).read_to_string().map_err(failed)?;
+        Ok(Answer { status, body, warnings })
     }
 }
 
 /// The text of a `Warning` header, `299 - "text"` (RFC 7234 section 5.5).
 fn warning_text(header: &str) -> String {
     let quoted = header.splitn(3, ' ').nth(2).unwrap_or(header).trim();
-    let inner = quoted
-        .strip_prefix('"')
-        .and_then(|it| it.strip_suffix('"'))
-        .unwrap_or(quoted);
+    let inner = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(quoted);
     inner.replace("\\\"", "\"").replace("\\\\", "\\")
 }
 
@@ -610,21 +540,12 @@ impl Processes {
         const SCRIPT: &str = r#"read -r word; [ "$word" = stopped ] && exit; f=$1; shift; kill -9 "$@"; rm -rf "$f""#;
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, "watchdog"]).arg(folder);
-        shell.args(
-            self.children
-                .iter()
-                .map(|(_, child)| child.id().to_string()),
-        );
-        shell
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        shell.args(self.children.iter().map(|(_, child)| child.id().to_string()));
+        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Ctrl-C goes to the whole group of the test process. This one has to stay for the cleaning.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
-        let mut shell = shell
-            .spawn()
-            .map_err(|error| format!("cannot run sh: {error}"))?;
+        let mut shell = shell.spawn().map_err(|error| format!("cannot run sh: {error}"))?;
         self.watchdog = shell.stdin.take().map(|pipe| (shell, pipe));
         Ok(())
     }
@@ -693,10 +614,7 @@ mod tests {
             "require (\n\tk8s.io/kubelet v0.36.3\n\tk8s.io/kubernetes v1.36.3 // indirect\n)",
         );
         assert_eq!(version.as_deref(), Some("v1.36.3"));
-        assert_eq!(
-            kubernetes_version("tool k8s.io/kubernetes/cmd/kubectl"),
-            None
-        );
+        assert_eq!(kubernetes_version("tool k8s.io/kubernetes/cmd/kubectl"), None);
     }
 
     #[test]

@@ -63,9 +63,7 @@ impl Row {
     /// What rows are sorted by: kinds, then every object before its fields.
     fn place(&self) -> (u8, &str, &str) {
         match self {
-            Row::Kind {
-                api_version, kind, ..
-            } => (0, api_version, kind),
+            Row::Kind { api_version, kind, .. } => (0, api_version, kind),
             Row::Object { name, .. } => (1, name, ""),
             Row::Field { object, name, .. } => (1, object, name),
         }
@@ -115,10 +113,7 @@ impl Table {
                 },
                 ["object", name, attributes @ ..] => {
                     object = owned(name);
-                    Row::Object {
-                        name: owned(name),
-                        atomic: attributes.contains(&"atomic"),
-                    }
+                    Row::Object { name: owned(name), atomic: attributes.contains(&"atomic") }
                 }
                 ["", name, ty, attributes @ ..] => Row::Field {
                     object: object.clone(),
@@ -148,10 +143,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "# What the API servers of Kubernetes say about their own kinds."
-        )?;
+        writeln!(f, "# What the API servers of Kubernetes say about their own kinds.")?;
         writeln!(
             f,
             "# Source: /openapi/v3 and discovery of live kube-apiservers with all APIs enabled (api/all=true)."
@@ -164,14 +156,7 @@ impl fmt::Display for Table {
         for (row, minors) in rows {
             let mut columns: Vec<&str> = Vec::new();
             match row {
-                Row::Kind {
-                    api_version,
-                    kind,
-                    plural,
-                    object,
-                    namespaced,
-                    apply,
-                } => {
+                Row::Kind { api_version, kind, plural, object, namespaced, apply } => {
                     columns.extend(["kind", api_version, kind, plural, object]);
                     columns.extend(namespaced.then_some("namespaced"));
                     columns.extend(apply.then_some("apply"));
@@ -180,12 +165,7 @@ impl fmt::Display for Table {
                     columns.extend(["object", name]);
                     columns.extend(atomic.then_some("atomic"));
                 }
-                Row::Field {
-                    name,
-                    ty,
-                    attributes,
-                    ..
-                } => {
+                Row::Field { name, ty, attributes, .. } => {
                     columns.extend(["", name, ty]);
                     columns.extend(attributes.iter().map(String::as_str));
                 }
@@ -220,11 +200,7 @@ fn print_minors(minors: &BTreeSet<u32>) -> String {
         }
     }
     let print = |(from, to): (u32, u32)| {
-        if from == to {
-            from.to_string()
-        } else {
-            format!("{from}-{to}")
-        }
+        if from == to { from.to_string() } else { format!("{from}-{to}") }
     };
     ranges.into_iter().map(print).collect::<Vec<_>>().join(",")
 }
@@ -253,9 +229,7 @@ pub fn read(server: &ControlPlane) -> Result<Facts, String> {
         serde_json::from_str(&body).map_err(|error| format!("{path} answered no JSON: {error}"))
     };
     let version = get("/version")?;
-    let minor = version["minor"]
-        .as_str()
-        .and_then(|it| it.trim_end_matches('+').parse().ok());
+    let minor = version["minor"].as_str().and_then(|it| it.trim_end_matches('+').parse().ok());
     let minor = minor.ok_or_else(|| format!("/version without a minor: {version}"))?;
 
     let mut group_versions = vec![("api/v1".to_owned(), "v1".to_owned())];
@@ -295,22 +269,15 @@ pub fn read(server: &ControlPlane) -> Result<Facts, String> {
         reader.kind(group_version, resource)?;
     }
     reader.drop_zero_defaults();
-    Ok(Facts {
-        minor,
-        rows: reader.rows,
-    })
+    Ok(Facts { minor, rows: reader.rows })
 }
 
 fn string<'a>(value: &'a Value, field: &str) -> Result<&'a str, String> {
-    value[field]
-        .as_str()
-        .ok_or_else(|| format!("no text `{field}` in {value}"))
+    value[field].as_str().ok_or_else(|| format!("no text `{field}` in {value}"))
 }
 
 fn array<'a>(value: &'a Value, field: &str) -> Result<&'a Vec<Value>, String> {
-    value[field]
-        .as_array()
-        .ok_or_else(|| format!("no list `{field}` in {value}"))
+    value[field].as_array().ok_or_else(|| format!("no list `{field}` in {value}"))
 }
 
 /// The names of the schemas of kinds, by `apps/v1` and `Deployment`.
@@ -318,22 +285,14 @@ fn by_kind(schemas: &Map<String, Value>) -> Result<BTreeMap<(String, String), &s
     let mut by_kind = BTreeMap::new();
     for (name, schema) in schemas {
         // DeleteOptions and WatchEvent belong to every group; they are no kinds of anything.
-        let Some([kind]) = schema["x-kubernetes-group-version-kind"]
-            .as_array()
-            .map(Vec::as_slice)
+        let Some([kind]) = schema["x-kubernetes-group-version-kind"].as_array().map(Vec::as_slice)
         else {
             continue;
         };
-        let (group, version, kind) = (
-            string(kind, "group")?,
-            string(kind, "version")?,
-            string(kind, "kind")?,
-        );
-        let api_version = if group.is_empty() {
-            version.to_owned()
-        } else {
-            format!("{group}/{version}")
-        };
+        let (group, version, kind) =
+            (string(kind, "group")?, string(kind, "version")?, string(kind, "kind")?);
+        let api_version =
+            if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
         by_kind.insert((api_version, kind.to_owned()), name.as_str());
     }
     Ok(by_kind)
@@ -356,9 +315,7 @@ impl Reader<'_> {
         let object =
             (*object.ok_or_else(|| format!("{api_version} {kind} has no schema"))?).to_owned();
         let has = |verb: &str| {
-            resource["verbs"]
-                .as_array()
-                .is_some_and(|it| it.iter().any(|it| it == verb))
+            resource["verbs"].as_array().is_some_and(|it| it.iter().any(|it| it == verb))
         };
         self.object(&object)?;
         self.rows.insert(Row::Kind {
@@ -398,21 +355,14 @@ impl Reader<'_> {
         }
         self.rows.insert(Row::Object {
             name: name.to_owned(),
-            atomic: schema
-                .get("x-kubernetes-map-type")
-                .is_some_and(|it| it == "atomic"),
+            atomic: schema.get("x-kubernetes-map-type").is_some_and(|it| it == "atomic"),
         });
         let required = schema.get("required").and_then(Value::as_array);
-        for (field, schema) in schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
+        for (field, schema) in
+            schema.get("properties").and_then(Value::as_object).into_iter().flatten()
         {
             let place = format!("{name}.{field}");
-            let schema = schema
-                .as_object()
-                .ok_or_else(|| format!("{place} has no schema"))?;
+            let schema = schema.as_object().ok_or_else(|| format!("{place} has no schema"))?;
             let ty = self.ty(&place, schema)?;
             let mut attributes = Vec::new();
             let required = required.is_some_and(|it| it.iter().any(|it| it == field));
@@ -458,26 +408,12 @@ impl Reader<'_> {
                 "x-kubernetes-patch-merge-key",
             ],
         )?;
-        let unknown = || {
-            format!(
-                "{place} is of an unknown type: {}",
-                Value::Object(schema.clone())
-            )
-        };
-        let nested = |value: Option<&Value>| {
-            value
-                .and_then(Value::as_object)
-                .cloned()
-                .ok_or_else(unknown)
-        };
-        let one_of_all = schema
-            .get("allOf")
-            .and_then(Value::as_array)
-            .and_then(|it| it.first());
-        if let Some(target) = one_of_all
-            .unwrap_or(&Value::Null)
-            .get("$ref")
-            .or(schema.get("$ref"))
+        let unknown =
+            || format!("{place} is of an unknown type: {}", Value::Object(schema.clone()));
+        let nested =
+            |value: Option<&Value>| value.and_then(Value::as_object).cloned().ok_or_else(unknown);
+        let one_of_all = schema.get("allOf").and_then(Value::as_array).and_then(|it| it.first());
+        if let Some(target) = one_of_all.unwrap_or(&Value::Null).get("$ref").or(schema.get("$ref"))
         {
             let target = target
                 .as_str()
@@ -494,17 +430,10 @@ impl Reader<'_> {
             (Some("string"), None) => match schema.get("enum") {
                 None => "string".to_owned(),
                 Some(values) => {
-                    let values = values
-                        .as_array()
-                        .ok_or_else(unknown)?
-                        .iter()
-                        .map(Value::as_str);
+                    let values = values.as_array().ok_or_else(unknown)?.iter().map(Value::as_str);
                     let mut values: Vec<&str> =
                         values.collect::<Option<_>>().ok_or_else(unknown)?;
-                    if values
-                        .iter()
-                        .any(|it| it.contains(['|', '(', ')', '\t', '\n']))
-                    {
+                    if values.iter().any(|it| it.contains(['|', '(', ')', '\t', '\n'])) {
                         return Err(unknown());
                     }
                     // Some enums name their Go zero value, which stands for "not set". A field can be
@@ -526,13 +455,11 @@ impl Reader<'_> {
                     None | Some("atomic") => format!("[{item}]"),
                     Some("set") => format!("[{item}]set"),
                     Some("map") => {
-                        let keys = schema
-                            .get("x-kubernetes-list-map-keys")
-                            .and_then(Value::as_array);
+                        let keys =
+                            schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
                         let keys = keys.ok_or_else(unknown)?.iter().map(Value::as_str);
                         let keys: Vec<&str> = keys.collect::<Option<_>>().ok_or_else(unknown)?;
-                        self.keys
-                            .extend(keys.iter().map(|key| (item.clone(), (*key).to_owned())));
+                        self.keys.extend(keys.iter().map(|key| (item.clone(), (*key).to_owned())));
                         format!("[{item}]map({})", keys.join(","))
                     }
                     Some(_) => return Err(unknown()),
@@ -544,10 +471,7 @@ impl Reader<'_> {
 
     /// The type that a schema with a name stands for: its own, or the object of that name.
     fn reference(&mut self, name: &str) -> Result<String, String> {
-        let schema = self
-            .schemas
-            .get(name)
-            .ok_or_else(|| format!("no schema {name}"))?;
+        let schema = self.schemas.get(name).ok_or_else(|| format!("no schema {name}"))?;
         let short = name.strip_prefix(META).unwrap_or(name);
         let own = match short {
             "io.k8s.apimachinery.pkg.api.resource.Quantity" => "quantity",
@@ -558,10 +482,7 @@ impl Reader<'_> {
             // Objects of any content, which OpenAPI v3 as served cannot tell from empty ones.
             "FieldsV1" | "Patch" | "io.k8s.apimachinery.pkg.runtime.RawExtension" => "{any}",
             // JSON, and `JSONSchemaPropsOrBool` and the like: nothing but a description.
-            _ if schema
-                .as_object()
-                .is_some_and(|it| it.keys().all(|it| it == "description")) =>
-            {
+            _ if schema.as_object().is_some_and(|it| it.keys().all(|it| it == "description")) => {
                 "any"
             }
             _ => {
@@ -579,12 +500,7 @@ impl Reader<'_> {
     fn drop_zero_defaults(&mut self) {
         let keys = &self.keys;
         let rows = std::mem::take(&mut self.rows).into_iter().map(|mut row| {
-            if let Row::Field {
-                object,
-                name,
-                attributes,
-                ..
-            } = &mut row
+            if let Row::Field { object, name, attributes, .. } = &mut row
                 && !keys.contains(&(object.clone(), name.clone()))
             {
                 attributes.retain(|it| {
@@ -599,10 +515,7 @@ impl Reader<'_> {
 
 /// Refuses a schema that says more than is understood.
 fn only(place: &str, schema: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
-    match schema
-        .keys()
-        .find(|key| *key != "description" && !known.contains(&key.as_str()))
-    {
+    match schema.keys().find(|key| *key != "description" && !known.contains(&key.as_str())) {
         Some(key) => Err(format!("{place} has the unknown keyword {key}")),
         None => Ok(()),
     }
@@ -622,14 +535,8 @@ mod tests {
     }
 
     fn facts(minor: u32, rows: impl IntoIterator<Item = Row>) -> Facts {
-        let object = Row::Object {
-            name: "Shop".to_owned(),
-            atomic: false,
-        };
-        Facts {
-            minor,
-            rows: rows.into_iter().chain([object]).collect(),
-        }
+        let object = Row::Object { name: "Shop".to_owned(), atomic: false };
+        Facts { minor, rows: rows.into_iter().chain([object]).collect() }
     }
 
     fn printed(table: &Table) -> String {
@@ -644,10 +551,7 @@ mod tests {
     #[test]
     fn a_new_minor_touches_only_the_rows_in_which_it_differs() {
         let mut table = Table::default();
-        table.replace(facts(
-            35,
-            [field("name", "string"), field("price", "int32")],
-        ));
+        table.replace(facts(35, [field("name", "string"), field("price", "int32")]));
         assert_eq!(
             printed(&table),
             "minors\t35\nobject\tShop\n\tname\tstring\trequired\n\tprice\tint32\trequired\n"
@@ -655,20 +559,13 @@ mod tests {
 
         table.replace(facts(
             36,
-            [
-                field("name", "string"),
-                field("price", "int64"),
-                field("tax", "int32"),
-            ],
+            [field("name", "string"), field("price", "int64"), field("tax", "int32")],
         ));
         let two = "minors\t35-36\nobject\tShop\n\tname\tstring\trequired\n\tprice\tint32\trequired\t@35\n\
                    \tprice\tint64\trequired\t@36\n\ttax\tint32\trequired\t@36\n";
         assert_eq!(printed(&table), two);
 
-        table.replace(facts(
-            33,
-            [field("name", "string"), field("price", "int32")],
-        ));
+        table.replace(facts(33, [field("name", "string"), field("price", "int32")]));
         assert!(printed(&table).contains("\tprice\tint32\trequired\t@33,35\n"));
     }
 
@@ -676,15 +573,9 @@ mod tests {
     fn a_minor_read_again_replaces_what_was_known_of_it() {
         let mut table = Table::default();
         table.replace(facts(35, [field("name", "string")]));
-        table.replace(facts(
-            36,
-            [field("name", "enum(|a b|c)"), field("tax", "int32")],
-        ));
+        table.replace(facts(36, [field("name", "enum(|a b|c)"), field("tax", "int32")]));
         table.replace(facts(36, [field("name", "string")]));
-        assert_eq!(
-            printed(&table),
-            "minors\t35-36\nobject\tShop\n\tname\tstring\trequired\n"
-        );
+        assert_eq!(printed(&table), "minors\t35-36\nobject\tShop\n\tname\tstring\trequired\n");
     }
 
     #[test]
@@ -702,9 +593,6 @@ mod tests {
         };
         table.replace(facts(37, [kind]));
         assert_eq!(Table::parse(&table.to_string()), Ok(table));
-        assert_eq!(
-            Table::parse("minors\t36\nshop"),
-            Err("line 2: not a fact: shop".to_owned())
-        );
+        assert_eq!(Table::parse("minors\t36\nshop"), Err("line 2: not a fact: shop".to_owned()));
     }
 }

@@ -18,13 +18,8 @@ fn a_control_plane_takes_what_is_right_refuses_what_is_not_and_is_gone_afterward
     });
     let applied = control_plane.server_side_apply(&config).unwrap();
     assert_eq!(applied.object["data"]["sky"], "blue");
-    assert_eq!(
-        applied.object["metadata"]["managedFields"][0]["manager"],
-        "plumb"
-    );
-    let (status, body) = control_plane
-        .get("/api/v1/namespaces/shop/configmaps/colours")
-        .unwrap();
+    assert_eq!(applied.object["metadata"]["managedFields"][0]["manager"], "plumb");
+    let (status, body) = control_plane.get("/api/v1/namespaces/shop/configmaps/colours").unwrap();
     assert_eq!(status, 200, "{body}");
 
     let mut unknown = config.clone();
@@ -35,16 +30,10 @@ fn a_control_plane_takes_what_is_right_refuses_what_is_not_and_is_gone_afterward
     let mut invalid = config.clone();
     invalid["metadata"]["name"] = json!("Colours");
     let refused = control_plane.server_side_apply(&invalid).unwrap_err();
-    assert!(
-        refused.starts_with("HTTP 422: ") && refused.contains("metadata.name"),
-        "{refused}"
-    );
+    assert!(refused.starts_with("HTTP 422: ") && refused.contains("metadata.name"), "{refused}");
 
     let kind = json!({ "apiVersion": "v1", "kind": "Colour", "metadata": { "name": "sky" } });
-    assert_eq!(
-        control_plane.server_side_apply(&kind).unwrap_err(),
-        "v1 has no Colour"
-    );
+    assert_eq!(control_plane.server_side_apply(&kind).unwrap_err(), "v1 has no Colour");
 
     let namespace = json!({
         "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "bakery" },
@@ -75,10 +64,7 @@ fn the_servers_warnings_are_passed_on() {
     });
     let applied = control_plane.server_side_apply(&pod).unwrap();
     assert!(
-        applied
-            .warnings
-            .iter()
-            .any(|it| it.contains("beta.kubernetes.io/os")),
+        applied.warnings.iter().any(|it| it.contains("beta.kubernetes.io/os")),
         "{:?}",
         applied.warnings
     );
@@ -86,9 +72,8 @@ fn the_servers_warnings_are_passed_on() {
 
 #[test]
 fn a_server_that_cannot_start_says_why() {
-    let refused = ControlPlane::start_with(&binaries().unwrap(), &["--no-such-flag"])
-        .err()
-        .unwrap();
+    let refused =
+        ControlPlane::start_with(&binaries().unwrap(), &["--no-such-flag"]).err().unwrap();
     assert!(
         refused.contains("kube-apiserver stopped") && refused.contains("no-such-flag"),
         "{refused}"
@@ -119,9 +104,8 @@ fn a_killed_test_process_leaves_no_servers_behind() {
         .spawn()
         .unwrap();
     let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    let held = lines
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("held: ").map(str::to_owned));
+    let held =
+        lines.map_while(Result::ok).find_map(|line| line.strip_prefix("held: ").map(str::to_owned));
     let ids: Vec<u32> = serde_json::from_str(&held.unwrap()).unwrap();
     assert!(ids.len() == 2 && ids.iter().all(|id| runs(*id)));
 
@@ -135,10 +119,5 @@ fn a_killed_test_process_leaves_no_servers_behind() {
 
 /// Whether a process runs, one that is ours to signal.
 fn runs(id: u32) -> bool {
-    Command::new("kill")
-        .args(["-0", &id.to_string()])
-        .output()
-        .unwrap()
-        .status
-        .success()
+    Command::new("kill").args(["-0", &id.to_string()]).output().unwrap().status.success()
 }

@@ -16,12 +16,7 @@ kubernetes-facts   read the facts of one minor version off a real API server int
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["kubernetes-facts"] => kubernetes_facts(),
         _ => Err(USAGE.to_owned()),
     };
@@ -38,9 +33,7 @@ fn main() -> ExitCode {
 }
 
 fn kubernetes_facts() -> Result<String, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .with_file_name("kubernetes")
-        .join("facts.tsv");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("kubernetes").join("facts.tsv");
     let cannot =
         |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", path.display());
     let mut table = match std::fs::read_to_string(&path) {
@@ -53,8 +46,5 @@ fn kubernetes_facts() -> Result<String, String> {
     let minor = facts.minor;
     table.replace(facts);
     std::fs::write(&path, table.to_string()).map_err(|error| cannot("write", error))?;
-    Ok(format!(
-        "{} now says what Kubernetes 1.{minor} does",
-        path.display()
-    ))
+    Ok(format!("{} now says what Kubernetes 1.{minor} does", path.display()))
 }

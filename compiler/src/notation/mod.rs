@@ -79,11 +79,9 @@ fn read<'a, T>(
 /// One sentence for the first thing that is wrong.
 fn explain(text: &str, faults: &[Rich<'_, char>]) -> String {
     let Some(fault) = faults.first() else { return "it cannot be read".to_owned() };
-    let RichReason::ExpectedFound { expected, found } = fault.reason() else {
-        return match fault.reason() {
-            RichReason::Custom(message) => message.clone(),
-            RichReason::ExpectedFound { .. } => unreachable!("matched above"),
-        };
+    let (expected, found) = match fault.reason() {
+        RichReason::Custom(message) => return message.clone(),
+        RichReason::ExpectedFound { expected, found } => (expected, found),
     };
     // A label is a word for the user; bare characters are shown only where there is none.
     let labels = expected.iter().filter_map(|pattern| match pattern {

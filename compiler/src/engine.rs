@@ -1,0 +1,378 @@
+//! The questions that hosts ask, answered for a whole workspace.
+
+use crate::answers::{Build, Finding, Fix, Location, Manifest};
+use crate::db::{Db, PRELUDE_PATH};
+use crate::diagnostics::{Diagnostic, Place, Severity, code};
+use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
+use crate::infer::infer;
+use crate::items::{has_syntax_error, items, locate, name_place, syntax_diagnostics};
+use crate::names::{
+    environment_order, environments as all_environments, named_environments, package_files,
+    package_of, packages, scope, uses,
+};
+use crate::objects::{Object, objects};
+use crate::references::closure;
+use crate::source::{ItemId, Kind, Package, Workspace};
+use crate::syntax::ast::Name;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+
+/// The environments that can be built, in the order they are declared.
+pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
+    environment_order(db, workspace).iter().map(|id| id.name(db).clone()).collect()
+}
+
+/// Every diagnostic of every request in every environment, each told once, sorted by place.
+pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
+    let mut gathered = Gathered::new(db, workspace);
+    gathered.statics();
+    for environment in environment_order(db, workspace) {
+        let mut identities = Identities::default();
+        for request in requests(db, workspace, *environment) {
+            for object in gathered.request(request, *environment).into_iter().flatten() {
+                gathered.identity(&mut identities, request, object, *environment);
+            }
+        }
+    }
+    gathered.findings()
+}
+
+/// The manifests of an environment, and what is wrong in it. A request with an error has none.
+/// An environment that is not declared has no manifests and no findings of its own.
+pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
+    let mut gathered = Gathered::new(db, workspace);
+    gathered.statics();
+    let mut made: Vec<(u8, Manifest)> = Vec::new();
+    if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
+        gathered.environments = vec![environment];
+        let mut identities = Identities::default();
+        for request in requests(db, workspace, environment) {
+            let Some(emitted) = gathered.request(request, environment) else { continue };
+            let clash = emitted
+                .iter()
+                .filter(|object| gathered.identity(&mut identities, request, object, environment))
+                .count();
+            if clash > 0 {
+                continue;
+            }
+            for object in emitted {
+                let rank = match kind_facts(db, workspace, object.kind).kind {
+                    "Namespace" => 0,
+                    "CustomResourceDefinition" => 1,
+                    _ => 2,
+                };
+                made.push((
+                    rank,
+                    Manifest {
+                        request: address(db, workspace, request),
+                        object: object.value.clone(),
+                    },
+                ));
+            }
+        }
+    }
+    // Stable: within a rank, by package, request and emission.
+    made.sort_by_key(|(rank, _)| *rank);
+    Build {
+        manifests: made.into_iter().map(|(_, manifest)| manifest).collect(),
+        findings: gathered.findings(),
+    }
+}
+
+/// A request by its package and name: `apps.shop.shop`.
+pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
+    let package = package_of(db, workspace, request.file(db));
+    let path = package.path(db);
+    if path.is_empty() {
+        request.name(db).clone()
+    } else {
+        format!("{path}.{}", request.name(db)).into()
+    }
+}
+
+/// The requests of an environment, by package and name.
+pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
+    let mut found = Vec::new();
+    for path in packages(db, workspace).keys() {
+        for request in &scope(db, Package::new(db, workspace, path.clone())).requests {
+            let named = named_environments(db, *request);
+            if named.is_empty()
+                || crate::names::distance(db, workspace, &named, environment).is_some()
+            {
+                found.push(*request);
+            }
+        }
+    }
+    found
+}
+
+/// Whether something that a request stands on, itself and its layers left out, has an error: the
+/// platform's, or a broken file of its package.
+#[salsa::tracked(returns(copy))]
+fn is_blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
+    let layers = crate::layers::layers(db, workspace, request, environment);
+    let mut standing: Vec<ItemId> = closure(db, workspace, request).to_vec();
+    if let Some(schema) = crate::infer::request_schema(db, workspace, request) {
+        standing.push(schema);
+        for included in &crate::types::schema(db, workspace, schema).includes {
+            standing.push(*included);
+        }
+        match crate::types::composition(db, workspace, schema) {
+            Some(compose) => standing.extend(closure(db, workspace, compose).iter().copied()),
+            None => return true,
+        }
+    } else {
+        return true;
+    }
+    for layer in layers {
+        standing.extend(closure(db, workspace, layer.item).iter().copied());
+    }
+    for ancestor in &crate::names::ancestry(db, workspace, environment).0 {
+        standing.extend(closure(db, workspace, *ancestor).iter().copied());
+    }
+    let mut packages: Vec<Package> = Vec::new();
+    let mut seen: Vec<ItemId> = Vec::new();
+    for id in standing {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        let file = id.file(db);
+        if file == db.prelude() {
+            continue;
+        }
+        let package = package_of(db, workspace, file);
+        if !packages.contains(&package) {
+            packages.push(package);
+            if package_files(db, package).iter().any(|file| has_syntax_error(db, *file)) {
+                return true;
+            }
+        }
+        // The request's own layers fail field by field, so that all their mistakes are found.
+        let own = id == request || layers.iter().any(|layer| layer.item == id);
+        if !own && infer(db, workspace, id).has_errors() {
+            return true;
+        }
+        if id.kind(db) == Kind::Environment
+            && !environment_diagnostics(db, workspace, id).is_empty()
+        {
+            return true;
+        }
+    }
+    false
+}
+
+type Identities = FxHashMap<(Name, Name, Option<Name>, Name), (ItemId, crate::value::Origin)>;
+
+/// Diagnostics on their way to findings: one place and message is one finding, however many
+/// environments it shows in.
+struct Gathered<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    environments: Vec<ItemId>,
+    found: Vec<(Diagnostic, Vec<ItemId>)>,
+    index: FxHashMap<String, usize>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+        let environments = environment_order(db, workspace).clone();
+        Gathered { db, workspace, environments, found: Vec::new(), index: FxHashMap::default() }
+    }
+
+    fn add(&mut self, diagnostic: &Diagnostic, environment: Option<ItemId>) {
+        let key = format!("{:?}{:?}{}", diagnostic.code, diagnostic.place, diagnostic.message);
+        let index = *self.index.entry(key).or_insert_with(|| {
+            self.found.push((diagnostic.clone(), Vec::new()));
+            self.found.len() - 1
+        });
+        if let Some(environment) = environment {
+            let environments = &mut self.found[index].1;
+            if !environments.contains(&environment) {
+                environments.push(environment);
+            }
+        }
+    }
+
+    /// What is wrong with the text and the types, whatever the environment.
+    fn statics(&mut self) {
+        let (db, workspace) = (self.db, self.workspace);
+        for diagnostic in &all_environments(db, workspace).1 {
+            self.add(diagnostic, None);
+        }
+        for (path, files) in packages(db, workspace).iter() {
+            let package = Package::new(db, workspace, path.clone());
+            for diagnostic in &scope(db, package).diagnostics {
+                self.add(diagnostic, None);
+            }
+            for file in files {
+                for diagnostic in syntax_diagnostics(db, *file) {
+                    self.add(diagnostic, None);
+                }
+                for diagnostic in &uses(db, workspace, *file).diagnostics {
+                    self.add(diagnostic, None);
+                }
+                for id in items(db, *file) {
+                    for diagnostic in &infer(db, workspace, *id).diagnostics {
+                        self.add(diagnostic, None);
+                    }
+                    if id.kind(db) == Kind::Schema && !infer(db, workspace, *id).has_errors() {
+                        for diagnostic in default_diagnostics(db, workspace, *id) {
+                            self.add(diagnostic, None);
+                        }
+                    }
+                }
+            }
+        }
+        let mut any_request = None;
+        for environment in all_environments(db, workspace).0.values() {
+            for diagnostic in environment_diagnostics(db, workspace, *environment) {
+                self.add(diagnostic, None);
+            }
+        }
+        if self.environments.is_empty() {
+            for path in packages(db, workspace).keys() {
+                let package = Package::new(db, workspace, path.clone());
+                any_request = any_request.or(scope(db, package).requests.first().copied());
+            }
+            if let Some(request) = any_request {
+                self.add(
+                    &Diagnostic::error(
+                        code::UNKNOWN_ENVIRONMENT,
+                        name_place(db, request),
+                        "there is no environment that this could run in",
+                    )
+                    .help("declare one, usually in the platform's package: `environment dev: Env { … }`"),
+                    None,
+                );
+            }
+        }
+    }
+
+    /// A request in an environment; its objects, where nothing stands in the way.
+    fn request(&mut self, request: ItemId, environment: ItemId) -> Option<&'a Vec<Object>> {
+        let (db, workspace) = (self.db, self.workspace);
+        if is_blocked(db, workspace, request, environment) {
+            return None;
+        }
+        let evaluated = evaluate(db, workspace, request, environment);
+        for diagnostic in &evaluated.diagnostics {
+            self.add(diagnostic, Some(environment));
+        }
+        let made = objects(db, workspace, request, environment);
+        for diagnostic in &made.diagnostics {
+            self.add(diagnostic, Some(environment));
+        }
+        made.objects.as_ref()
+    }
+
+    /// Whether an object has the identity of another; says so.
+    fn identity(
+        &mut self,
+        known: &mut Identities,
+        request: ItemId,
+        object: &Object,
+        environment: ItemId,
+    ) -> bool {
+        let facts = kind_facts(self.db, self.workspace, object.kind);
+        let key = (
+            Name::from(facts.group),
+            Name::from(facts.kind),
+            object.namespace.clone(),
+            object.name.clone(),
+        );
+        let Some((other, origin)) = known.get(&key).copied() else {
+            known.insert(key, (request, object.origin));
+            return false;
+        };
+        let within =
+            object.namespace.as_ref().map(|it| format!(" in namespace {it}")).unwrap_or_default();
+        let mut error = Diagnostic::error(
+            code::DUPLICATE_OBJECT,
+            name_place(self.db, request),
+            format!("two objects are {} {}{within}", facts.kind, object.name),
+        )
+        .label("makes one of them")
+        .help("give one of the requests another name or namespace");
+        if other == request {
+            error = error
+                .related(origin, "one is emitted here")
+                .related(object.origin, "the other one here");
+        } else {
+            error = error
+                .related(
+                    name_place(self.db, other),
+                    format!("`{}` makes the other one", other.name(self.db)),
+                )
+                .related(object.origin, "emitted here");
+        }
+        self.add(&error, Some(environment));
+        true
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let db = self.db;
+        let order: BTreeMap<salsa::Id, usize> = environment_order(db, self.workspace)
+            .iter()
+            .enumerate()
+            .map(|(index, id)| (salsa::plumbing::AsId::as_id(id), index))
+            .collect();
+        let mut findings: Vec<Finding> = self
+            .found
+            .into_iter()
+            .map(|(diagnostic, mut environments)| {
+                environments
+                    .sort_by_key(|id| order.get(&salsa::plumbing::AsId::as_id(id)).copied());
+                finding(db, diagnostic, environments.iter().map(|id| id.name(db).clone()).collect())
+            })
+            .collect();
+        findings.sort_by(|a, b| {
+            let key = |it: &Finding| {
+                (
+                    it.location.clone(),
+                    it.severity,
+                    it.code,
+                    it.message.clone(),
+                    it.environments.clone(),
+                )
+            };
+            key(a).cmp(&key(b))
+        });
+        findings
+    }
+}
+
+/// A place as a host shows it. The standard library's file has no place in the workspace.
+pub fn location(db: &dyn Db, place: Place) -> Location {
+    let (file, range) = locate(db, place);
+    Location { path: file.path(db).clone(), range }
+}
+
+fn finding(db: &dyn Db, diagnostic: Diagnostic, environments: Vec<Name>) -> Finding {
+    let related = diagnostic
+        .related
+        .iter()
+        .map(|(place, text)| (location(db, *place), text.clone()))
+        .filter(|(place, _)| place.path != PRELUDE_PATH)
+        .collect();
+    Finding {
+        code: diagnostic.code,
+        severity: diagnostic.severity,
+        message: diagnostic.message,
+        environments,
+        location: Some(location(db, diagnostic.place)),
+        label: diagnostic.label,
+        related,
+        help: diagnostic.help,
+        fixes: diagnostic
+            .fix
+            .into_iter()
+            .map(|(title, place, text)| Fix { title, edits: vec![(location(db, place), text)] })
+            .collect(),
+    }
+}
+
+/// Whether any of the findings must be mended.
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}

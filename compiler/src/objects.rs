@@ -1,0 +1,382 @@
+//! From a request to the Kubernetes objects that its composition emits.
+//!
+//! The composition was checked against the types when it was written; here is checked what only
+//! values can break (ranges, names, conditions), and each object gets what every object has:
+//! apiVersion, kind, namespace, the request's labels.
+
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, Place, code};
+use crate::eval::{Eval, Evaluator, Failed, Frame, bind, evaluate, kind_facts};
+use crate::infer::infer;
+use crate::items::{item, name_place};
+use crate::notation;
+use crate::source::{ItemId, Workspace};
+use crate::syntax::ast::*;
+use crate::types::{Ty, composition};
+use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
+use std::sync::Arc;
+
+/// The objects of a request in an environment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Objects {
+    /// In the order of emission; `None` where an error stands in the way.
+    pub objects: Option<Vec<Object>>,
+    /// What is wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A Kubernetes object.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Object {
+    /// What it is.
+    pub kind: plumb_kubernetes::KindId,
+    /// Its namespace; `None` where its kind has none.
+    pub namespace: Option<Name>,
+    /// Its name.
+    pub name: Name,
+    /// All of it: apiVersion, kind, metadata, then as written.
+    pub value: Value,
+    /// The `emit` that made it.
+    pub origin: Origin,
+}
+
+/// The objects of a request in an environment: each checked, complete, ready to be printed.
+#[salsa::tracked]
+pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Objects {
+    let none = |diagnostics| Objects { objects: None, diagnostics };
+    let Some(record) = &evaluate(db, workspace, request, environment).value else {
+        return none(Vec::new());
+    };
+    let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
+        return none(Vec::new());
+    };
+    let Some(compose) = composition(db, workspace, schema) else { return none(Vec::new()) };
+    let Some(tree) = item(db, compose) else { return none(Vec::new()) };
+    let ItemKind::Compose { binder, block, .. } = &tree.kind else { return none(Vec::new()) };
+    let subject = match name_place(db, request) {
+        Place::Node(item, node) => Origin { item, node },
+        Place::Range(..) => Origin { item: request, node: NodeId(0) },
+    };
+    let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
+    evaluator.traced = Some(record.clone());
+    let mut frame = Frame::new(compose, infer(db, workspace, compose));
+    frame.locals.push((binder.text.clone(), record.clone()));
+    let mut emission = Emission { request: record, compose, emitted: Vec::new(), failed: false };
+    emission.block(&mut evaluator, &mut frame, block);
+    let failed = emission.failed;
+    let emitted = std::mem::take(&mut emission.emitted);
+    Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
+}
+
+struct Emission<'r> {
+    request: &'r Value,
+    compose: ItemId,
+    emitted: Vec<Object>,
+    failed: bool,
+}
+
+impl Emission<'_> {
+    fn block<'a>(
+        &mut self,
+        evaluator: &mut Evaluator<'a>,
+        frame: &mut Frame<'a>,
+        block: &'a Block,
+    ) {
+        let before = frame.locals.len();
+        // A name whose value failed is left out; what reads it fails in silence.
+        for statement in &block.statements {
+            match &statement.kind {
+                StatementKind::Let(it) => match evaluator.expr(frame, &it.value) {
+                    Ok(value) => frame.locals.push((it.name.text.clone(), value)),
+                    Err(Failed) => self.failed = true,
+                },
+                StatementKind::Emit { value, .. } => {
+                    let origin = Origin { item: self.compose, node: statement.id };
+                    let made = evaluator
+                        .expr(frame, value)
+                        .and_then(|value| self.object(evaluator, value, origin));
+                    match made {
+                        Ok(object) => self.emitted.push(object),
+                        Err(Failed) => self.failed = true,
+                    }
+                }
+                StatementKind::If(it) => self.branch(evaluator, frame, it),
+                StatementKind::For { clause, body } => match evaluator.rounds(frame, clause) {
+                    Ok(rounds) => {
+                        let inner = frame.locals.len();
+                        for round in rounds {
+                            bind(frame, clause, round);
+                            self.block(evaluator, frame, body);
+                            frame.locals.truncate(inner);
+                        }
+                    }
+                    Err(Failed) => self.failed = true,
+                },
+                StatementKind::Rule(rule) => match evaluator.expr(frame, &rule.condition) {
+                    Ok(value) if matches!(value.data, Data::Bool(true)) => {}
+                    Ok(value) => {
+                        let why =
+                            rule.otherwise.as_ref().and_then(|why| evaluator.expr(frame, why).ok());
+                        let message = match why.map(|why| why.data) {
+                            Some(Data::String(text)) => text.to_string(),
+                            _ => "a condition of the composition does not hold".to_string(),
+                        };
+                        let place = Place::Node(self.compose, rule.condition.id);
+                        evaluator.refuse(
+                            &value,
+                            code::CONDITION_FAILED,
+                            message,
+                            Some((place, "the condition".into())),
+                        );
+                        self.failed |= rule.level != RuleLevel::Advise;
+                    }
+                    Err(Failed) => self.failed = true,
+                },
+                // Nothing reads it in this version; it was checked when it was written.
+                StatementKind::Output { .. } => {}
+            }
+        }
+        frame.locals.truncate(before);
+    }
+
+    fn branch<'a>(&mut self, evaluator: &mut Evaluator<'a>, frame: &mut Frame<'a>, it: &'a If) {
+        let before = frame.locals.len();
+        match evaluator.head(frame, &it.head) {
+            Ok(true) => self.block(evaluator, frame, &it.then),
+            Ok(false) => it.otherwise.iter().for_each(|block| self.block(evaluator, frame, block)),
+            Err(Failed) => self.failed = true,
+        }
+        frame.locals.truncate(before);
+    }
+
+    fn object(
+        &mut self,
+        evaluator: &mut Evaluator<'_>,
+        value: Value,
+        origin: Origin,
+    ) -> Eval<Object> {
+        let Data::Record(record) = &value.data else { return Err(Failed) };
+        let Tag::Kind(kind) = record.tag else { return Err(Failed) };
+        let facts = kind_facts(evaluator.db, evaluator.workspace, kind);
+        let value = evaluator.complete(value.clone(), &Ty::Kind(kind), "")?;
+        let Data::Record(record) = value.data else { return Err(Failed) };
+        let mut fields = Arc::unwrap_or_clone(record).fields;
+
+        let metadata = fields
+            .shift_remove("metadata")
+            .unwrap_or_else(|| Value::record(Fields::default(), origin));
+        let at = metadata.origin;
+        let Data::Record(metadata) = metadata.data else { return Err(Failed) };
+        let metadata = Arc::unwrap_or_clone(metadata).fields;
+        let name = self.name(evaluator, facts, &metadata, origin);
+        let namespace = self.namespace(evaluator, facts, &metadata, origin);
+        let (name, namespace) = (name?, namespace?);
+
+        // In the order that people know: name, namespace, labels, annotations, then the others.
+        let mut ordered = Fields::default();
+        for key in ["name", "generateName"] {
+            if let Some(value) = metadata.get(key) {
+                ordered.insert(key.into(), value.clone());
+            }
+        }
+        if let Some(namespace) = &namespace {
+            ordered.insert("namespace".into(), namespace.clone());
+        }
+        for key in ["labels", "annotations"] {
+            if let Some(value) = self.merged(key, metadata.get(key), at) {
+                ordered.insert(key.into(), value);
+            }
+        }
+        for (key, value) in metadata {
+            ordered.entry(key).or_insert(value);
+        }
+        self.labels(evaluator, &ordered)?;
+
+        let mut whole = Fields::default();
+        whole.insert(
+            "apiVersion".into(),
+            Value::new(Data::String(facts.api_version().into()), origin),
+        );
+        whole.insert("kind".into(), Value::new(Data::String(facts.kind.into()), origin));
+        whole.insert("metadata".into(), Value::record(ordered, at));
+        whole.extend(fields.into_iter().filter(|(name, _)| name != "apiVersion" && name != "kind"));
+        let text = |value: Value| match value.data {
+            Data::String(text) => text,
+            _ => Name::default(),
+        };
+        Ok(Object {
+            kind,
+            namespace: namespace.map(text),
+            name,
+            value: Value::new(
+                Data::Record(Arc::new(RecordValue { tag: Tag::Kind(kind), fields: whole })),
+                origin,
+            ),
+            origin,
+        })
+    }
+
+    /// The object's name, held against what the API server takes for its kind.
+    fn name(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        facts: &plumb_kubernetes::Kind,
+        metadata: &Fields,
+        origin: Origin,
+    ) -> Eval<Name> {
+        let Some(value) = metadata.get("name").filter(|value| !value.is_none()) else {
+            if metadata.get("generateName").is_some_and(|value| !value.is_none()) {
+                return Err(evaluator.report(
+                    Diagnostic::error(
+                        code::KUBERNETES_REFUSES,
+                        origin,
+                        "`generateName` cannot be applied: an object needs the same name each time",
+                    )
+                    .help("set `metadata.name`; `digest(…)` of the content makes a name that changes with it"),
+                ));
+            }
+            return Err(evaluator.report(Diagnostic::error(
+                code::MISSING_FIELD,
+                origin,
+                format!("this {} has no `metadata.name`", facts.kind),
+            )));
+        };
+        let Data::String(name) = &value.data else { return Err(Failed) };
+        // What the validation of each kind asks of its name: apimachinery's NameIsDNSLabel for the
+        // kinds whose names become DNS labels, path segments for RBAC, else NameIsDNSSubdomain.
+        let problem = match (facts.group, facts.kind) {
+            ("rbac.authorization.k8s.io", _) => {
+                (name.contains(['/', '%']) || name == "." || name == "..")
+                    .then(|| "it cannot hold `/` or `%`".to_string())
+            }
+            ("", "Namespace" | "Service") => notation::dns_label(name).err(),
+            _ => notation::dns_subdomain(name).err(),
+        };
+        match problem {
+            None => Ok(name.clone()),
+            Some(problem) => {
+                let message =
+                    format!("a {} cannot be named {:?}: {problem}", facts.kind, name.as_str());
+                Err(evaluator.refuse(
+                    value,
+                    code::KUBERNETES_REFUSES,
+                    message,
+                    Some((origin.into(), "the object".into())),
+                ))
+            }
+        }
+    }
+
+    fn namespace(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        facts: &plumb_kubernetes::Kind,
+        metadata: &Fields,
+        origin: Origin,
+    ) -> Eval<Option<Value>> {
+        let own = metadata.get("namespace").filter(|value| !value.is_none());
+        match (facts.namespaced, own) {
+            (false, None) => Ok(None),
+            (false, Some(value)) => {
+                let message = format!("a {} belongs to no namespace", facts.kind);
+                Err(evaluator.refuse(value, code::KUBERNETES_REFUSES, message, None))
+            }
+            (true, Some(value)) => {
+                if let Data::String(text) = &value.data
+                    && let Err(problem) = notation::dns_label(text)
+                {
+                    let message =
+                        format!("{:?} is no name of a namespace: {problem}", text.as_str());
+                    return Err(evaluator.refuse(value, code::KUBERNETES_REFUSES, message, None));
+                }
+                Ok(Some(value.clone()))
+            }
+            (true, None) => {
+                let inherited = self.request.fields().and_then(|fields| fields.get("namespace"));
+                match inherited.filter(|value| !value.is_none()) {
+                    Some(value) => Ok(Some(value.clone())),
+                    None => {
+                        let subject = evaluator.subject;
+                        Err(evaluator.report(
+                            Diagnostic::error(
+                                code::MISSING_NAMESPACE,
+                                subject,
+                                format!("this makes a {}, and nothing says in which namespace", facts.kind),
+                            )
+                            .related(origin, "made here")
+                            .help("write `package { namespace = \"…\" }` once in this directory, or `namespace = \"…\"` here"),
+                        ))
+                    }
+                }
+            }
+        }
+    }
+
+    /// The request's labels or annotations under the composition's own, which win.
+    fn merged(&self, key: &str, own: Option<&Value>, at: Origin) -> Option<Value> {
+        let inherited = self.request.fields()?.get(key).and_then(Value::fields);
+        let own_fields = own.and_then(Value::fields);
+        let mut fields = Fields::default();
+        for (name, value) in own_fields.into_iter().flatten() {
+            fields.insert(name.clone(), value.clone());
+        }
+        for (name, value) in inherited.into_iter().flatten() {
+            fields.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        let origin = own.map_or(at, |value| value.origin);
+        match (own, fields.is_empty()) {
+            (None, true) => None,
+            _ => Some(Value::record(fields, origin)),
+        }
+    }
+
+    /// Labels as the API server takes them: qualified keys, values of at most 63 characters.
+    fn labels(&self, evaluator: &mut Evaluator<'_>, metadata: &Fields) -> Eval<()> {
+        let mut failed = false;
+        for (key, limit) in [("labels", true), ("annotations", false)] {
+            for (name, value) in metadata.get(key).and_then(Value::fields).into_iter().flatten() {
+                let Data::String(text) = &value.data else { continue };
+                let problem = match qualified_name(name) {
+                    Err(problem) => Some(format!("{name:?} is no key of {key}: {problem}")),
+                    Ok(()) if limit => label_value(text).err().map(|problem| {
+                        format!("label `{name}` cannot be {:?}: {problem}", text.as_str())
+                    }),
+                    Ok(()) => None,
+                };
+                if let Some(problem) = problem {
+                    evaluator.refuse(value, code::KUBERNETES_REFUSES, problem, None);
+                    failed = true;
+                }
+            }
+        }
+        if failed { Err(Failed) } else { Ok(()) }
+    }
+}
+
+/// `prefix/name` as apimachinery's IsQualifiedName takes it.
+fn qualified_name(text: &str) -> Result<(), String> {
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    if let Some(prefix) = prefix {
+        notation::dns_subdomain(prefix).map_err(|problem| format!("before the `/`, {problem}"))?;
+    }
+    if name.is_empty() || !label_value(name).is_ok() {
+        return Err("its name is at most 63 letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit".into());
+    }
+    Ok(())
+}
+
+/// A label's value as apimachinery's IsValidLabelValue takes it.
+fn label_value(text: &str) -> Result<(), String> {
+    let ends = |it: Option<char>| it.is_none_or(|it| it.is_ascii_alphanumeric());
+    let fine = text.len() <= 63
+        && text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.'))
+        && ends(text.chars().next())
+        && ends(text.chars().next_back());
+    if fine {
+        return Ok(());
+    }
+    Err("a label's value is at most 63 letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit".into())
+}
