@@ -171,7 +171,12 @@ fn arrange_by(
             close(text, marks, pieces, &mut open, left, at, &mut errors);
         }
         if mark.kind.closes() {
-            let opener = open.iter().rposition(|opener| closing(marks[*opener].kind) == mark.kind);
+            let mut opener =
+                open.iter().rposition(|opener| closing(marks[*opener].kind) == mark.kind);
+            if by_indentation {
+                opener = opener
+                    .filter(|opener| pairs(marks, open[*opener], at, *opener + 1 == open.len()));
+            }
             let Some(opener) = opener else {
                 errors.push(
                     SyntaxError::new(
@@ -201,9 +206,11 @@ fn arrange_by(
         if mark.kind.opens() {
             open.push(at);
         }
+        let is_separator = mark.kind == TokenKind::Semicolon;
+        let before = pieces.last().map_or(mark.range.start, |piece| piece.range.end);
         pieces.push(Piece {
-            kind: if mark.kind == TokenKind::Semicolon { TokenKind::Separator } else { mark.kind },
-            range: mark.range,
+            kind: if is_separator { TokenKind::Separator } else { mark.kind },
+            range: if is_separator { TextRange::new(before, before) } else { mark.range },
             token: mark.token,
             in_column_0: mark.is_first && mark.column == 0,
             is_missing: false,
@@ -220,6 +227,21 @@ fn arrange_by(
         is_missing: false,
     });
     errors
+}
+
+/// Whether the brackets at `opener` and `at` look like a pair. `is_innermost`: nothing is open
+/// between them.
+fn pairs(marks: &[Mark], opener: usize, at: usize, is_innermost: bool) -> bool {
+    let (first, last) = (&marks[opener], &marks[at]);
+    if first.line == last.line {
+        return true;
+    }
+    let line =
+        marks[..at].iter().rposition(|mark| mark.line != last.line).map_or(0, |before| before + 1);
+    let is_aligned = marks[line].kind.closes() && first.indent == last.indent;
+    // A bracket that ends its line is closed by one that begins its own.
+    let ends_line = marks.get(opener + 1).is_some_and(|next| next.line != first.line);
+    is_aligned || is_innermost && !ends_line
 }
 
 /// Closes the innermost `count` brackets before the mark `at`. Those that were opened on one line

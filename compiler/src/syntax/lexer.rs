@@ -94,10 +94,12 @@ pub enum TokenKind {
     /// `...`
     #[token("...")]
     Spread,
-    /// `..=`; `..` with an error.
+    /// `..=`
     #[token("..=")]
-    #[token("..")]
     Range,
+    /// `..`: a range of other languages, or a name that is missing between dots.
+    #[token("..")]
+    DotDot,
     /// `?`
     #[token("?")]
     Question,
@@ -319,14 +321,6 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                     "there are no semicolons: a new line or a comma separates".into(),
                     None,
                     Some(String::new()),
-                ));
-            }
-            TokenKind::Range if lexer.slice() == ".." => {
-                problem = Some((
-                    code::BAD_TOKEN,
-                    "a range is written `..=`, its end included".into(),
-                    None,
-                    Some("..=".into()),
                 ));
             }
             TokenKind::And if lexer.slice() == "&" => {

@@ -60,7 +60,7 @@ fn chunk(
     };
     let first = items.len();
     parser.chunk(items, !brackets.is_empty());
-    let Parser { pieces, errors: found, stopped, .. } = parser;
+    let Parser { pieces, errors: mut found, stopped, .. } = parser;
 
     // One mistake, one error: a quote that is missing hides the bracket after it, a mistake before a
     // bracket explains why it closes nothing.
@@ -75,14 +75,25 @@ fn chunk(
         .collect();
     brackets.retain(|bracket| {
         let at = bracket.range.start;
-        let closes_nothing = bracket.related.is_empty();
         !stopped
-            && if closes_nothing {
+            && if closes_nothing(bracket) {
                 !quotes.iter().any(|quote| *quote < at)
                     && !found.iter().any(|error| error.range.start < at)
             } else {
                 !quotes.iter().any(|quote| *quote > at)
             }
+    });
+    // What stands in a bracket that is not closed is misread, unless it stands on lines of its own.
+    found.retain(|error| {
+        !brackets.iter().any(|bracket| {
+            let (start, end) =
+                (bracket.range, bracket.fix.as_ref().map_or(0, |(place, _)| place.start));
+            let rest = text[start.end as usize..].trim_start_matches([' ', '\t', '\r']);
+            !closes_nothing(bracket)
+                && !(rest.starts_with('\n') || rest.starts_with("//"))
+                && start.start < error.range.start
+                && error.range.start <= end
+        })
     });
     for item in &mut items[first..] {
         item.damaged = found
@@ -96,6 +107,11 @@ fn chunk(
     errors.extend(found);
     errors.extend(brackets);
     pieces
+}
+
+/// Whether the error of a bracket is that of a closing one: those of opening ones name their end.
+fn closes_nothing(bracket: &SyntaxError) -> bool {
+    bracket.related.is_empty()
 }
 
 struct Parser<'t> {
@@ -250,7 +266,11 @@ impl<'t> Parser<'t> {
     /// does. What `one` leaves before the next separator is reported and skipped.
     fn bracketed(&mut self, begins: fn(&Self) -> bool, mut one: impl FnMut(&mut Self)) {
         let no_named = std::mem::replace(&mut self.no_named, false);
-        self.bump();
+        if self.kind().opens() {
+            self.bump();
+        }
+        // Of a run of things that are not understood only the first is reported.
+        let mut failed = false;
         loop {
             self.separators();
             if self.kind().closes() || self.kind() == TokenKind::End {
@@ -259,9 +279,17 @@ impl<'t> Parser<'t> {
             let (start, errors) = (self.at, self.errors.len());
             one(self);
             if self.at_stop() {
+                failed = false;
                 continue;
             }
             let is_known = self.errors.len() > errors;
+            if failed && is_known {
+                self.errors.truncate(errors);
+            }
+            if failed {
+                self.reported_at = Some(self.at);
+            }
+            failed = true;
             if !is_known && self.at > start && begins(self) {
                 let place = TextRange::new(self.end, self.end);
                 let found = self.found();
@@ -304,10 +332,11 @@ impl Parser<'_> {
         id
     }
 
-    /// The node ends with what was taken last.
+    /// The node ends with what was taken last; where that is before its start, nothing was taken.
     fn finish(&mut self, id: NodeId) {
         let span = &mut self.spans[id.0 as usize];
-        span.end = span.start.max(self.end);
+        span.start = span.start.min(self.end);
+        span.end = self.end;
     }
 
     /// Numbers a node from `start` to what was taken last.
@@ -332,8 +361,12 @@ impl Parser<'_> {
     /// itself a mistake that was reported.
     fn expected(&mut self, error: impl FnOnce(TextRange) -> SyntaxError) {
         let piece = *self.piece();
-        let is_known =
-            piece.kind == TokenKind::Bad || piece.is_missing || self.reported_at == Some(self.at);
+        let after_missing =
+            self.at.checked_sub(1).is_some_and(|before| self.pieces[before].is_missing);
+        let is_known = piece.kind == TokenKind::Bad
+            || piece.is_missing
+            || after_missing
+            || self.reported_at == Some(self.at);
         self.reported_at = Some(self.at);
         if !is_known {
             self.report(error(piece.range));
@@ -529,10 +562,28 @@ impl Parser<'_> {
             return Path { id: self.empty_node(), segments: vec![first] };
         }
         let mut segments = vec![first];
-        while self.eat(TokenKind::Dot) {
-            segments.push(self.segment());
+        while matches!(self.kind(), TokenKind::Dot | TokenKind::DotDot) {
+            self.dots(|parser| segments.push(parser.segment()));
         }
         Path { id: self.node_from(start), segments }
+    }
+
+    /// Takes `.` or `..` and what follows: `one` is called for each name, also for the one that is
+    /// missing between two dots.
+    fn dots(&mut self, mut one: impl FnMut(&mut Self)) {
+        if self.kind() == TokenKind::DotDot {
+            let range = self.piece().range;
+            self.report(
+                SyntaxError::new(code::SYNTAX_ERROR, range, "a name is missing between the dots")
+                    .fix(range, "."),
+            );
+            // The first name is read at the second dot, where nothing more is said.
+            self.reported_at = Some(self.at);
+            self.end = range.start + 1;
+            one(self);
+        }
+        self.bump();
+        one(self);
     }
 
     /// What stands after the dot of a path.

@@ -5,6 +5,11 @@ use super::*;
 use crate::diagnostics::code;
 use proptest::prelude::*;
 
+mod printer;
+mod resilience;
+mod slips;
+mod trees;
+
 /// Real programs, and every corner of the grammar.
 const FILES: [(&str, &str); 6] = [
     ("env", include_str!("../../tests/data/env.plumb")),
@@ -15,6 +20,7 @@ const FILES: [(&str, &str); 6] = [
     ("corners", include_str!("../../tests/data/corners.plumb")),
 ];
 
+/// One line an error: its line, code, place and sentence.
 fn shown_errors(text: &str, parse: &Parse) -> String {
     parse
         .errors
@@ -33,5 +39,6 @@ fn the_programs_of_the_design_have_no_errors() {
         let parse = parse(text);
         let errors = shown_errors(text, &parse);
         assert_eq!(errors, "", "{name}");
+        assert!(parse.items.iter().all(|item| !item.damaged));
     }
 }

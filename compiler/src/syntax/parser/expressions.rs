@@ -164,14 +164,6 @@ impl Parser<'_> {
 
     /// An expression before a body: a brace after a name starts the body.
     pub(super) fn head_expr(&mut self) -> Expr {
-        if self.kind() == TokenKind::LeftBrace {
-            let after = self.after_group(0);
-            if self.ahead_is_stop(after) || self.word_at(after) == "else" {
-                // Only one group of braces: that is the body.
-                self.missing("a condition");
-                return self.hole();
-            }
-        }
         let no_named = std::mem::replace(&mut self.no_named, true);
         let expr = self.condition();
         self.no_named = no_named;
@@ -277,11 +269,13 @@ impl Parser<'_> {
             self.bump();
             return Pattern::None;
         }
-        if self.kind() == TokenKind::Word && !matches!(word, "none" | "true" | "false" | "null") {
+        let is_name =
+            self.kind() == TokenKind::Word && !matches!(word, "none" | "true" | "false" | "null");
+        if is_name || self.kind() == TokenKind::Colon {
             let range = self.piece().range;
-            if self.kind_at(1) == TokenKind::Colon {
+            if !is_name || matches!(self.kind_at(1), TokenKind::Colon | TokenKind::Word) {
                 let name = self.ident("a name");
-                self.bump();
+                self.expect(TokenKind::Colon, "`:`");
                 return Pattern::Typed { name, ty: self.ty() };
             }
             self.bump();
@@ -410,7 +404,7 @@ impl Parser<'_> {
             TokenKind::Plus => (BinaryOp::Add, Power::Add),
             TokenKind::Minus => (BinaryOp::Subtract, Power::Add),
             TokenKind::Otherwise => (BinaryOp::Otherwise, Power::Otherwise),
-            TokenKind::Range => (BinaryOp::Range, Power::Range),
+            TokenKind::Range | TokenKind::DotDot => (BinaryOp::Range, Power::Range),
             TokenKind::EqualEqual => (BinaryOp::Equal, Power::Compare),
             TokenKind::NotEqual => (BinaryOp::NotEqual, Power::Compare),
             TokenKind::Less => (BinaryOp::Less, Power::Compare),
@@ -455,6 +449,16 @@ impl Parser<'_> {
                 );
             }
             last = Some((power, range));
+            if self.kind() == TokenKind::DotDot {
+                self.report(
+                    SyntaxError::new(
+                        code::SYNTAX_ERROR,
+                        range,
+                        "a range is written `..=`, its end included",
+                    )
+                    .fix(range, "..="),
+                );
+            }
             match self.word() {
                 "and" => {
                     self.report(
@@ -635,6 +639,13 @@ impl Parser<'_> {
         let start = self.here();
         let kind = match self.kind() {
             TokenKind::LeftBrace => {
+                if self.no_named {
+                    // The only group of braces after a head is its body.
+                    let after = self.after_group(0);
+                    if self.ahead_is_stop(after) || self.word_at(after) == "else" {
+                        return self.no_value();
+                    }
+                }
                 let record = self.record();
                 return Expr { id: self.node_from(start), kind: ExprKind::Record(record) };
             }
@@ -690,7 +701,9 @@ impl Parser<'_> {
                     )
                 });
                 let hole = self.hole();
-                self.skip_to_stop();
+                while !self.at_stop() || self.kind() == TokenKind::Comma {
+                    self.skip_one();
+                }
                 return hole;
             }
             _ => {}
@@ -769,6 +782,11 @@ impl Parser<'_> {
             return true;
         }
         self.expect(TokenKind::LeftBrace, "`{`");
+        let is_indented = self.kind() == TokenKind::Separator && !self.peek(1).in_column_0;
+        if self.depth == 0 && is_indented && self.kind_at(1) != TokenKind::End {
+            // The lines below a declaration can only be its body.
+            return true;
+        }
         // Something else stands before it: the mistake is there, the body is sound.
         let mut ahead = 0;
         while !self.ahead_is_stop(ahead) {
@@ -869,7 +887,13 @@ impl Parser<'_> {
                 );
                 self.value(Around::Entries)
             }
-            TokenKind::LeftBrace => {
+            TokenKind::LeftBrace
+            | TokenKind::LeftBracket
+            | TokenKind::String
+            | TokenKind::Int
+            | TokenKind::Float
+            | TokenKind::Unit
+            | TokenKind::Date => {
                 let place = TextRange::new(self.end, self.end);
                 self.missing_with("`=`", |error| error.fix(place, " ="));
                 self.expr()
@@ -915,10 +939,8 @@ impl Parser<'_> {
         }
         loop {
             match self.kind() {
-                TokenKind::Dot => {
-                    self.bump();
-                    let segment = self.key_segment(false);
-                    segments.push(segment);
+                TokenKind::Dot | TokenKind::DotDot => {
+                    self.dots(|parser| segments.push(parser.key_segment(false)));
                 }
                 TokenKind::QuestionDot => {
                     let range = self.piece().range;
@@ -934,7 +956,7 @@ impl Parser<'_> {
                     let segment = self.key_segment(false);
                     segments.push(segment);
                 }
-                TokenKind::LeftBracket => {
+                TokenKind::LeftBracket if !self.begins_list() => {
                     let segment = self.index_segment();
                     segments.push(segment);
                 }
@@ -943,6 +965,17 @@ impl Parser<'_> {
         }
         self.finish(id);
         FieldPath { id, segments }
+    }
+
+    /// Whether the bracket at the cursor can only be a list: an `=` is missing before it.
+    fn begins_list(&self) -> bool {
+        matches!(
+            self.kind_at(1),
+            TokenKind::LeftBrace
+                | TokenKind::LeftBracket
+                | TokenKind::RightBracket
+                | TokenKind::Spread
+        ) || self.word_at(1) == "for" && self.kind_at(2) == TokenKind::Word
     }
 
     fn index_segment(&mut self) -> PathSegment {

@@ -55,36 +55,26 @@ impl Parser<'_> {
                 continue;
             };
             let Some(mut item) = self.item(word) else { continue };
-            if self.kind() != TokenKind::End && !self.at_other() {
-                if self.errors.len() == errors && !has_bracket_errors {
-                    let found = self.found();
-                    let found = if self.kind() == TokenKind::Separator {
-                        format!("`{}`", shown(self.slice(self.peek(1).range)))
-                    } else {
-                        found
-                    };
-                    if self.kind() == TokenKind::Separator {
-                        let range = self.peek(1).range;
-                        self.report(
-                            SyntaxError::new(
-                                code::SYNTAX_ERROR,
-                                range,
-                                format!("the declaration ends before {found}"),
-                            )
-                            .help(
-                                "what belongs to a declaration stands in its braces or on its line",
-                            ),
-                        );
-                    } else {
-                        self.expected(|range| {
-                            SyntaxError::new(code::SYNTAX_ERROR, range, format!("{found} is not expected here"))
-                                .help("the declaration is complete before it; the next starts on a new line")
-                        });
-                    }
-                }
-                while self.kind() != TokenKind::End && !self.at_other() {
-                    self.bump();
-                }
+            let is_sound = self.errors.len() == errors && !has_bracket_errors;
+            if is_sound && !matches!(self.kind(), TokenKind::End | TokenKind::Separator) {
+                let found = self.found();
+                self.expected(|range| {
+                    SyntaxError::new(
+                        code::SYNTAX_ERROR,
+                        range,
+                        format!("{found} is not expected here"),
+                    )
+                    .help("the declaration is complete before it; the next starts on a new line")
+                });
+            }
+            // What stands on the lines after a sound declaration is a mistake of its own; after a
+            // broken one it is what the declaration lost.
+            let is_over = |parser: &Self| {
+                parser.kind() == TokenKind::End
+                    || parser.kind() == TokenKind::Separator && (is_sound || parser.at_other())
+            };
+            while !is_over(self) {
+                self.bump();
                 item.range.end = self.end;
             }
             if self.kind() == TokenKind::End {
@@ -133,11 +123,17 @@ impl Parser<'_> {
         {
             return None;
         }
-        let foreign = FOREIGN
-            .iter()
-            .find(|(foreign, _)| foreign.eq_ignore_ascii_case(word))
-            .map(|(_, meant)| *meant);
+        let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == word).map(|(_, meant)| *meant);
         let meant = foreign.or_else(|| nearest(word, DECLARATIONS)).and_then(known)?;
+        // Only where the rest looks like it too.
+        let goes_on = match meant {
+            "package" => self.kind_at(1) == TokenKind::LeftBrace,
+            "test" => self.kind_at(1) == TokenKind::String,
+            _ => self.kind_at(1) == TokenKind::Word,
+        };
+        if !goes_on {
+            return None;
+        }
         self.report(
             SyntaxError::new(code::SYNTAX_ERROR, range, format!("`{word}` starts no declaration"))
                 .label(format!("did you mean `{meant}`?"))
@@ -396,8 +392,9 @@ impl Parser<'_> {
         let mut segments = vec![self.ident("a package")];
         let mut names = None;
         let mut end = self.end;
-        while self.eat(TokenKind::Dot) {
-            if self.kind() == TokenKind::LeftBrace {
+        while matches!(self.kind(), TokenKind::Dot | TokenKind::DotDot) {
+            if self.kind() == TokenKind::Dot && self.kind_at(1) == TokenKind::LeftBrace {
+                self.bump();
                 let mut aliases = Vec::new();
                 self.bracketed(
                     |parser| parser.kind() == TokenKind::Word,
@@ -410,7 +407,7 @@ impl Parser<'_> {
                 names = Some(aliases);
                 break;
             }
-            segments.push(self.segment());
+            self.dots(|parser| segments.push(parser.segment()));
             end = self.end;
         }
         let id = self.node(start);
@@ -459,6 +456,11 @@ impl Parser<'_> {
             );
         } else {
             self.expect(TokenKind::LeftParen, "`(`");
+            while !self.at_stop() && !matches!(self.kind(), TokenKind::Arrow | TokenKind::Equal)
+                || self.kind() == TokenKind::Comma
+            {
+                self.skip_one();
+            }
         }
         let range = self.piece().range;
         let result = match self.kind() {
@@ -715,8 +717,6 @@ impl Parser<'_> {
                 if is_setting && let Some(error) = self.errors.last_mut() {
                     error.fix = Some((TextRange::new(range.start, range.start), "let ".into()));
                 }
-                self.skip_to_stop();
-                self.finish(id);
                 return None;
             }
         };
