@@ -122,6 +122,8 @@ pub mod code {
         KUBERNETES_REFUSES = "kubernetes-refuses";
         /// A namespaced object without a namespace.
         MISSING_NAMESPACE = "missing-namespace";
+        /// An image without a digest, which can change while its name stays.
+        UNPINNED_IMAGE = "unpinned-image";
         /// Logic in a request or overlay, which hold data only.
         LOGIC_IN_REQUEST = "logic-in-request";
     }

@@ -12,7 +12,7 @@ use crate::items::item;
 use crate::layers::{
     self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record,
 };
-use crate::names::{ancestry, kubernetes, package_of, scope};
+use crate::names::{ancestry, kubernetes, package_of};
 use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
@@ -768,7 +768,9 @@ impl<'a> Evaluator<'a> {
             "labels" | "annotations" => Ok(Some(Value::record(Fields::default(), origin))),
             "namespace" => {
                 let package = package_of(self.db, self.workspace, request.file(self.db));
-                let Some(declaration) = scope(self.db, package).package else { return Ok(None) };
+                let Some(declaration) = crate::names::package_declaration(self.db, package) else {
+                    return Ok(None);
+                };
                 let Some(tree) = item(self.db, declaration) else { return Ok(None) };
                 let ItemKind::Package { record } = &tree.kind else { return Ok(None) };
                 let mut frame =
@@ -1370,7 +1372,19 @@ impl<'a> Evaluator<'a> {
                 })
             }
             Check::Image => match notation::image(text) {
-                Ok(_) => None,
+                Ok(image) => {
+                    if image.digest.is_none() {
+                        self.report(
+                            Diagnostic::warning(
+                                code::UNPINNED_IMAGE,
+                                value.origin,
+                                format!("`{path}` is not pinned: its tag can name another image tomorrow"),
+                            )
+                            .help("add the digest of the image that was tested: `name:tag@sha256:…`"),
+                        );
+                    }
+                    None
+                }
                 Err(why) => Some(why),
             },
             Check::Cron => notation::cron(text).err(),

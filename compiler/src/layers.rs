@@ -7,7 +7,7 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
 use crate::names::{
-    ancestry, describe, distance, environments, named_environments, package_of, scope,
+    ancestry, describe, distance, environments, named_environments, overlays_of, package_of, scope,
 };
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{ItemKind, Name, Record};
@@ -78,7 +78,7 @@ pub fn layers(
     let request_level = 2 + depth as u32;
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
-    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
+    for overlay in overlays_of(db, package, request.name(db).clone()) {
         if let Some(distance) =
             distance(db, workspace, &named_environments(db, *overlay), environment)
         {

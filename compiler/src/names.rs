@@ -149,6 +149,25 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
     scope
 }
 
+/// A declaration of a package by its name. A query a name, so that a new neighbour leaves alone
+/// whoever asked for another.
+#[salsa::tracked(returns(copy))]
+pub fn declared(db: &dyn Db, package: Package, name: Name) -> Option<ItemId> {
+    scope(db, package).names.get(&name).copied()
+}
+
+/// The overlays of a package's request.
+#[salsa::tracked]
+pub fn overlays_of(db: &dyn Db, package: Package, request: Name) -> Vec<ItemId> {
+    scope(db, package).overlays.get(&request).cloned().unwrap_or_default()
+}
+
+/// The `package { }` of a package.
+#[salsa::tracked(returns(copy))]
+pub fn package_declaration(db: &dyn Db, package: Package) -> Option<ItemId> {
+    scope(db, package).package
+}
+
 /// What the `use` lines of a file bring in.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Uses {
@@ -302,9 +321,9 @@ fn step(
     match base {
         Target::Unknown => Err(None),
         Target::Package(package) => {
-            if let Some(found) = scope(db, *package).names.get(&segment.text) {
+            if let Some(found) = declared(db, *package, segment.text.clone()) {
                 if own != Some(*package)
-                    && let Some(tree) = item(db, *found)
+                    && let Some(tree) = item(db, found)
                     && tree.private
                 {
                     return Err(Some(
@@ -313,10 +332,10 @@ fn step(
                             place,
                             format!("`{name}` is private to package `{}`", package.path(db)),
                         )
-                        .related(name_place(db, *found), "declared private here"),
+                        .related(name_place(db, found), "declared private here"),
                     ));
                 }
-                return Ok(Target::Item(*found));
+                return Ok(Target::Item(found));
             }
             let inner: Name = format!("{}.{name}", package.path(db)).into();
             if packages(db, workspace).contains_key(&inner) {
@@ -401,8 +420,8 @@ pub fn resolve_word(
         return Some(target.clone());
     }
     let own = if file == db.prelude() { None } else { Some(package_of(db, workspace, file)) };
-    if let Some(found) = own.and_then(|package| scope(db, package).names.get(word)) {
-        return Some(Target::Item(*found));
+    if let Some(found) = own.and_then(|package| declared(db, package, word.clone())) {
+        return Some(Target::Item(found));
     }
     prelude_names(db).get(word).copied().map(Target::Item)
 }
