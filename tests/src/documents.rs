@@ -62,9 +62,10 @@ pub fn blocks(document: &str) -> Vec<Block> {
 impl Block {
     /// What follows `// name: ` (or `# name: `) in one of the lines that the block begins with.
     pub fn marker(&self, name: &str) -> Option<&str> {
-        self.text.lines().map_while(comment).find_map(|line| {
-            line.strip_prefix(name)?.strip_prefix(':').map(str::trim)
-        })
+        self.text
+            .lines()
+            .map_while(comment)
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
     }
 
     /// The file that the block is: its path in the workspace, and its content.

@@ -40,7 +40,11 @@ fn read(path: impl AsRef<Path>) -> String {
 /// The workspace that the examples of the documents stand in.
 fn surroundings() -> Files {
     let document = read("docs/diagnostics/README.md");
-    blocks(&document).iter().filter(|block| block.marker("file").is_some()).map(Block::file).collect()
+    blocks(&document)
+        .iter()
+        .filter(|block| block.marker("file").is_some())
+        .map(Block::file)
+        .collect()
 }
 
 /// The workspace around the examples with the files of these blocks. Several blocks of one file are
@@ -73,8 +77,16 @@ fn every_code_has_a_page_and_every_page_a_code() {
             pages.insert(name.to_owned());
         }
     }
-    assert_eq!(codes.difference(&pages).collect::<Vec<_>>(), Vec::<&String>::new(), "codes without a page");
-    assert_eq!(pages.difference(&codes).collect::<Vec<_>>(), Vec::<&String>::new(), "pages without a code");
+    assert_eq!(
+        codes.difference(&pages).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "codes without a page"
+    );
+    assert_eq!(
+        pages.difference(&codes).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "pages without a code"
+    );
 }
 
 #[test]
@@ -88,7 +100,9 @@ fn every_mistake_of_a_page_yields_its_code_and_every_mend_nothing() {
         let found = blocks(&document);
         let part = |heading: &'static str| found.iter().filter(move |it| it.heading == heading);
         if part("The mistake").next().is_none() || part("The mend").next().is_none() {
-            wrong += &format!("\n{code}: a page has `## The mistake` and `## The mend`, each with a block");
+            wrong += &format!(
+                "\n{code}: a page has `## The mistake` and `## The mend`, each with a block"
+            );
             continue;
         }
         let findings = check(&with(part("The mistake")));
@@ -100,7 +114,8 @@ fn every_mistake_of_a_page_yields_its_code_and_every_mend_nothing() {
             .filter(|it| it.code != *code && it.severity == Severity::Error)
             .collect();
         if !others.is_empty() {
-            wrong += &format!("\n{code}: the mistake yields other errors too:{}", show_all(&others));
+            wrong +=
+                &format!("\n{code}: the mistake yields other errors too:{}", show_all(&others));
         }
         let findings = check(&with(part("The mend")));
         if !findings.is_empty() {
@@ -115,7 +130,8 @@ fn every_mistake_of_a_page_yields_its_code_and_every_mend_nothing() {
 #[test]
 fn every_example_of_the_reference_does_what_it_says() {
     let document = read("docs/language.md");
-    let found: Vec<Block> = blocks(&document).into_iter().filter(|it| it.language != "text").collect();
+    let found: Vec<Block> =
+        blocks(&document).into_iter().filter(|it| it.language != "text").collect();
     let mut wrong = String::new();
     for part in found.chunk_by(|a, b| a.heading == b.heading) {
         let (mistaken, sound): (Vec<&Block>, Vec<&Block>) =
@@ -130,7 +146,8 @@ fn every_example_of_the_reference_does_what_it_says() {
             let findings = check(&files);
             let code = block.marker("error").unwrap_or_default();
             if findings.is_empty() || findings.iter().any(|it| it.code.as_str() != code) {
-                wrong += &format!("\nline {}: not {code} alone:{}", block.line, show_all(&findings));
+                wrong +=
+                    &format!("\nline {}: not {code} alone:{}", block.line, show_all(&findings));
             }
         }
     }
@@ -142,7 +159,8 @@ fn every_example_of_the_reference_does_what_it_says() {
 #[test]
 fn the_example_of_the_readme_builds_to_what_it_shows() {
     let found = blocks(&read("README.md"));
-    let files: Files = found.iter().filter(|it| it.marker("file").is_some()).map(Block::file).collect();
+    let files: Files =
+        found.iter().filter(|it| it.marker("file").is_some()).map(Block::file).collect();
     let shown: Vec<&Block> = found.iter().filter(|it| it.language == "yaml").collect();
     assert_eq!(shown.len(), 1, "README shows one output");
 
@@ -241,7 +259,11 @@ fn every_section_of_the_reference_has_an_anchor_of_its_own() {
         inside ^= line.starts_with("```");
         if !inside && line.starts_with("##") {
             let above = index.checked_sub(1).map_or("", |it| lines[it]);
-            assert!(above.starts_with("<a id=\""), "line {}: {line} has no anchor above it", index + 1);
+            assert!(
+                above.starts_with("<a id=\""),
+                "line {}: {line} has no anchor above it",
+                index + 1
+            );
         }
     }
     let anchors = anchors(&document);

@@ -84,7 +84,10 @@ fn every_environment_builds_to_the_manifests_that_are_expected() {
         }
         let expected = fs::read_to_string(&path).unwrap_or_default();
         if let Some(line) = difference(&expected, &built) {
-            panic!("{} differs at line {line}; UPDATE_EXPECT=1 writes it anew. Built is:\n{built}", path.display());
+            panic!(
+                "{} differs at line {line}; UPDATE_EXPECT=1 writes it anew. Built is:\n{built}",
+                path.display()
+            );
         }
     }
     let mut there: Vec<String> = fs::read_dir(&folder)
