@@ -162,8 +162,8 @@ pub struct SyntaxError {
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match wrong.chars().count() {
         0..=1 => 0,
-        2..=3 => 1,
-        4..=7 => 2,
+        2..=4 => 1,
+        5..=8 => 2,
         _ => 3,
     };
     known

@@ -5,7 +5,7 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
 use crate::infer::infer;
-use crate::items::{has_syntax_error, items, locate, name_place, syntax_diagnostics};
+use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
     environment_order, environments as all_environments, named_environments, package_files,
     package_of, packages, scope, uses,
@@ -14,7 +14,7 @@ use crate::objects::{Object, objects};
 use crate::references::closure;
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::Name;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 /// The environments that can be built, in the order they are declared.
@@ -106,60 +106,72 @@ pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<I
     found
 }
 
-/// Whether something that a request stands on, itself and its layers left out, has an error: the
-/// platform's, or a broken file of its package.
+/// What stands in the way of a request, before it is evaluated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Blocked {
+    /// Nothing.
+    No,
+    /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
+    Manifests,
+    /// What it stands on has an error: whatever it would say now would be a consequence.
+    Everything,
+}
+
+/// What stands in the way of a request: an error of the platform, or a broken file of a package
+/// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
+/// found.
 #[salsa::tracked(returns(copy))]
-fn is_blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
+fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Blocked {
     let layers = crate::layers::layers(db, workspace, request, environment);
-    let mut standing: Vec<ItemId> = closure(db, workspace, request).to_vec();
-    if let Some(schema) = crate::infer::request_schema(db, workspace, request) {
-        standing.push(schema);
-        for included in &crate::types::schema(db, workspace, schema).includes {
-            standing.push(*included);
-        }
-        match crate::types::composition(db, workspace, schema) {
-            Some(compose) => standing.extend(closure(db, workspace, compose).iter().copied()),
-            None => return true,
-        }
-    } else {
-        return true;
+    let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
+        return Blocked::Everything;
+    };
+    let Some(compose) = crate::types::composition(db, workspace, schema) else {
+        return Blocked::Everything;
+    };
+    let included = crate::types::schema(db, workspace, schema).includes.iter().copied();
+    let roots = [request, schema, compose]
+        .into_iter()
+        .chain(included)
+        .chain(layers.iter().map(|layer| layer.item))
+        .chain(crate::names::ancestry(db, workspace, environment).0.iter().copied());
+    let mut standing: FxHashSet<ItemId> = FxHashSet::default();
+    for root in roots {
+        standing.extend(closure(db, workspace, root).iter().copied());
     }
-    for layer in layers {
-        standing.extend(closure(db, workspace, layer.item).iter().copied());
-    }
-    for ancestor in &crate::names::ancestry(db, workspace, environment).0 {
-        standing.extend(closure(db, workspace, *ancestor).iter().copied());
-    }
-    let mut packages: Vec<Package> = Vec::new();
-    let mut seen: Vec<ItemId> = Vec::new();
-    for id in standing {
-        if seen.contains(&id) {
-            continue;
-        }
-        seen.push(id);
-        let file = id.file(db);
-        if file == db.prelude() {
-            continue;
-        }
-        let package = package_of(db, workspace, file);
-        if !packages.contains(&package) {
-            packages.push(package);
-            if package_files(db, package).iter().any(|file| has_syntax_error(db, *file)) {
-                return true;
+    standing.retain(|id| id.file(db) != db.prelude());
+    let mut packages: FxHashSet<Package> = FxHashSet::default();
+    let mut result = Blocked::No;
+    for id in &standing {
+        let package = package_of(db, workspace, id.file(db));
+        if packages.insert(package) {
+            for file in package_files(db, package) {
+                match soundness(db, *file) {
+                    Soundness::Sound => {}
+                    Soundness::Torn => return Blocked::Everything,
+                    Soundness::Damaged(damaged) => {
+                        result = Blocked::Manifests;
+                        // A damaged overlay may be one of this request's, whatever it now says.
+                        let touches =
+                            |id: &ItemId| standing.contains(id) || id.kind(db) == Kind::Overlay;
+                        if damaged.iter().any(touches) {
+                            return Blocked::Everything;
+                        }
+                    }
+                }
             }
         }
-        // The request's own layers fail field by field, so that all their mistakes are found.
-        let own = id == request || layers.iter().any(|layer| layer.item == id);
-        if !own && infer(db, workspace, id).has_errors() {
-            return true;
+        let own = *id == request || layers.iter().any(|layer| layer.item == *id);
+        if !own && infer(db, workspace, *id).has_errors() {
+            return Blocked::Everything;
         }
         if id.kind(db) == Kind::Environment
-            && !environment_diagnostics(db, workspace, id).is_empty()
+            && !environment_diagnostics(db, workspace, *id).is_empty()
         {
-            return true;
+            return Blocked::Everything;
         }
     }
-    false
+    result
 }
 
 type Identities = FxHashMap<(Name, Name, Option<Name>, Name), (ItemId, crate::value::Origin)>;
@@ -252,7 +264,8 @@ impl<'a> Gathered<'a> {
     /// A request in an environment; its objects, where nothing stands in the way.
     fn request(&mut self, request: ItemId, environment: ItemId) -> Option<&'a Vec<Object>> {
         let (db, workspace) = (self.db, self.workspace);
-        if is_blocked(db, workspace, request, environment) {
+        let blocked = blocked(db, workspace, request, environment);
+        if blocked == Blocked::Everything {
             return None;
         }
         let evaluated = evaluate(db, workspace, request, environment);
@@ -263,7 +276,7 @@ impl<'a> Gathered<'a> {
         for diagnostic in &made.diagnostics {
             self.add(diagnostic, Some(environment));
         }
-        made.objects.as_ref()
+        if blocked == Blocked::No { made.objects.as_ref() } else { None }
     }
 
     /// Whether an object has the identity of another; says so.
