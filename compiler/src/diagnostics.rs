@@ -116,6 +116,8 @@ pub mod code {
         OVER_BUDGET = "over-budget";
         /// A file that `file()` names and that is not there.
         MISSING_FILE = "missing-file";
+        /// A request that is read in an environment which it is not in.
+        REQUEST_NOT_HERE = "request-not-here";
         /// Two objects with one identity.
         DUPLICATE_OBJECT = "duplicate-object";
         /// A value that the Kubernetes API server would refuse.

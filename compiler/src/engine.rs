@@ -7,10 +7,11 @@ use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_f
 use crate::infer::infer;
 use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
-    environment_order, environments as all_environments, named_environments, package_files,
-    package_of, packages, scope, uses,
+    environment_order, environments as all_environments, package_files, package_of, packages,
+    scope, uses,
 };
 use crate::objects::{Object, objects};
+use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
 use crate::references::closure;
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::Name;
@@ -46,7 +47,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
         gathered.environments = vec![environment];
         let mut identities = Identities::default();
-        for request in requests(db, workspace, environment) {
+        for request in order(db, workspace, environment).iter().copied() {
             let Some(emitted) = gathered.request(request, environment) else { continue };
             let clash = emitted
                 .iter()
@@ -71,7 +72,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
             }
         }
     }
-    // Stable: within a rank, by package, request and emission.
+    // Stable: within a rank, who is needed first, then by package, request and emission.
     made.sort_by_key(|(rank, _)| *rank);
     Build {
         manifests: made.into_iter().map(|(_, manifest)| manifest).collect(),
@@ -88,22 +89,6 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
     } else {
         format!("{path}.{}", request.name(db)).into()
     }
-}
-
-/// The requests of an environment, by package and name.
-pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
-    let mut found = Vec::new();
-    for path in packages(db, workspace).keys() {
-        for request in &scope(db, Package::new(db, workspace, path.clone())).requests {
-            let named = named_environments(db, *request);
-            if named.is_empty()
-                || crate::names::distance(db, workspace, &named, environment).is_some()
-            {
-                found.push(*request);
-            }
-        }
-    }
-    found
 }
 
 /// What stands in the way of a request, before it is evaluated.
@@ -275,6 +260,17 @@ impl<'a> Gathered<'a> {
         let made = objects(db, workspace, request, environment);
         for diagnostic in &made.diagnostics {
             self.add(diagnostic, Some(environment));
+        }
+        let schema = crate::infer::request_schema(db, workspace, request)?;
+        let compose = crate::types::composition(db, workspace, schema)?;
+        for declared in declared_outputs(db, workspace, compose) {
+            let node = Node::Output(request, declared.name.clone());
+            if circle(db, workspace, environment, node).is_none() {
+                let output = output(db, workspace, environment, request, declared.name.clone());
+                for diagnostic in &output.diagnostics {
+                    self.add(diagnostic, Some(environment));
+                }
+            }
         }
         if blocked == Blocked::No { made.objects.as_ref() } else { None }
     }

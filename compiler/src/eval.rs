@@ -280,12 +280,24 @@ pub struct Frame<'a> {
     pub locals: Vec<(Name, Value)>,
     it: Option<Value>,
     own: Option<usize>,
+    /// The request of an output, whose fields are evaluated when they are read.
+    lazy: Option<Lazy<'a>>,
+}
+
+/// A composition's names, evaluated when they are read.
+struct Lazy<'a> {
+    /// What the request is called.
+    binder: &'a Name,
+    /// The request.
+    instance: usize,
+    /// The lets at the top of the composition.
+    block: &'a Block,
 }
 
 impl<'a> Frame<'a> {
     /// At the top of a declaration.
     pub fn new(item: ItemId, inference: &'a Inference) -> Self {
-        Frame { item, inference, locals: Vec::new(), it: None, own: None }
+        Frame { item, inference, locals: Vec::new(), it: None, own: None, lazy: None }
     }
 
     fn origin(&self, node: NodeId) -> Origin {
@@ -339,6 +351,8 @@ pub struct Evaluator<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// The request as its composition reads it: what a computed value is traced to.
     pub traced: Option<Value>,
+    /// The request at hand, for `used_by` and `uses`.
+    pub request: Option<ItemId>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -362,6 +376,7 @@ impl<'a> Evaluator<'a> {
             exhausted: false,
             diagnostics: Vec::new(),
             traced: None,
+            request: None,
         }
     }
 
@@ -419,6 +434,100 @@ impl<'a> Evaluator<'a> {
             origin,
         });
         self.all_fields(instance)
+    }
+
+    /// An output of a request, or its name or namespace; only the fields it reads are evaluated.
+    pub fn output(&mut self, request: ItemId, environment: ItemId, name: &Name) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
+        self.subject = name_origin(db, request);
+        self.request = Some(request);
+        let origin = self.subject;
+        let instance = self.push(Instance {
+            schema: schema_id,
+            layers: layers::layers(db, workspace, request, environment).clone(),
+            given: None,
+            fields: FxHashMap::default(),
+            request: Some(request),
+            origin,
+        });
+        let compose = crate::types::composition(db, workspace, schema_id).ok_or(Failed)?;
+        let tree = item(db, compose).as_ref().ok_or(Failed)?;
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Err(Failed) };
+        let found = block.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Output { name: own, value, .. } if own.text == *name => Some(value),
+            _ => None,
+        });
+        let Some(expr) = found else { return self.own_field(instance, name, origin) };
+        let declared = crate::outputs::declared_outputs(db, workspace, compose);
+        let ty =
+            declared.iter().find(|it| it.name == *name).map_or(Ty::Unknown, |it| it.ty.clone());
+        let mut frame = Frame::new(compose, infer(db, workspace, compose));
+        frame.lazy = Some(Lazy { binder: &binder.text, instance, block });
+        let value = self.expr(&mut frame, expr)?;
+        self.complete(value, &ty, name)
+    }
+
+    /// What another request tells, read at `reader`.
+    fn read(&mut self, request: ItemId, name: &Name, reader: Origin) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let environment = self.environment.ok_or(Failed)?;
+        if !crate::outputs::runs_in(db, workspace, request, environment) {
+            return Err(self.report(
+                Diagnostic::error(
+                    code::REQUEST_NOT_HERE,
+                    reader,
+                    format!("`{}` is not in this environment", request.name(db)),
+                )
+                .related(name_origin(db, request), "it lists its environments here")
+                .help("take it into the environment, or leave this field to an overlay of those that have it"),
+            ));
+        }
+        let node = crate::outputs::Node::Output(request, name.clone());
+        if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
+            return Err(self.report(crate::outputs::circle_error(db, way, reader)));
+        }
+        // Where it has an error of its own, that is said there and nothing more here.
+        let output = crate::outputs::output(db, workspace, environment, request, name.clone());
+        let value = output.value.as_ref().ok_or(Failed)?;
+        Ok(Value::new(value.data.clone(), reader))
+    }
+
+    fn neighbours(&mut self, found: &[ItemId], origin: Origin) -> Eval<Value> {
+        let environment = self.environment.ok_or(Failed)?;
+        let mut list = Vec::new();
+        for request in found {
+            let mut fields = Fields::default();
+            for name in ["name", "namespace"] {
+                let output = crate::outputs::output(
+                    self.db,
+                    self.workspace,
+                    environment,
+                    *request,
+                    name.into(),
+                );
+                let value = output.value.clone().ok_or(Failed)?;
+                fields.insert(name.into(), value);
+            }
+            list.push(Value::record(fields, origin));
+        }
+        Ok(Value::list(list, origin))
+    }
+
+    /// A local that an output reads before it was evaluated: the request, or a let beside it.
+    fn lazy_local(&mut self, frame: &mut Frame<'a>, name: &Name, reader: Origin) -> Eval<Value> {
+        let Some(lazy) = &frame.lazy else { return Err(Failed) };
+        let (binder, instance, block) = (lazy.binder, lazy.instance, lazy.block);
+        if name == binder {
+            return self.itself(instance, reader);
+        }
+        let value = block.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Let(it) if it.name.text == *name => Some(&it.value),
+            _ => None,
+        });
+        let value = self.expr(frame, value.ok_or(Failed)?)?;
+        frame.locals.insert(0, (name.clone(), value.clone()));
+        Ok(value)
     }
 
     fn environment_instance(&mut self, environment: ItemId) -> Option<usize> {
@@ -1562,13 +1671,13 @@ impl<'a> Evaluator<'a> {
 
     fn name(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, name: &Name) -> Eval<Value> {
         match frame.inference.resolutions.get(&expr.id) {
-            Some(Resolution::Local) => frame
-                .locals
-                .iter()
-                .rev()
-                .find(|(local, _)| local == name)
-                .map(|(_, value)| value.clone())
-                .ok_or(Failed),
+            Some(Resolution::Local) => {
+                let local = frame.locals.iter().rev().find(|(local, _)| local == name);
+                match local {
+                    Some((_, value)) => Ok(value.clone()),
+                    None => self.lazy_local(frame, name, frame.origin(expr.id)),
+                }
+            }
             Some(Resolution::It) => frame.it.clone().ok_or(Failed),
             Some(Resolution::OwnField) => {
                 let instance = frame.own.ok_or(Failed)?;
@@ -1596,7 +1705,10 @@ impl<'a> Evaluator<'a> {
                     frame.origin(expr.id),
                 ))
             }
-            Some(Resolution::Builtin(_) | Resolution::File) | None => Err(Failed),
+            Some(
+                Resolution::Builtin(_) | Resolution::File | Resolution::UsedBy | Resolution::Uses,
+            )
+            | None => Err(Failed),
         }
     }
 
@@ -1665,7 +1777,27 @@ impl<'a> Evaluator<'a> {
                 let instance = frame.own.ok_or(Failed)?;
                 return self.own_field(instance, &name.text, origin);
             }
+            Some(Resolution::Item(request)) if request.kind(self.db) == Kind::Request => {
+                return self.read(*request, &name.text, origin);
+            }
             _ => {}
+        }
+        let neighbours = frame.inference.resolutions.get(&expr.id);
+        if let (Some(Resolution::UsedBy | Resolution::Uses), Some(environment), Some(request)) =
+            (neighbours, self.environment, self.request)
+        {
+            let found = if neighbours == Some(&Resolution::Uses) {
+                crate::outputs::uses(self.db, self.workspace, environment, request)
+            } else {
+                crate::outputs::used_by(self.db, self.workspace, environment, request)
+            };
+            return self.neighbours(found, origin);
+        }
+        if let (Some(lazy), ExprKind::Name(word)) = (&frame.lazy, &base.kind)
+            && word == lazy.binder
+            && !frame.locals.iter().any(|(local, _)| local == word)
+        {
+            return self.own_field(lazy.instance, &name.text, origin);
         }
         let value = self.expr(frame, base)?;
         match (&value.data, name.text.as_str()) {

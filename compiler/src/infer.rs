@@ -69,6 +69,10 @@ pub enum Resolution {
     Builtin(Builtin),
     /// `file`
     File,
+    /// `used_by` of the request: who speaks of it.
+    UsedBy,
+    /// `uses` of the request: whom it speaks of.
+    Uses,
 }
 
 /// What a literal becomes in its place.
@@ -119,6 +123,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         itself: None,
         target: Vec::new(),
         partial: false,
+        reads_request: false,
         spreads: FxHashMap::default(),
         result: Inference::default(),
     };
@@ -141,6 +146,8 @@ struct Infer<'a> {
     target: Vec<Name>,
     /// Record literals add to what other layers say, so nothing is missing yet.
     partial: bool,
+    /// The expression at hand may name a request: it is read from, or listed in `after`.
+    reads_request: bool,
     /// The types of values that a record literal takes in, by their node.
     spreads: FxHashMap<NodeId, Ty>,
     result: Inference,
@@ -953,6 +960,9 @@ impl Infer<'_> {
         let before = self.target.len();
         let depth = self.target.clone();
         let ty = self.path_type(path, base);
+        let names_requests =
+            matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
+        let reads = std::mem::replace(&mut self.reads_request, names_requests);
         let first = match &path.segments[0].kind {
             SegmentKind::Key(name) => Some(name.clone()),
             SegmentKind::Index(_) => None,
@@ -988,6 +998,7 @@ impl Infer<'_> {
         } else {
             self.check(value, &ty)
         };
+        self.reads_request = reads;
         self.spreads.insert(value.id, found.clone());
         self.target.truncate(before);
         self.target = depth;
@@ -1132,6 +1143,7 @@ impl Infer<'_> {
             && BUILT_IN_FIELDS.contains(&name.as_str())
         {
             return Some(match name.as_str() {
+                "after" => Ty::List(Arc::new(Ty::Outputs(None)), Keys::Plain),
                 "name" | "namespace" => {
                     let label = self.prelude_type("DnsLabel");
                     if name == "namespace" { label.optional() } else { label }
@@ -1175,6 +1187,14 @@ impl Infer<'_> {
                     format!("`{name}` is written by Plumb, from the kind before the braces"),
                 )
                 .help("leave it out"),
+            Ty::Outputs(Some(id)) => self
+                .error(
+                    code::UNKNOWN_FIELD,
+                    node,
+                    format!("`{}` has no output `{name}`", id.name(self.db)),
+                )
+                .suggest(self.place(node), name, known)
+                .related(name_place(self.db, *id), "the request"),
             Ty::Schema(id) | Ty::Request(id) => self
                 .error(
                     code::UNKNOWN_FIELD,
@@ -1695,7 +1715,7 @@ impl Infer<'_> {
                     self.result.resolutions.insert(node, Resolution::Item(found));
                     self.let_type(found)
                 }
-                Kind::Request => self.not_yet(node, "reading another request is"),
+                Kind::Request => self.request(node, found),
                 other => {
                     let what = match other {
                         Kind::Fn => "a function: call it with its arguments in parentheses",
@@ -1791,7 +1811,7 @@ impl Infer<'_> {
                 return self.let_type(found);
             }
             Some(Target::Item(found)) if found.kind(self.db) == Kind::Request => {
-                return self.not_yet(expr.id, "reading another request is");
+                return self.request(expr.id, found);
             }
             _ => {}
         }
@@ -1806,7 +1826,9 @@ impl Infer<'_> {
             self.result.diagnostics.extend(error);
             return self.poison(expr.id);
         }
+        let before = std::mem::replace(&mut self.reads_request, true);
         let ty = self.expr(base, &Ty::Unknown);
+        self.reads_request = before;
         if name.is_hole() {
             return self.poison(expr.id);
         }
@@ -1820,7 +1842,12 @@ impl Infer<'_> {
         let found = match (ty.base(), name.text.as_str()) {
             (Ty::Quantity, "bytes") | (Ty::Duration, "seconds") => Some(Ty::Int),
             (Ty::Request(_), "used_by" | "uses") => {
-                return self.not_yet(expr.id, &format!("`{}` is", name.text));
+                let resolution =
+                    if name.text == "uses" { Resolution::Uses } else { Resolution::UsedBy };
+                self.result.resolutions.insert(expr.id, resolution);
+                let fields = vec![("name".into(), Ty::String), ("namespace".into(), Ty::String)];
+                let neighbour = Ty::Record(Arc::new(RecordTy { fields, open: false }));
+                Some(Ty::List(Arc::new(neighbour), Keys::Plain))
             }
             (Ty::Any, _) => {
                 self.report(self.error(
@@ -1842,6 +1869,36 @@ impl Infer<'_> {
                 self.poison(expr.id)
             }
         }
+    }
+
+    /// A word that names another request.
+    fn request(&mut self, node: NodeId, found: ItemId) -> Ty {
+        if matches!(self.site, Site::Pure | Site::Environment) {
+            let what = match self.item.kind(self.db) {
+                Kind::Fn => "a function knows no requests: pass what it needs",
+                Kind::Environment => "an environment knows no requests",
+                _ => "a type knows no requests",
+            };
+            self.report(self.error(code::MISPLACED, node, what));
+            return self.poison(node);
+        }
+        if !self.reads_request {
+            let readable = crate::outputs::readable(self.db, self.workspace, found);
+            let names: Vec<&str> = readable.iter().map(|(name, _)| name.as_str()).collect();
+            let name = found.name(self.db);
+            self.report(
+                self.error(
+                    code::TYPE_MISMATCH,
+                    node,
+                    format!("`{name}` is a request, not a value"),
+                )
+                .related(name_place(self.db, found), "declared here")
+                .help(format!("read one of its outputs, `{name}.…`: {}", list(&names, "or"))),
+            );
+            return self.poison(node);
+        }
+        self.result.resolutions.insert(node, Resolution::Item(found));
+        Ty::Outputs(Some(found))
     }
 
     fn index(&mut self, expr: &Expr, base: &Expr, keys: &[Expr]) -> Ty {

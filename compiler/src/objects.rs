@@ -59,6 +59,7 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
     evaluator.traced = Some(record.clone());
+    evaluator.request = Some(request);
     let mut frame = Frame::new(compose, infer(db, workspace, compose));
     frame.locals.push((binder.text.clone(), record.clone()));
     let mut emission = Emission { request: record, compose, emitted: Vec::new(), failed: false };
@@ -132,7 +133,7 @@ impl Emission<'_> {
                     }
                     Err(Failed) => self.failed = true,
                 },
-                // Nothing reads it in this version; it was checked when it was written.
+                // A query of its own: who reads it does not wait for the objects.
                 StatementKind::Output { .. } => {}
             }
         }

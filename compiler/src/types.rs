@@ -59,6 +59,8 @@ pub enum Ty {
     Request(ItemId),
     /// The environment, of this schema.
     Environment(Option<ItemId>),
+    /// Another request, of which only the outputs can be read; `None`: any.
+    Outputs(Option<ItemId>),
 }
 
 /// How a list merges.
@@ -737,6 +739,10 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             let Some(id) = id else { return Some(Ty::Unknown) };
             schema(db, workspace, *id).field(name).map(|field| field.ty.clone())
         }
+        Ty::Outputs(Some(id)) => {
+            let outputs = crate::outputs::readable(db, workspace, *id);
+            outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
+        }
         Ty::Record(record) => {
             record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
         }
@@ -768,6 +774,9 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
         Ty::Request(id) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
             own.chain(BUILT_IN_FIELDS.iter().map(|name| Name::from(*name))).collect()
+        }
+        Ty::Outputs(Some(id)) => {
+            crate::outputs::readable(db, workspace, *id).into_iter().map(|(name, _)| name).collect()
         }
         Ty::Environment(Some(id)) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
@@ -849,6 +858,7 @@ pub fn fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
             Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_),
         ) => record_fits(db, workspace, from, to),
         (Ty::Environment(a), Ty::Schema(b)) => *a == Some(*b),
+        (Ty::Outputs(_), Ty::Outputs(None)) => true,
         _ => from == to,
     }
 }
@@ -993,6 +1003,8 @@ pub fn display(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
             (None, _) => display(db, workspace, &refined.base),
         },
         Ty::Environment(_) => "the environment".into(),
+        Ty::Outputs(Some(id)) => format!("request {}", id.name(db)),
+        Ty::Outputs(None) => "a request".into(),
     }
 }
 
@@ -1014,7 +1026,7 @@ pub fn describe_type(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
         Ty::Map(..) => format!("a map {}", display(db, workspace, ty)),
         Ty::List(..) => format!("a list {}", display(db, workspace, ty)),
         Ty::Record(_) => format!("a record {}", display(db, workspace, ty)),
-        Ty::Environment(_) => "the environment".into(),
+        Ty::Environment(_) | Ty::Outputs(_) => display(db, workspace, ty),
         _ => {
             let name = display(db, workspace, ty);
             let vowel = name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']);

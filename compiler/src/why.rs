@@ -3,13 +3,14 @@
 use crate::answers::{Why, WhyLayer};
 use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
-use crate::engine::{address, location, requests};
+use crate::engine::{address, location};
 use crate::eval::Evaluator;
 use crate::infer::request_schema;
 use crate::items::name_place;
 use crate::layers::{Content, LayerKind, Slot, describe_layer, finish, layers};
 use crate::names::{environment_order, environments, packages, scope};
 use crate::objects::objects;
+use crate::outputs::requests;
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{Name, NodeId};
 use crate::types::{BUILT_IN_FIELDS, schema};
