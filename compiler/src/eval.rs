@@ -485,7 +485,17 @@ impl<'a> Evaluator<'a> {
         }
         let node = crate::outputs::Node::Output(request, name.clone());
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
-            return Err(self.report(crate::outputs::circle_error(db, way, reader)));
+            // A circle is one mistake: it is told where one of its fields reads its first output.
+            let field = self.open.last().and_then(|(instance, field)| {
+                let request = self.instances[*instance].request?;
+                Some(crate::outputs::Node::Field(request, field.clone()))
+            });
+            if way.first() == crate::outputs::first_of(db, way)
+                && field.is_some_and(|it| way.contains(&it))
+            {
+                self.report(crate::outputs::circle_error(db, way, reader));
+            }
+            return Err(Failed);
         }
         // Where it has an error of its own, that is said there and nothing more here.
         let output = crate::outputs::output(db, workspace, environment, request, name.clone());

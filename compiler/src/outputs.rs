@@ -296,6 +296,14 @@ fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
     found
 }
 
+/// The output of a circle that it is told at: the first by name.
+pub fn first_of<'n>(db: &dyn Db, way: &'n [Node]) -> Option<&'n Node> {
+    way.iter().filter(|node| matches!(node, Node::Output(..))).min_by_key(|node| {
+        let (Node::Field(request, name) | Node::Output(request, name)) = node;
+        (request.file(db).path(db).clone(), request.name(db).clone(), name.clone())
+    })
+}
+
 /// The error for a circle, told at the place that reads into it.
 pub fn circle_error(db: &dyn Db, way: &[Node], place: Origin) -> Diagnostic {
     let show = |node: &Node| match node {
