@@ -89,6 +89,12 @@ pub fn environment_diagnostics(
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
+    // What is never built may leave to its descendants what they say each for themselves.
+    if let Some(tree) = item(db, environment)
+        && let ItemKind::Environment { is_abstract: true, .. } = tree.kind
+    {
+        evaluator.diagnostics.retain(|found| found.code != code::MISSING_FIELD);
+    }
     evaluator.diagnostics
 }
 

@@ -1054,6 +1054,8 @@ impl Infer<'_> {
                     let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
+                        // What an open record takes beyond its fields, nothing is known of.
+                        None if matches!(&container, Ty::Record(record) if record.open) => Ty::Unknown,
                         None => {
                             self.unknown_field(segment.id, name, &container);
                             self.poison(path.id);
