@@ -122,7 +122,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         spreads: FxHashMap::default(),
         result: Inference::default(),
     };
-    infer.item(&tree);
+    infer.item(tree);
     infer.result
 }
 
