@@ -46,7 +46,7 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
     let mut items = keyed_items(db, file).clone();
-    items.sort_by(|a, b| sort_key(db, *a).cmp(&sort_key(db, *b)));
+    items.sort_by_key(|id| sort_key(db, *id));
     items
 }
 
@@ -192,7 +192,9 @@ fn key(item: &Item) -> (Kind, Name, Name) {
         ItemKind::Compose { schema, .. } => (Kind::Compose, path(schema), none()),
         ItemKind::Policy { name, .. } => (Kind::Policy, name.text.clone(), none()),
         ItemKind::Fn { name, .. } => (Kind::Fn, name.text.clone(), none()),
-        ItemKind::Request { name, .. } => (Kind::Request, name.text.clone(), none()),
+        ItemKind::Request { name, environments, .. } => {
+            (Kind::Request, name.text.clone(), envs(environments))
+        }
         ItemKind::Overlay { requests, environments, .. } => {
             (Kind::Overlay, envs(requests), envs(environments))
         }
