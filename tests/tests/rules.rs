@@ -1,4 +1,4 @@
-//! The rules of the language, each shown at work: `tests/suite/*.md`.
+//! The rules of the language, each shown at work: `tests/rules/*.md`.
 //!
 //! A heading is a test, its sentence what must hold. The blocks under it are files of the workspace that
 //! the pages of the diagnostics describe (`docs/diagnostics/README.md`), and what is expected:
@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 #[test]
 fn every_heading_of_the_suite_holds() {
     let mut wrong = String::new();
-    let mut pages: Vec<_> = fs::read_dir(root().join("tests/suite"))
+    let mut pages: Vec<_> = fs::read_dir(root().join("tests/rules"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
