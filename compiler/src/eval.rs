@@ -89,6 +89,12 @@ pub fn environment_diagnostics(
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
+    // What is never built may leave to its descendants what they say each for themselves.
+    if let Some(tree) = item(db, environment)
+        && let ItemKind::Environment { is_abstract: true, .. } = tree.kind
+    {
+        evaluator.diagnostics.retain(|found| found.code != code::MISSING_FIELD);
+    }
     evaluator.diagnostics
 }
 
@@ -1238,9 +1244,18 @@ impl<'a> Evaluator<'a> {
                     .find(|(field, _)| field == name)
                     .map_or(Ty::Unknown, |(_, ty)| ty.clone())
             }),
-            Ty::Object(_) | Ty::Kind(_) => self.complete_fields(value, path, ty, |this, name| {
-                field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
-            }),
+            Ty::Object(_) | Ty::Kind(_) => {
+                let mut value = self.complete_fields(value, path, ty, |this, name| {
+                    field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
+                })?;
+                // A record without a name before its braces is of the kind that its place takes.
+                if let (Ty::Kind(kind), Data::Record(record)) = (ty, &mut value.data)
+                    && record.tag == Tag::Plain
+                {
+                    Arc::make_mut(record).tag = Tag::Kind(*kind);
+                }
+                Ok(value)
+            }
             Ty::Map(key, inner) => {
                 if let (Ty::Refined(refined), Some(fields)) = (&**key, value.fields()) {
                     let mut failed = false;

@@ -127,7 +127,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         spreads: FxHashMap::default(),
         result: Inference::default(),
     };
-    infer.item(&tree);
+    infer.item(tree);
     infer.result
 }
 
@@ -1063,8 +1063,20 @@ impl Infer<'_> {
                     }
                     self.target.push(name.clone());
                     let container = record_arm(ty.base());
+                    if name == "after"
+                        && let Ty::Request(id) = &container
+                        && schema(self.db, self.workspace, *id).field(name).is_none()
+                    {
+                        self.not_yet(segment.id, "`after` is");
+                        self.poison(path.id);
+                        return Ty::Unknown;
+                    }
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
+                        // What an open record takes beyond its fields, nothing is known of.
+                        None if matches!(&container, Ty::Record(record) if record.open) => {
+                            Ty::Unknown
+                        }
                         None => {
                             self.unknown_field(segment.id, name, &container);
                             self.poison(path.id);
@@ -1990,8 +2002,9 @@ impl Infer<'_> {
     fn matching(&mut self, expr: &Expr, subject: &Expr, arms: &[Arm], wanted: &Ty) -> Ty {
         self.no_logic(expr.id, "`match`");
         let ty = self.expr(subject, &Ty::Unknown);
-        // What no arm has taken yet; `None` where the values are too many to list.
-        let mut left: Option<Vec<Ty>> = cases(&ty);
+        // What no arm has taken yet.
+        let all = cases(&ty);
+        let mut left = all.clone();
         let mut any = false;
         let mut results = Vec::new();
         for arm in arms {
@@ -2000,9 +2013,7 @@ impl Infer<'_> {
                 Pattern::Hole => {}
                 Pattern::Any => any = true,
                 Pattern::None => {
-                    if let Some(left) = &mut left {
-                        left.retain(|it| *it != Ty::None);
-                    }
+                    left.retain(|it| *it != Ty::None);
                 }
                 Pattern::Literals(literals) => {
                     for (node, literal) in literals {
@@ -2021,16 +2032,12 @@ impl Infer<'_> {
                                 format!("this can never be {shown}: the value is {found}"),
                             ));
                         }
-                        if let Some(left) = &mut left {
-                            left.retain(|it| *it != case);
-                        }
+                        left.retain(|it| *it != case);
                     }
                 }
                 Pattern::Typed { name, ty: written } => {
                     let narrowed = self.lower(written);
-                    if let Some(left) = &mut left {
-                        left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
-                    }
+                    left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
                     self.result.patterns.insert(arm.id, narrowed.clone());
                     self.locals.push((name.text.clone(), narrowed));
                 }
@@ -2038,29 +2045,26 @@ impl Infer<'_> {
             results.push(self.check(&arm.value, wanted));
             self.locals.truncate(before);
         }
-        if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() {
-            match left {
-                None => self.report(
-                    self.error(
-                        code::INCOMPLETE_MATCH,
-                        expr.id,
-                        "this `match` has no arm for other values",
-                    )
-                    .help("add `_ => …`"),
-                ),
-                Some(left) if !left.is_empty() => {
-                    let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
-                    self.report(
-                        self.error(
-                            code::INCOMPLETE_MATCH,
-                            expr.id,
-                            format!("this `match` has no arm for {}", shown.join(", ")),
-                        )
-                        .help("add an arm for each, or `_ => …` for all others"),
-                    );
-                }
-                Some(_) => {}
-            }
+        if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() && !left.is_empty() {
+            // Of a type with more values than can be listed, some literals may be taken.
+            let some_taken = left == all && matches!(left.as_slice(), [one] if !is_one_value(one));
+            let error = if some_taken {
+                self.error(
+                    code::INCOMPLETE_MATCH,
+                    expr.id,
+                    "this `match` has no arm for other values",
+                )
+                .help("add `_ => …`")
+            } else {
+                let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
+                self.error(
+                    code::INCOMPLETE_MATCH,
+                    expr.id,
+                    format!("this `match` has no arm for {}", shown.join(", ")),
+                )
+                .help("add an arm for each, or `_ => …` for all others")
+            };
+            self.report(error);
         }
         widen(results)
     }
@@ -2458,7 +2462,12 @@ impl Infer<'_> {
             (a, b)
         } else {
             let a = self.expr(left, &Ty::Unknown);
-            let b = self.expr(right, a.base());
+            // One literal does not say that the other side has no others.
+            let wanted = match a.base() {
+                Ty::List(item, keys) => Ty::List(Arc::new(number_base(item)), keys.clone()),
+                other => other.clone(),
+            };
+            let b = self.expr(right, &wanted);
             (a, b)
         }
     }
@@ -2672,23 +2681,24 @@ fn literal_like(expr: &Expr) -> bool {
     }
 }
 
-/// The values a type can have, where they can be listed.
-fn cases(ty: &Ty) -> Option<Vec<Ty>> {
-    Some(match ty {
+/// What the arms of a `match` have to take: the values of a type, one by one where they can be listed,
+/// else the type.
+fn cases(ty: &Ty) -> Vec<Ty> {
+    match ty {
         Ty::Bool => vec![Ty::Literal(Literal::Bool(true)), Ty::Literal(Literal::Bool(false))],
-        Ty::Literal(_) | Ty::None => vec![ty.clone()],
         Ty::Optional(inner) => {
-            let mut inner = cases(inner)?;
+            let mut inner = cases(inner);
             inner.push(Ty::None);
             inner
         }
-        // An arm with more values than can be listed is taken by a type: `s: String`.
-        Ty::Union(arms) => {
-            arms.iter().flat_map(|arm| cases(arm).unwrap_or_else(|| vec![arm.clone()])).collect()
-        }
-        Ty::Refined(refined) => cases(&refined.base)?,
-        _ => return None,
-    })
+        Ty::Union(arms) => arms.iter().flat_map(cases).collect(),
+        Ty::Refined(refined) => cases(&refined.base),
+        other => vec![other.clone()],
+    }
+}
+
+fn is_one_value(ty: &Ty) -> bool {
+    matches!(ty, Ty::Literal(_) | Ty::None | Ty::Null)
 }
 
 fn capital(name: &str) -> String {

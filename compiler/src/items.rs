@@ -46,7 +46,7 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
     let mut items = keyed_items(db, file).clone();
-    items.sort_by(|a, b| sort_key(db, *a).cmp(&sort_key(db, *b)));
+    items.sort_by_key(|id| sort_key(db, *id));
     items
 }
 

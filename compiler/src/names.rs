@@ -730,7 +730,7 @@ pub fn resolve_schema(
                     )
                     .label(format!("this is {word}"));
                     if let Some(tree) = item(db, found)
-                        && declared_name(&tree).is_some()
+                        && declared_name(tree).is_some()
                     {
                         error = error.related(name_place(db, found), "declared here");
                     }

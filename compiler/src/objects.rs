@@ -363,7 +363,7 @@ fn qualified_name(text: &str) -> Result<(), String> {
     if let Some(prefix) = prefix {
         notation::dns_subdomain(prefix).map_err(|problem| format!("before the `/`, {problem}"))?;
     }
-    if name.is_empty() || !label_value(name).is_ok() {
+    if name.is_empty() || label_value(name).is_err() {
         return Err("its name is at most 63 letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit".into());
     }
     Ok(())

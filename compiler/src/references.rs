@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> {
     let Some(tree) = item(db, id) else { return Vec::new() };
     let mut walk = Walk { db, workspace, item: id, locals: Vec::new(), found: Vec::new() };
-    walk.item(&tree);
+    walk.item(tree);
     walk.found
 }
 
