@@ -599,6 +599,11 @@ impl<'a> Evaluator<'a> {
             match self.own_field(instance, &field.name, origin) {
                 Ok(value) => {
                     if value.is_none() && !field.ty.is_optional() {
+                        failed = true;
+                        // A misspelt field was told already; it is not missing as well.
+                        if self.is_misspelt(instance, &field.name) {
+                            continue;
+                        }
                         missing.push((&field.name, Place::Node(field.owner, field.node)));
                         failed = true;
                     }
@@ -634,6 +639,16 @@ impl<'a> Evaluator<'a> {
         }
         let tag = Tag::Schema(self.instances[instance].schema);
         Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), origin))
+    }
+
+    /// Whether a layer has an unknown field that was meant for this one.
+    fn is_misspelt(&self, instance: usize, name: &Name) -> bool {
+        self.instances[instance].layers.iter().any(|layer| {
+            infer(self.db, self.workspace, layer.item).diagnostics.iter().any(|found| {
+                found.code == code::UNKNOWN_FIELD
+                    && found.fix.as_ref().is_some_and(|fix| fix.2 == *name)
+            })
+        })
     }
 
     /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.

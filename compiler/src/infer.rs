@@ -1063,14 +1063,6 @@ impl Infer<'_> {
                     }
                     self.target.push(name.clone());
                     let container = record_arm(ty.base());
-                    if name == "after"
-                        && let Ty::Request(id) = &container
-                        && schema(self.db, self.workspace, *id).field(name).is_none()
-                    {
-                        self.not_yet(segment.id, "`after` is");
-                        self.poison(path.id);
-                        return Ty::Unknown;
-                    }
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
                         // What an open record takes beyond its fields, nothing is known of.
