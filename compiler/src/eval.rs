@@ -1827,7 +1827,7 @@ impl<'a> Evaluator<'a> {
             (neighbours, self.environment, self.request)
         {
             let found = if neighbours == Some(&Resolution::Uses) {
-                crate::outputs::uses(self.db, self.workspace, environment, request)
+                crate::outputs::dependencies(self.db, self.workspace, environment, request)
             } else {
                 crate::outputs::used_by(self.db, self.workspace, environment, request)
             };
@@ -2368,7 +2368,7 @@ impl<'a> Evaluator<'a> {
                 .iter()
                 .filter(|(_, value)| !value.is_none())
                 .map(|(name, value)| {
-                    (Value::new(Data::String(name.clone()), value.origin), value.clone())
+                    (Value::new(Data::String(name.clone()), origin), value.clone())
                 })
                 .collect(),
             _ => return Err(Failed),

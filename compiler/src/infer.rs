@@ -1028,9 +1028,8 @@ impl Infer<'_> {
     fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
         let last = path.segments.last().expect("a path has a segment");
         let keyed = matches!(last.kind, SegmentKind::Index(_));
-        let in_map =
-            self.result.records.is_empty() || matches!(self.parent_type(path), Some(Ty::Map(..)));
-        if keyed || ty.is_optional() || in_map && self.partial {
+        let in_map = matches!(self.parent_type(path), Some(Ty::Map(..)));
+        if keyed || ty.is_optional() || in_map {
             return;
         }
         let SegmentKind::Key(name) = &last.kind else { return };
@@ -2405,6 +2404,8 @@ impl Infer<'_> {
                 self.comparable(expr, &found, &item);
                 Ty::Bool
             }
+            // Comparisons do not chain, which the parser has said.
+            _ if is_comparison(op) && is_compared(left) => self.poison(expr.id),
             BinaryOp::Equal | BinaryOp::NotEqual => {
                 let (a, b) = self.operands(left, right);
                 self.comparable(expr, &a, &b);
@@ -2662,6 +2663,15 @@ fn number_base(ty: &Ty) -> Ty {
         }
         other => other.clone(),
     }
+}
+
+fn is_comparison(op: BinaryOp) -> bool {
+    use BinaryOp::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, Matches, NotEqual};
+    matches!(op, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual | In | Matches)
+}
+
+fn is_compared(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Binary { op, .. } if is_comparison(op))
 }
 
 fn literal_like(expr: &Expr) -> bool {

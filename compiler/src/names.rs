@@ -156,6 +156,13 @@ pub fn declared(db: &dyn Db, package: Package, name: Name) -> Option<ItemId> {
     scope(db, package).names.get(&name).copied()
 }
 
+/// Whether a declaration is marked `private`. A query of its own, so that who names a declaration
+/// does not depend on what stands in it.
+#[salsa::tracked(returns(copy))]
+fn is_private(db: &dyn Db, id: ItemId) -> bool {
+    item(db, id).as_ref().is_some_and(|tree| tree.private)
+}
+
 /// The overlays of a package's request.
 #[salsa::tracked]
 pub fn overlays_of(db: &dyn Db, package: Package, request: Name) -> Vec<ItemId> {
@@ -322,10 +329,7 @@ fn step(
         Target::Unknown => Err(None),
         Target::Package(package) => {
             if let Some(found) = declared(db, *package, segment.text.clone()) {
-                if own != Some(*package)
-                    && let Some(tree) = item(db, found)
-                    && tree.private
-                {
+                if own != Some(*package) && is_private(db, found) {
                     return Err(Some(
                         Diagnostic::error(
                             code::PRIVATE_NAME,

@@ -149,7 +149,7 @@ pub fn output(
 
 /// The requests that a request speaks of in an environment: by reading them, or in `after`.
 #[salsa::tracked]
-pub fn uses(
+pub fn dependencies(
     db: &dyn Db,
     workspace: Workspace,
     environment: ItemId,
@@ -183,7 +183,7 @@ fn users(
 ) -> Arc<BTreeMap<Name, Vec<ItemId>>> {
     let mut found: BTreeMap<Name, Vec<ItemId>> = BTreeMap::new();
     for request in requests(db, workspace, environment) {
-        for other in uses(db, workspace, environment, request) {
+        for other in dependencies(db, workspace, environment, request) {
             found.entry(crate::engine::address(db, workspace, *other)).or_default().push(request);
         }
     }
@@ -233,7 +233,7 @@ pub fn order(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<Item
     let needs: Vec<Vec<usize>> = all
         .iter()
         .map(|request| {
-            let mut needs: Vec<usize> = uses(db, workspace, environment, *request)
+            let mut needs: Vec<usize> = dependencies(db, workspace, environment, *request)
                 .iter()
                 .filter_map(|other| index.get(other).copied())
                 .collect();

@@ -357,3 +357,28 @@ fn a_request_is_where_it_lists_itself_and_in_the_descendants() {
         ["apps.batch.nightly", "apps.shop.cart", "apps.shop.shop"]
     );
 }
+
+#[test]
+fn who_reads_an_output_depends_on_its_value_only() {
+    let mut recorded = Recorded::new(&[
+        ("platform/env.plumb", ENVIRONMENTS),
+        (
+            "platform/service.plumb",
+            &SERVICE.replace("}\n}", "}\n    output url: String = \"http://${svc.name}\"\n}"),
+        ),
+        (
+            "a/cart.plumb",
+            "use platform\npackage { namespace = \"a\" }\nrequest cart: platform.Service { image = \"one\" }\n",
+        ),
+        (
+            "b/shop.plumb",
+            "use platform\nuse a\npackage { namespace = \"b\" }\nrequest shop: platform.Service { image = a.cart.url }\n",
+        ),
+    ]);
+    assert_eq!(recorded.everything(), []);
+    let reruns = recorded.reruns("a/cart.plumb", "\"one\"", "\"two\"");
+    // The cart, in three environments; the shop reads its address, which is as it was.
+    assert_runs(&reruns, &[("infer", 1), ("evaluate", 3), ("objects", 3)]);
+    let reruns = recorded.reruns("a/cart.plumb", "\"two\" }", "\"two\", name = \"basket\" }");
+    assert_eq!(Recorded::count(&reruns, "evaluate"), 6, "{reruns:#?}");
+}
