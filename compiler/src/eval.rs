@@ -10,7 +10,8 @@ use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
 use crate::items::item;
 use crate::layers::{
-    self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record,
+    self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
+    layer_record,
 };
 use crate::names::{ancestry, kubernetes, package_of};
 use crate::notation::{self, Duration, Quantity};
@@ -90,6 +91,54 @@ pub fn environment_diagnostics(
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
     evaluator.diagnostics
+}
+
+/// What a schema says of its values where they stand inside others: its defaults and `final` lines and
+/// the `defaults` of it, by field. Those that read other fields of the value are left out; they are
+/// known only with the value. With it, what is wrong with them.
+#[salsa::tracked(cycle_result = nothing_laid)]
+pub fn laid(
+    db: &dyn Db,
+    workspace: Workspace,
+    schema_id: ItemId,
+    environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(db, workspace, environment, name_origin(db, schema_id));
+    let instance = evaluator.push(Instance {
+        schema: schema_id,
+        layers: layers::default_layers(db, workspace, schema_id, environment),
+        given: None,
+        fields: FxHashMap::default(),
+        request: None,
+        origin: evaluator.subject,
+    });
+    evaluator.bare = Some(instance);
+    let mut parts = Parts::default();
+    for field in &schema(db, workspace, schema_id).fields {
+        let told = evaluator.diagnostics.len();
+        evaluator.reads_own = false;
+        match evaluator.slot(instance, &field.name, &field.ty) {
+            Ok(mut slot) if !evaluator.reads_own => {
+                if slot != Slot::default() {
+                    slot.lay_below();
+                    parts.insert(field.name.clone(), slot);
+                }
+            }
+            _ => evaluator.diagnostics.truncate(told),
+        }
+    }
+    (parts, evaluator.diagnostics)
+}
+
+/// A schema whose default is made of its own values has no end; completing one says so.
+fn nothing_laid(
+    _db: &dyn Db,
+    _id: salsa::Id,
+    _workspace: Workspace,
+    _schema: ItemId,
+    _environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    Default::default()
 }
 
 /// What is wrong with a schema's own defaults, where they can be known without a request.
@@ -298,12 +347,19 @@ struct Instance {
     schema: ItemId,
     /// The declarations that speak of it; empty for a literal.
     layers: Vec<Layer>,
-    /// The fields that a literal or the layers gave.
-    given: Option<Fields>,
+    /// The fields of a value that stands inside another.
+    given: Option<Given>,
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
     origin: Origin,
+}
+
+/// The fields of a value inside another, before it is complete.
+struct Given {
+    fields: Fields,
+    /// What [`laid`] says is in them.
+    laid: bool,
 }
 
 #[derive(Clone)]
@@ -335,6 +391,9 @@ pub struct Evaluator<'a> {
     steps: u64,
     depth: u32,
     exhausted: bool,
+    /// An instance without values: reading its fields only shows that they are read.
+    bare: Option<usize>,
+    reads_own: bool,
     /// What is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
     /// The request as its composition reads it: what a computed value is traced to.
@@ -360,6 +419,8 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             depth: 0,
             exhausted: false,
+            bare: None,
+            reads_own: false,
             diagnostics: Vec::new(),
             traced: None,
         }
@@ -486,7 +547,7 @@ impl<'a> Evaluator<'a> {
             let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
             let who = match self.instances[instance].request {
                 Some(request) => format!("request `{}`", request.name(self.db)),
-                None if self.instances[instance].layers.is_empty() => {
+                None if self.instances[instance].given.is_some() => {
                     format!("this `{}`", self.instances[instance].schema.name(self.db))
                 }
                 None => format!("environment `{}`", origin.item.name(self.db)),
@@ -513,6 +574,10 @@ impl<'a> Evaluator<'a> {
 
     /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.
     fn own_field(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Value> {
+        if self.bare == Some(instance) {
+            self.reads_own = true;
+            return Err(Failed);
+        }
         match self.instances[instance].fields.get(name) {
             Some(State::Done(done)) => return done.clone(),
             Some(State::Open) => {
@@ -556,15 +621,33 @@ impl<'a> Evaluator<'a> {
             None => return Err(Failed),
         };
         if let Some(given) = &self.instances[instance].given {
-            let value = match given.get(name).cloned() {
-                Some(value) => value,
-                None => match field {
-                    Some(field) => self
-                        .default(instance, field)
-                        .unwrap_or(Ok(Value::new(Data::None, origin)))?,
-                    None => return Err(Failed),
-                },
+            let own = given.fields.get(name).cloned();
+            let laid = given.laid;
+            let value = match own {
+                Some(value) if laid => value,
+                own => {
+                    let mut slot = self.slot(instance, name, &ty)?;
+                    if let Some(value) = own {
+                        let layer = Layer {
+                            item: value.origin.item,
+                            level: u32::MAX,
+                            kind: LayerKind::Request,
+                        };
+                        let setting = plain_setting(layer, value.origin);
+                        let told = self.diagnostics.len();
+                        self.merge(|merge| {
+                            merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
+                        });
+                        if self.diagnostics.len() > told {
+                            return Err(Failed);
+                        }
+                    }
+                    layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
+                }
             };
+            if value.is_none() && !ty.is_optional() {
+                return Ok(value);
+            }
             return self.complete(value, &ty, name);
         }
         let slot = self.slot(instance, name, &ty)?;
@@ -736,7 +819,12 @@ impl<'a> Evaluator<'a> {
     }
 
     fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
-        let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+        let mut merge = Merge {
+            db: self.db,
+            workspace: self.workspace,
+            environment: self.environment,
+            diagnostics: Vec::new(),
+        };
         run(&mut merge);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
@@ -820,12 +908,12 @@ impl<'a> Evaluator<'a> {
             let container = record_arm(ty.base());
             let creates = !value.is_none()
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
-            let (name, keyed) = match step {
+            let name = match step {
                 Step::Field(name) => {
                     let inner = field_type(self.db, self.workspace, &container, name)
                         .unwrap_or(Ty::Unknown);
                     ty = inner;
-                    (name, false)
+                    name
                 }
                 Step::Element(key, parts, node) => match &container {
                     Ty::List(item, Keys::By(keys)) => {
@@ -845,27 +933,17 @@ impl<'a> Evaluator<'a> {
                             value = with_key(value, keys, parts);
                         }
                         ty = (**item).clone();
-                        (key, true)
+                        key
                     }
                     _ => {
                         ty = field_type(self.db, self.workspace, &container, key)
                             .unwrap_or(Ty::Unknown);
-                        (key, false)
+                        key
                     }
                 },
             };
             let mut next = None;
-            let mut merge =
-                Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
-            if let Some(inner) = merge.part(at, name, keyed, &setting, creates) {
-                next = Some(inner);
-            }
-            let diagnostics = std::mem::take(&mut merge.diagnostics);
-            for diagnostic in diagnostics {
-                if !self.diagnostics.contains(&diagnostic) {
-                    self.diagnostics.push(diagnostic);
-                }
-            }
+            self.merge(|merge| next = merge.part(at, &container, name, &setting, creates));
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
@@ -1090,20 +1168,30 @@ impl<'a> Evaluator<'a> {
                 Ok(value)
             }
             Ty::Schema(id) | Ty::Request(id) => {
-                let (fields, origin) = match value.data {
+                let (given, origin) = match value.data {
                     Data::Record(record) => {
-                        if record.tag != Tag::Plain {
+                        let laid = match record.tag {
+                            Tag::Plain => false,
+                            Tag::Partial(_) => true,
                             // A value of this schema, or of one that includes it, is complete.
-                            return Ok(Value::new(Data::Record(record), value.origin));
-                        }
-                        (Arc::unwrap_or_clone(record).fields, value.origin)
+                            Tag::Schema(_) | Tag::Kind(_) => {
+                                return Ok(Value::new(Data::Record(record), value.origin));
+                            }
+                        };
+                        let fields = Arc::unwrap_or_clone(record).fields;
+                        (Given { fields, laid }, value.origin)
                     }
                     _ => return Ok(value),
                 };
                 let instance = self.push(Instance {
                     schema: *id,
-                    layers: Vec::new(),
-                    given: Some(fields),
+                    layers: layers::default_layers(
+                        self.db,
+                        self.workspace,
+                        *id,
+                        self.environment,
+                    ),
+                    given: Some(given),
                     fields: FxHashMap::default(),
                     request: None,
                     origin,
@@ -1243,7 +1331,7 @@ impl<'a> Evaluator<'a> {
             | (Ty::Duration, Data::Duration(_))
             | (Ty::List(..), Data::List(_)) => true,
             (Ty::Schema(id) | Ty::Request(id), Data::Record(record)) => match record.tag {
-                Tag::Schema(tag) => {
+                Tag::Schema(tag) | Tag::Partial(tag) => {
                     tag == *id || schema(self.db, self.workspace, tag).includes.contains(id)
                 }
                 Tag::Plain => true,
