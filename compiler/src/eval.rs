@@ -371,8 +371,18 @@ enum State {
 /// A step of a path, with its key evaluated.
 enum Step {
     Field(Name),
-    /// The key of an element or entry, with the values of its parts.
-    Element(Name, Vec<Value>, NodeId),
+    /// The parts of the key of an element or entry.
+    Element(Vec<Value>, NodeId),
+}
+
+impl Step {
+    /// The name of the field or entry in a record or map.
+    fn name(&self) -> Option<Name> {
+        match self {
+            Step::Field(name) => Some(name.clone()),
+            Step::Element(parts, _) => scalar_text(parts.first()?),
+        }
+    }
 }
 
 /// Evaluates for one request in one environment, or for one declaration.
@@ -786,33 +796,10 @@ impl<'a> Evaluator<'a> {
                 }
             }
             for entry in &record.entries {
-                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind
-                else {
-                    continue;
-                };
-                if first_key(path) != Some(name) {
-                    continue;
+                let EntryKind::Set { path, .. } = &entry.kind else { continue };
+                if first_key(path) == Some(name) {
+                    failed |= self.entry(&mut frame, &mut slot, ty, layer, entry).is_err();
                 }
-                if frame.inference.poisoned.contains(&entry.id)
-                    || frame.inference.poisoned.contains(&path.id)
-                {
-                    failed = true;
-                    continue;
-                }
-                let operation = match (modifier, append) {
-                    (_, true) => Operation::Append,
-                    (Some(Modifier::Replace), _) => Operation::Replace,
-                    _ => Operation::Merge,
-                };
-                let assignment = Assignment {
-                    node: entry.id,
-                    path,
-                    value,
-                    operation,
-                    sealed: *modifier == Some(Modifier::Final),
-                    otherwise: otherwise.as_ref(),
-                };
-                failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
             }
         }
         if failed { Err(Failed) } else { Ok(slot) }
@@ -880,6 +867,39 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// An entry of a layer, its path's first step already taken.
+    fn entry(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        layer: Layer,
+        entry: &'a Entry,
+    ) -> Eval<()> {
+        let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else {
+            return Ok(());
+        };
+        if frame.inference.poisoned.contains(&entry.id)
+            || frame.inference.poisoned.contains(&path.id)
+        {
+            return Err(Failed);
+        }
+        let operation = match (modifier, append) {
+            (_, true) => Operation::Append,
+            (Some(Modifier::Replace), _) => Operation::Replace,
+            _ => Operation::Merge,
+        };
+        let assignment = Assignment {
+            node: entry.id,
+            path,
+            value,
+            operation,
+            sealed: *modifier == Some(Modifier::Final),
+            otherwise: otherwise.as_ref(),
+        };
+        self.assign(frame, slot, ty, layer, &assignment)
+    }
+
     fn assign(
         &mut self,
         frame: &mut Frame<'a>,
@@ -892,68 +912,221 @@ impl<'a> Evaluator<'a> {
         for segment in &assignment.path.segments[1..] {
             steps.push(self.segment(frame, segment)?);
         }
-        let mut value = self.expr(frame, assignment.value)?;
+        // Braces are many paths at once, so that in them as outside a path reaches what the layers
+        // below say.
+        let braces = match &assignment.value.kind {
+            _ if assignment.operation == Operation::Append => None,
+            ExprKind::Record(record) | ExprKind::Named { record, .. }
+                if record.entries.iter().all(|it| !matches!(it.kind, EntryKind::For { .. })) =>
+            {
+                Some(record)
+            }
+            _ => None,
+        };
+        if frame.inference.poisoned.contains(&assignment.value.id) {
+            return Err(Failed);
+        }
+        let mut value = match braces {
+            Some(_) => None,
+            None => Some(self.expr(frame, assignment.value)?),
+        };
+        let takes_out = value.as_ref().is_some_and(Value::is_none);
         let why = assignment.otherwise.and_then(|why| self.text(frame, why));
         // Where the path is longer than a name, the entry is where it is set.
-        let origin = if value.origin.item == layer.item {
-            value.origin
-        } else {
-            frame.origin(assignment.node)
+        let origin = match (&value, braces) {
+            (Some(value), _) if value.origin.item == layer.item => value.origin,
+            (None, Some(record)) => frame.origin(record.id),
+            _ => frame.origin(assignment.node),
         };
         let setting = plain_setting(layer, origin);
         let mut ty = ty.clone();
         let mut at = slot;
+        // The element that the path went through last, and its key.
+        let mut element: Option<(Arc<layers::KeyFields>, &[Value])> = None;
+        let mut way = 0;
         for (index, step) in steps.iter().enumerate() {
             let last = index + 1 == steps.len();
             let container = record_arm(ty.base());
-            let creates = !value.is_none()
+            let creates = !takes_out
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
             let name = match step {
                 Step::Field(name) => {
-                    let inner = field_type(self.db, self.workspace, &container, name)
+                    way += 1;
+                    ty = field_type(self.db, self.workspace, &container, name)
                         .unwrap_or(Ty::Unknown);
-                    ty = inner;
-                    name
+                    name.clone()
                 }
-                Step::Element(key, parts, node) => match &container {
+                Step::Element(parts, node) => match &container {
                     Ty::List(item, Keys::By(keys)) => {
+                        let key = layers::named_key(parts, keys).ok_or(Failed)?;
                         let there = matches!(&at.content, Content::Parts { parts, .. }
-                            if parts.get(key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
+                            if parts.get(&key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
                         if !there
                             && (!last
                                 || assignment.operation == Operation::Append
-                                || value.is_none())
+                                || takes_out)
                         {
                             if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
                                 return Ok(());
                             }
-                            return Err(self.no_element(at, key, frame.origin(*node)));
+                            return Err(self.no_element(at, &key, frame.origin(*node)));
                         }
-                        if last && !value.is_none() {
-                            value = with_key(value, keys, parts);
-                        }
+                        element = Some((keys.clone(), parts));
+                        way = 0;
                         ty = (**item).clone();
                         key
                     }
                     _ => {
-                        ty = field_type(self.db, self.workspace, &container, key)
+                        element = None;
+                        let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
+                        ty = field_type(self.db, self.workspace, &container, &key)
                             .unwrap_or(Ty::Unknown);
                         key
                     }
                 },
             };
             let mut next = None;
-            self.merge(|merge| next = merge.part(at, &container, name, &setting, creates));
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
             }
         }
-        self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+        if let (Some((keys, parts)), Some(given)) = (&element, &mut value)
+            && !takes_out
+        {
+            match steps.last() {
+                Some(Step::Element(..)) => *given = with_key(given.clone(), keys, parts),
+                Some(Step::Field(name)) if way == 1 => self.same_key(keys, parts, name, given)?,
+                _ => {}
+            }
+        }
+        match (value, braces) {
+            (Some(value), _) => {
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+            }
+            (None, Some(record)) => {
+                let key = element.as_ref().filter(|_| way == 0);
+                self.braces(frame, at, &ty, record, assignment.operation, &setting, key)?;
+            }
+            (None, None) => return Err(Failed),
+        }
+        if let Some((keys, parts)) = &element
+            && let Content::Parts { parts: fields, .. } = &at.content
+            && way == 0
+        {
+            for (name, _) in keys.iter() {
+                if let Some(Slot { content: Content::Whole(found), .. }) = fields.get(name) {
+                    self.same_key(keys, parts, name, found)?;
+                }
+            }
+        }
         if assignment.sealed {
             at.sealed = Some((setting, why));
         }
         Ok(())
+    }
+
+    /// The braces of a layer: each entry by itself. `key`: the element that they are.
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts of an assignment")]
+    fn braces(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        record: &'a Record,
+        operation: Operation,
+        setting: &Setting,
+        key: Option<&(Arc<layers::KeyFields>, &[Value])>,
+    ) -> Eval<()> {
+        self.step(1)?;
+        let container = record_arm(ty.base());
+        let mut opened = false;
+        self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
+        if !opened {
+            return Err(Failed);
+        }
+        if let Some((keys, parts)) = key {
+            for ((name, _), part) in keys.iter().zip(parts.iter()) {
+                let inner = Setting { origin: part.origin, spread: true, ..setting.clone() };
+                let ty =
+                    field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                self.merge(|merge| {
+                    if let Some(field) = merge.part(slot, &container, name, &inner, true) {
+                        merge.set(field, &ty, part.clone(), Operation::Merge, &inner);
+                    }
+                });
+            }
+        }
+        let mut failed = false;
+        for entry in &record.entries {
+            let EntryKind::Spread(value) = &entry.kind else { continue };
+            match self.expr(frame, value) {
+                Ok(value) if value.is_none() => {}
+                Ok(value) => {
+                    self.step(value.fields().map_or(0, |it| it.len() as u64))?;
+                    let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
+                    self.merge(|merge| {
+                        merge.set(slot, &container, value, Operation::Merge, &inner)
+                    });
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        for entry in &record.entries {
+            let EntryKind::Set { path, .. } = &entry.kind else { continue };
+            let name = match path.segments.first().ok_or(Failed)? {
+                PathSegment { kind: SegmentKind::Key(name), .. } => Ok(name.clone()),
+                segment => match self.segment(frame, segment) {
+                    Ok(Step::Element(parts, _)) => parts.first().and_then(scalar_text).ok_or(Failed),
+                    _ => Err(Failed),
+                },
+            };
+            let Ok(name) = name else {
+                failed = true;
+                continue;
+            };
+            if frame.inference.poisoned.contains(&path.id) {
+                failed = true;
+                continue;
+            }
+            let ty = field_type(self.db, self.workspace, &container, &name).unwrap_or(Ty::Unknown);
+            let inner = Setting { origin: frame.origin(entry.id), ..setting.clone() };
+            let mut part = None;
+            self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
+            match part {
+                Some(part) => {
+                    failed |= self.entry(frame, part, &ty, setting.layer, entry).is_err()
+                }
+                None => failed = true,
+            }
+        }
+        if operation == Operation::Replace {
+            slot.close(setting);
+        }
+        if failed { Err(Failed) } else { Ok(()) }
+    }
+
+    /// The key of an element is what it is reached by; it does not change.
+    fn same_key(
+        &mut self,
+        keys: &layers::KeyFields,
+        parts: &[Value],
+        name: &Name,
+        given: &Value,
+    ) -> Eval<()> {
+        let named = keys.iter().position(|(key, _)| key == name).and_then(|at| parts.get(at));
+        match named {
+            Some(part) if !same(part, given) => Err(self.report(
+                Diagnostic::error(
+                    code::KEYED_ELEMENT,
+                    given.origin,
+                    format!("`{name}` is the key of this element and is {}", shown(part)),
+                )
+                .help(format!("leave it out; for another `{name}` add another element")),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn no_element(&mut self, slot: &Slot, key: &Name, origin: Origin) -> Failed {
@@ -994,10 +1167,7 @@ impl<'a> Evaluator<'a> {
                 for key in keys {
                     parts.push(self.expr(frame, key)?);
                 }
-                let texts: Option<Vec<Name>> = parts.iter().map(scalar_text).collect();
-                let Some(texts) = texts.filter(|it| !it.is_empty()) else { return Err(Failed) };
-                let key = if texts.len() == 1 { texts[0].clone() } else { texts.join("/").into() };
-                Step::Element(key, parts, segment.id)
+                Step::Element(parts, segment.id)
             }
         })
     }
@@ -1796,32 +1966,33 @@ impl<'a> Evaluator<'a> {
                 let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
                 Ok(record.fields.get(&key).cloned().unwrap_or(Value::new(Data::None, origin)))
             }
-            Data::List(elements) => {
-                if let [Value { data: Data::Int(position), .. }] = parts.as_slice()
-                    && !elements.iter().any(|it| it.fields().is_some())
-                {
+            Data::List(elements) => match (frame.inference.keys.get(&expr.id), parts.as_slice()) {
+                (Some(Keys::By(keys)), parts) => {
+                    self.step(elements.len() as u64)?;
+                    let wanted = layers::named_key(parts, keys).ok_or(Failed)?;
+                    let found = elements
+                        .iter()
+                        .find(|it| layers::element_key(it, keys).as_ref() == Some(&wanted));
+                    Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
+                }
+                (_, [Value { data: Data::Int(position), .. }]) => {
                     let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
-                    return match found {
+                    match found {
                         Some(found) => Ok(found.clone()),
                         None => Err(self.fail(
                             code::FAILED_EXPRESSION,
                             origin,
-                            format!(
-                                "the list has {} elements, so there is none at {position}",
-                                elements.len()
-                            ),
+                            match elements.len() {
+                                1 => format!("the list has 1 element, so there is none at {position}"),
+                                count => format!(
+                                    "the list has {count} elements, so there is none at {position}"
+                                ),
+                            },
                         )),
-                    };
+                    }
                 }
-                self.step(elements.len() as u64)?;
-                // A keyed list: its keys are the first fields that the parts are compared with.
-                let found = elements.iter().find(|element| {
-                    element.fields().is_some_and(|fields| {
-                        parts.iter().all(|part| fields.values().any(|field| same(field, part)))
-                    })
-                });
-                Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
-            }
+                _ => Err(Failed),
+            },
             _ => Err(Failed),
         }
     }
@@ -2028,11 +2199,9 @@ impl<'a> Evaluator<'a> {
                                     .first()
                                     .ok_or(Failed)
                                     .and_then(|it| self.segment(frame, it));
-                                match (step, self.expr(frame, value)) {
-                                    (
-                                        Ok(Step::Field(name) | Step::Element(name, ..)),
-                                        Ok(value),
-                                    ) => {
+                                let name = step.and_then(|step| step.name().ok_or(Failed));
+                                match (name, self.expr(frame, value)) {
+                                    (Ok(name), Ok(value)) => {
                                         if !value.is_none() {
                                             fields.insert(name, value);
                                         }
@@ -2084,7 +2253,8 @@ impl<'a> Evaluator<'a> {
         }
         let base = record_arm(ty.base());
         match (step, &base) {
-            (Step::Element(key, parts, node), Ty::List(item, Keys::By(keys))) => {
+            (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) => {
+                let key = &layers::named_key(parts, keys).ok_or(Failed)?;
                 let mut elements = match container.map(|it| it.data) {
                     Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
                     _ => Vec::new(),
@@ -2117,7 +2287,8 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(Some(Value::list(elements, origin)))
             }
-            (Step::Field(name) | Step::Element(name, ..), _) => {
+            (step, _) => {
+                let name = &step.name().ok_or(Failed)?;
                 let (mut record, at) = match container {
                     Some(Value { data: Data::Record(record), origin }) => (record, origin),
                     _ => (Arc::default(), origin),
@@ -2582,7 +2753,7 @@ fn untag(value: &mut Value) {
 }
 
 /// An element of a keyed list with the key that its path named.
-fn with_key(value: Value, keys: &[(Name, Option<Literal>)], parts: &[Value]) -> Value {
+fn with_key(value: Value, keys: &layers::KeyFields, parts: &[Value]) -> Value {
     let Data::Record(record) = &value.data else { return value };
     let mut fields = Fields::default();
     for ((key, _), part) in keys.iter().zip(parts) {

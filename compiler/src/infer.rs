@@ -33,6 +33,8 @@ pub struct Inference {
     pub coercions: FxHashMap<NodeId, Coercion>,
     /// The type of each record literal, by its braces: what its entries merge by.
     pub records: FxHashMap<NodeId, Ty>,
+    /// What brackets after a list mean, by the whole expression: a position or a key.
+    pub keys: FxHashMap<NodeId, Keys>,
     /// The types that arms of a `match` ask for, by the arm.
     pub patterns: FxHashMap<NodeId, Ty>,
     /// What has an error and must not be evaluated.
@@ -806,6 +808,9 @@ impl Infer<'_> {
         let base = record_arm(ty.base());
         self.result.records.insert(record.id, base.clone());
         let known = !matches!(base, Ty::Unknown);
+        if !self.partial {
+            self.set_once(record);
+        }
         let mut own: Vec<(Name, Ty)> = Vec::new();
         for entry in &record.entries {
             match &entry.kind {
@@ -881,6 +886,35 @@ impl Infer<'_> {
             Ty::Optional(inner) => (**inner).clone(),
             Ty::Union(_) => base,
             other => other.clone(),
+        }
+    }
+
+    /// Reports what a literal sets twice. In a layer, merging finds it.
+    fn set_once(&mut self, record: &Record) {
+        let mut seen: Vec<(Vec<Name>, NodeId, usize)> = Vec::new();
+        for (index, entry) in record.entries.iter().enumerate() {
+            let mut found = Vec::new();
+            leaves(entry, &[], &mut found);
+            for (path, node) in found {
+                let other = seen
+                    .iter()
+                    // Two that stand in one pair of inner braces are that literal's own mistake.
+                    .find(|(known, _, at)| *known == path && *at != index)
+                    .map(|(_, node, _)| *node);
+                if let Some(other) = other {
+                    let words: Vec<&str> = path.iter().map(Name::as_str).collect();
+                    self.report(
+                        self.error(
+                            code::SET_TWICE,
+                            node,
+                            format!("`{}` is set twice here", words.join(".")),
+                        )
+                        .related(self.place(other), "the other one is here")
+                        .help("keep one of them"),
+                    );
+                }
+                seen.push((path, node, index));
+            }
         }
     }
 
@@ -1849,6 +1883,9 @@ impl Infer<'_> {
         if matches!(ty, Ty::Optional(_)) {
             self.maybe_none(base, "read", "?? …");
         }
+        if let Ty::List(_, by) = ty.base() {
+            self.result.keys.insert(expr.id, by.clone());
+        }
         match ty.base().clone() {
             Ty::List(item, Keys::By(fields)) => {
                 self.element_keys(expr.id, keys, &item, &fields);
@@ -2552,6 +2589,24 @@ pub fn record_arm(ty: &Ty) -> Ty {
             .clone(),
         Ty::Any => Ty::Unknown,
         other => other.clone(),
+    }
+}
+
+/// The paths of plain names that an entry of a literal sets to something other than braces.
+fn leaves(entry: &Entry, before: &[Name], found: &mut Vec<(Vec<Name>, NodeId)>) {
+    let EntryKind::Set { path, append: false, value, .. } = &entry.kind else { return };
+    let mut whole = before.to_vec();
+    for segment in &path.segments {
+        match &segment.kind {
+            SegmentKind::Key(name) if !name.is_empty() => whole.push(name.clone()),
+            _ => return,
+        }
+    }
+    match &value.kind {
+        ExprKind::Record(inner) => {
+            inner.entries.iter().for_each(|entry| leaves(entry, &whole, found))
+        }
+        _ => found.push((whole, path.id)),
     }
 }
 

@@ -187,6 +187,11 @@ pub enum Content {
 }
 
 impl Slot {
+    /// All that was below is replaced: its layer may not speak of a part of it as well.
+    pub fn close(&mut self, replacing: &Setting) {
+        self.replaced = Some(replacing.clone());
+    }
+
     /// Begins anew: what was there stays known, and nothing of it holds.
     fn renew(&mut self) {
         if matches!(self.content, Content::Unset) && self.history.is_empty() {
@@ -410,6 +415,32 @@ impl Merge<'_> {
         Some(parts.entry(name.clone()).or_default())
     }
 
+    /// Gives a slot of type `ty` a record or map whose fields follow one by one: what braces that
+    /// are written in a layer begin with. `false` where that is refused.
+    pub fn open(
+        &mut self,
+        slot: &mut Slot,
+        ty: &Ty,
+        operation: Operation,
+        setting: &Setting,
+    ) -> bool {
+        if !self.admitted(slot, setting) {
+            return false;
+        }
+        if operation == Operation::Replace {
+            if !self.nothing_sealed(slot, setting) || !self.set_once(slot, setting) {
+                return false;
+            }
+            slot.renew();
+        }
+        let opened = self.parts(slot, ty, setting.origin, setting, true).is_some();
+        if opened {
+            let value = Some(Value::record(Fields::default(), setting.origin));
+            slot.history.push(Setting { value, ..setting.clone() });
+        }
+        opened
+    }
+
     /// The parts of a slot of type `ty`, made where it had none: then what a schema says of its
     /// values lies at the bottom. `None` where its own layer said that there are none.
     fn parts<'s>(
@@ -545,24 +576,36 @@ fn put_back(slot: &mut Slot, taken: Parts) {
     }
 }
 
+/// The fields that a keyed list is keyed by, each with the value it has where it is left out.
+pub type KeyFields = [(Name, Option<crate::syntax::ast::Literal>)];
+
 /// The key of an element, its parts joined where there are several. `None` where it is missing,
 /// which the check of required fields says.
-pub fn element_key(
-    element: &Value,
-    keys: &[(Name, Option<crate::syntax::ast::Literal>)],
-) -> Option<Name> {
+pub fn element_key(element: &Value, keys: &KeyFields) -> Option<Name> {
     let fields = element.fields()?;
-    let mut parts = Vec::new();
-    for (key, default) in keys {
-        match fields.get(key) {
-            Some(value) if !value.is_none() => parts.push(crate::eval::scalar_text(value)?),
-            _ => parts
-                .push(crate::types::display_literal(default.as_ref()?).trim_matches('"').into()),
-        }
+    joined(keys, |_, name| fields.get(name).filter(|value| !value.is_none()))
+}
+
+/// The key that the parts in brackets name; parts that are left out have the value that the fields
+/// have then.
+pub fn named_key(parts: &[Value], keys: &KeyFields) -> Option<Name> {
+    joined(keys, |index, _| parts.get(index))
+}
+
+fn joined<'v>(
+    keys: &KeyFields,
+    part: impl Fn(usize, &Name) -> Option<&'v Value>,
+) -> Option<Name> {
+    let mut texts = Vec::with_capacity(keys.len());
+    for (index, (name, default)) in keys.iter().enumerate() {
+        texts.push(match part(index, name) {
+            Some(value) => crate::eval::scalar_text(value)?,
+            None => crate::types::display_literal(default.as_ref()?).trim_matches('"').into(),
+        });
     }
-    Some(match parts.len() {
-        1 => parts.remove(0),
-        _ => parts.join("/").into(),
+    Some(match texts.len() {
+        1 => texts.remove(0),
+        _ => texts.join("/").into(),
     })
 }
 

@@ -165,6 +165,10 @@ fn gather(db: &dyn Db, slot: &Slot, path: &str, lost: bool, found: &mut Vec<(u32
         _ => {
             let mut over = lost;
             for (index, setting) in slot.history.iter().enumerate().rev() {
+                // What lies at the bottom of every value of a schema says nothing of a lost one.
+                if lost && setting.layer.level == 0 && setting.spread {
+                    continue;
+                }
                 let is_last = index + 1 == slot.history.len();
                 let effect = if over {
                     "overridden"
