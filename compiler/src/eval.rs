@@ -395,8 +395,8 @@ pub struct Evaluator<'a> {
     /// What a mistake without a better place is told at.
     pub subject: Origin,
     instances: Vec<Instance>,
-    /// The fields that are being evaluated, the innermost last.
-    open: Vec<(usize, Name)>,
+    /// The fields that are being evaluated, the innermost last, and what reads each.
+    open: Vec<(usize, Name, Origin)>,
     lets: FxHashMap<ItemId, Eval<Value>>,
     steps: u64,
     depth: u32,
@@ -591,26 +591,45 @@ impl<'a> Evaluator<'a> {
         match self.instances[instance].fields.get(name) {
             Some(State::Done(done)) => return done.clone(),
             Some(State::Open) => {
-                let start =
-                    self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
-                let names: Vec<String> = self.open[start..]
-                    .iter()
-                    .map(|(_, name)| name.to_string())
-                    .chain([name.to_string()])
-                    .collect();
-                return Err(self.report(
-                    Diagnostic::error(code::CYCLE, reader, format!("`{name}` depends on itself"))
-                        .help(format!("the circle is {}", names.join(" → "))),
-                ));
+                return Err(self.circle(instance, name, reader));
             }
             None => {}
         }
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), reader));
         let result = self.compute(instance, name);
         self.open.pop();
         self.instances[instance].fields.insert(name.clone(), State::Done(result.clone()));
         result
+    }
+
+    /// Tells of a field that is read while it is evaluated: at the request's line that closes the
+    /// circle, if one does.
+    fn circle(&mut self, instance: usize, name: &Name, reader: Origin) -> Failed {
+        let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
+        let circle = &self.open[start..];
+        let names: Vec<String> =
+            circle.iter().map(|(_, name, _)| name).chain([name]).map(Name::to_string).collect();
+        // Who reads each field of the circle, the first one last.
+        let reads: Vec<(&Name, Origin)> = circle[1..]
+            .iter()
+            .map(|(_, name, reader)| (name, *reader))
+            .chain([(name, reader)])
+            .collect();
+        let at = reads
+            .iter()
+            .position(|(_, reader)| layers::is_data(self.db, reader.item))
+            .unwrap_or(reads.len() - 1);
+        let mut error =
+            Diagnostic::error(code::CYCLE, reads[at].1, format!("`{name}` depends on itself"))
+                .help(format!("the circle is {}", names.join(" → ")));
+        error.label = format!("reads `{}`", reads[at].0);
+        for (index, (name, reader)) in reads.iter().enumerate() {
+            if index != at {
+                error = error.related(*reader, format!("reads `{name}`"));
+            }
+        }
+        self.report(error)
     }
 
     fn compute(&mut self, instance: usize, name: &Name) -> Eval<Value> {
@@ -699,7 +718,7 @@ impl<'a> Evaluator<'a> {
             None => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
         };
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), origin));
         self.slot(instance, name, &ty)
     }
 
