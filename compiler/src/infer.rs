@@ -1173,7 +1173,11 @@ impl Infer<'_> {
                 other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),
             });
         }
-        field_type(self.db, self.workspace, container, name)
+        match (field_type(self.db, self.workspace, container, name), container) {
+            // `{ a: T, ... }` accepts more than it knows.
+            (None, Ty::Record(record)) if record.open => Some(Ty::Unknown),
+            (found, _) => found,
+        }
     }
 
     fn unknown_field(&mut self, node: NodeId, name: &str, container: &Ty) {
@@ -2390,7 +2394,7 @@ impl Infer<'_> {
                 Ty::Bool
             }
             BinaryOp::Equal | BinaryOp::NotEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 self.comparable(expr, &a, &b);
                 Ty::Bool
             }
@@ -2398,7 +2402,7 @@ impl Infer<'_> {
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
             | BinaryOp::GreaterOrEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 for (side, ty) in [(left, &a), (right, &b)] {
                     if matches!(ty, Ty::Optional(_) | Ty::None) {
                         self.maybe_none(side, "compared", "?? …");
@@ -2426,19 +2430,24 @@ impl Infer<'_> {
             | BinaryOp::Subtract
             | BinaryOp::Multiply
             | BinaryOp::Divide
-            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right),
+            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right, wanted),
         }
     }
 
     /// Both sides of an operator; a literal takes the type of the other side.
-    fn operands(&mut self, left: &Expr, right: &Expr) -> (Ty, Ty) {
+    fn operands(&mut self, left: &Expr, right: &Expr, wanted: &Ty) -> (Ty, Ty) {
+        let hint = |ty: &Ty| match ty.base() {
+            // Another list need not hold the very values of this one.
+            Ty::List(item, keys) => Ty::List(Arc::new(number_base(item)), keys.clone()),
+            other => other.clone(),
+        };
         if literal_like(left) && !literal_like(right) {
             let b = self.expr(right, &Ty::Unknown);
-            let a = self.expr(left, b.base());
+            let a = self.expr(left, &hint(&b));
             (a, b)
         } else {
-            let a = self.expr(left, &Ty::Unknown);
-            let b = self.expr(right, a.base());
+            let a = self.expr(left, &operand_hint(left, wanted));
+            let b = self.expr(right, &hint(&a));
             (a, b)
         }
     }
@@ -2495,12 +2504,22 @@ impl Infer<'_> {
         self.poison(expr.id);
     }
 
-    fn arithmetic(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr) -> Ty {
+    fn arithmetic(
+        &mut self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+        wanted: &Ty,
+    ) -> Ty {
         use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
         let (a, b) = match op {
             // `2Gi * 2` and `1h / 2`: the number stays one.
-            Multiply | Divide => (self.expr(left, &Ty::Unknown), self.expr(right, &Ty::Unknown)),
-            _ => self.operands(left, right),
+            Multiply | Divide => (
+                self.expr(left, &operand_hint(left, wanted)),
+                self.expr(right, &operand_hint(right, wanted)),
+            ),
+            _ => self.operands(left, right, wanted),
         };
         for (side, ty) in [(left, &a), (right, &b)] {
             if matches!(ty, Ty::Optional(_) | Ty::None) {
@@ -2661,6 +2680,14 @@ fn number_base(ty: &Ty) -> Ty {
     }
 }
 
+/// What the type of a calculation says of an operand: what a number's `m` counts.
+fn operand_hint(operand: &Expr, wanted: &Ty) -> Ty {
+    match (&operand.kind, wanted.base()) {
+        (ExprKind::Literal(Literal::Unit(_)), Ty::Quantity | Ty::Duration) => wanted.base().clone(),
+        _ => Ty::Unknown,
+    }
+}
+
 fn literal_like(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Literal(_) => true,
@@ -2676,7 +2703,7 @@ fn cases(ty: &Ty) -> Option<Vec<Ty>> {
         Ty::Bool => vec![Ty::Literal(Literal::Bool(true)), Ty::Literal(Literal::Bool(false))],
         Ty::Literal(_) | Ty::None => vec![ty.clone()],
         Ty::Optional(inner) => {
-            let mut inner = cases(inner)?;
+            let mut inner = cases(inner).unwrap_or_else(|| vec![(**inner).clone()]);
             inner.push(Ty::None);
             inner
         }

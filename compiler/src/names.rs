@@ -649,7 +649,22 @@ pub fn distance(
 
 /// The names after `in` of a declaration.
 pub fn named_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
+    if id.kind(db) == Kind::Request {
+        return request_environments(db, id).clone();
+    }
     id.environments(db).split(',').filter(|name| !name.is_empty()).map(Name::from).collect()
+}
+
+/// The environments that a request lists. They are no part of its key: a request stays the same
+/// one when it is taken into another environment.
+#[salsa::tracked]
+fn request_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
+    match item(db, id).as_ref().map(|tree| &tree.kind) {
+        Some(ItemKind::Request { environments, .. }) => {
+            environments.iter().filter(|it| !it.is_hole()).map(|it| it.text.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A declaration's name for messages: "request `shop`".

@@ -337,3 +337,23 @@ fn a_declaration_keeps_its_key_when_others_come_before_it() {
     assert_eq!(after.len(), before.len() + 1);
     assert!(before.iter().all(|key| after.contains(key)));
 }
+
+#[test]
+fn a_request_is_where_it_lists_itself_and_in_the_descendants() {
+    let mut recorded = Recorded::standard();
+    let names = |recorded: &Recorded, environment: &str| -> Vec<String> {
+        let made = build(&recorded.db, recorded.workspace, environment).manifests;
+        made.iter().map(|it| it.request.to_string()).collect()
+    };
+    assert_eq!(names(&recorded, "dev"), ["apps.batch.nightly", "apps.shop.cart", "apps.shop.shop"]);
+    recorded.edit(
+        "apps/shop/shop.plumb",
+        "cart: platform.Service",
+        "cart: platform.Service in prod",
+    );
+    assert_eq!(names(&recorded, "dev"), ["apps.batch.nightly", "apps.shop.shop"]);
+    assert_eq!(
+        names(&recorded, "prod-us"),
+        ["apps.batch.nightly", "apps.shop.cart", "apps.shop.shop"]
+    );
+}
