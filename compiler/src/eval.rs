@@ -10,7 +10,8 @@ use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
 use crate::items::item;
 use crate::layers::{
-    self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record,
+    self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
+    layer_record,
 };
 use crate::names::{ancestry, kubernetes, package_of};
 use crate::notation::{self, Duration, Quantity};
@@ -96,6 +97,54 @@ pub fn environment_diagnostics(
         evaluator.diagnostics.retain(|found| found.code != code::MISSING_FIELD);
     }
     evaluator.diagnostics
+}
+
+/// What a schema says of its values where they stand inside others: its defaults and `final` lines and
+/// the `defaults` of it, by field. Those that read other fields of the value are left out; they are
+/// known only with the value. With it, what is wrong with them.
+#[salsa::tracked(cycle_result = nothing_laid)]
+pub fn laid(
+    db: &dyn Db,
+    workspace: Workspace,
+    schema_id: ItemId,
+    environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(db, workspace, environment, name_origin(db, schema_id));
+    let instance = evaluator.push(Instance {
+        schema: schema_id,
+        layers: layers::default_layers(db, workspace, schema_id, environment),
+        given: None,
+        fields: FxHashMap::default(),
+        request: None,
+        origin: evaluator.subject,
+    });
+    evaluator.bare = Some(instance);
+    let mut parts = Parts::default();
+    for field in &schema(db, workspace, schema_id).fields {
+        let told = evaluator.diagnostics.len();
+        evaluator.reads_own = false;
+        match evaluator.slot(instance, &field.name, &field.ty) {
+            Ok(mut slot) if !evaluator.reads_own => {
+                if slot != Slot::default() {
+                    slot.lay_below();
+                    parts.insert(field.name.clone(), slot);
+                }
+            }
+            _ => evaluator.diagnostics.truncate(told),
+        }
+    }
+    (parts, evaluator.diagnostics)
+}
+
+/// A schema whose default is made of its own values has no end; completing one says so.
+fn nothing_laid(
+    _db: &dyn Db,
+    _id: salsa::Id,
+    _workspace: Workspace,
+    _schema: ItemId,
+    _environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    Default::default()
 }
 
 /// What is wrong with a schema's own defaults, where they can be known without a request.
@@ -316,12 +365,19 @@ struct Instance {
     schema: ItemId,
     /// The declarations that speak of it; empty for a literal.
     layers: Vec<Layer>,
-    /// The fields that a literal or the layers gave.
-    given: Option<Fields>,
+    /// The fields of a value that stands inside another.
+    given: Option<Given>,
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
     origin: Origin,
+}
+
+/// The fields of a value inside another, before it is complete.
+struct Given {
+    fields: Fields,
+    /// What [`laid`] says is in them.
+    laid: bool,
 }
 
 #[derive(Clone)]
@@ -333,8 +389,18 @@ enum State {
 /// A step of a path, with its key evaluated.
 enum Step {
     Field(Name),
-    /// The key of an element or entry, with the values of its parts.
-    Element(Name, Vec<Value>, NodeId),
+    /// The parts of the key of an element or entry.
+    Element(Vec<Value>, NodeId),
+}
+
+impl Step {
+    /// The name of the field or entry in a record or map.
+    fn name(&self) -> Option<Name> {
+        match self {
+            Step::Field(name) => Some(name.clone()),
+            Step::Element(parts, _) => scalar_text(parts.first()?),
+        }
+    }
 }
 
 /// Evaluates for one request in one environment, or for one declaration.
@@ -347,12 +413,15 @@ pub struct Evaluator<'a> {
     /// What a mistake without a better place is told at.
     pub subject: Origin,
     instances: Vec<Instance>,
-    /// The fields that are being evaluated, the innermost last.
-    open: Vec<(usize, Name)>,
+    /// The fields that are being evaluated, the innermost last, and what reads each.
+    open: Vec<(usize, Name, Origin)>,
     lets: FxHashMap<ItemId, Eval<Value>>,
     steps: u64,
     depth: u32,
     exhausted: bool,
+    /// An instance without values: reading its fields only shows that they are read.
+    bare: Option<usize>,
+    reads_own: bool,
     /// What is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
     /// The request as its composition reads it: what a computed value is traced to.
@@ -380,6 +449,8 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             depth: 0,
             exhausted: false,
+            bare: None,
+            reads_own: false,
             diagnostics: Vec::new(),
             traced: None,
             request: None,
@@ -492,7 +563,7 @@ impl<'a> Evaluator<'a> {
         let node = crate::outputs::Node::Output(request, name.clone());
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
             // A circle is one mistake: it is told where one of its fields reads its first output.
-            let field = self.open.last().and_then(|(instance, field)| {
+            let field = self.open.last().and_then(|(instance, field, _)| {
                 let request = self.instances[*instance].request?;
                 Some(crate::outputs::Node::Field(request, field.clone()))
             });
@@ -616,7 +687,7 @@ impl<'a> Evaluator<'a> {
             let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
             let who = match self.instances[instance].request {
                 Some(request) => format!("request `{}`", request.name(self.db)),
-                None if self.instances[instance].layers.is_empty() => {
+                None if self.instances[instance].given.is_some() => {
                     format!("this `{}`", self.instances[instance].schema.name(self.db))
                 }
                 None => format!("environment `{}`", origin.item.name(self.db)),
@@ -653,29 +724,52 @@ impl<'a> Evaluator<'a> {
 
     /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.
     fn own_field(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Value> {
+        if self.bare == Some(instance) {
+            self.reads_own = true;
+            return Err(Failed);
+        }
         match self.instances[instance].fields.get(name) {
             Some(State::Done(done)) => return done.clone(),
             Some(State::Open) => {
-                let start =
-                    self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
-                let names: Vec<String> = self.open[start..]
-                    .iter()
-                    .map(|(_, name)| name.to_string())
-                    .chain([name.to_string()])
-                    .collect();
-                return Err(self.report(
-                    Diagnostic::error(code::CYCLE, reader, format!("`{name}` depends on itself"))
-                        .help(format!("the circle is {}", names.join(" → "))),
-                ));
+                return Err(self.circle(instance, name, reader));
             }
             None => {}
         }
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), reader));
         let result = self.compute(instance, name);
         self.open.pop();
         self.instances[instance].fields.insert(name.clone(), State::Done(result.clone()));
         result
+    }
+
+    /// Tells of a field that is read while it is evaluated: at the request's line that closes the
+    /// circle, if one does.
+    fn circle(&mut self, instance: usize, name: &Name, reader: Origin) -> Failed {
+        let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
+        let circle = &self.open[start..];
+        let names: Vec<String> =
+            circle.iter().map(|(_, name, _)| name).chain([name]).map(Name::to_string).collect();
+        // Who reads each field of the circle, the first one last.
+        let reads: Vec<(&Name, Origin)> = circle[1..]
+            .iter()
+            .map(|(_, name, reader)| (name, *reader))
+            .chain([(name, reader)])
+            .collect();
+        let at = reads
+            .iter()
+            .position(|(_, reader)| layers::is_data(self.db, reader.item))
+            .unwrap_or(reads.len() - 1);
+        let mut error =
+            Diagnostic::error(code::CYCLE, reads[at].1, format!("`{name}` depends on itself"))
+                .help(format!("the circle is {}", names.join(" → ")));
+        error.label = format!("reads `{}`", reads[at].0);
+        for (index, (name, reader)) in reads.iter().enumerate() {
+            if index != at {
+                error = error.related(*reader, format!("reads `{name}`"));
+            }
+        }
+        self.report(error)
     }
 
     fn compute(&mut self, instance: usize, name: &Name) -> Eval<Value> {
@@ -696,15 +790,33 @@ impl<'a> Evaluator<'a> {
             None => return Err(Failed),
         };
         if let Some(given) = &self.instances[instance].given {
-            let value = match given.get(name).cloned() {
-                Some(value) => value,
-                None => match field {
-                    Some(field) => self
-                        .default(instance, field)
-                        .unwrap_or(Ok(Value::new(Data::None, origin)))?,
-                    None => return Err(Failed),
-                },
+            let own = given.fields.get(name).cloned();
+            let laid = given.laid;
+            let value = match own {
+                Some(value) if laid => value,
+                own => {
+                    let mut slot = self.slot(instance, name, &ty)?;
+                    if let Some(value) = own {
+                        let layer = Layer {
+                            item: value.origin.item,
+                            level: u32::MAX,
+                            kind: LayerKind::Request,
+                        };
+                        let setting = plain_setting(layer, value.origin);
+                        let told = self.diagnostics.len();
+                        self.merge(|merge| {
+                            merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
+                        });
+                        if self.diagnostics.len() > told {
+                            return Err(Failed);
+                        }
+                    }
+                    layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
+                }
             };
+            if value.is_none() && !ty.is_optional() {
+                return Ok(value);
+            }
             return self.complete(value, &ty, name);
         }
         let slot = self.slot(instance, name, &ty)?;
@@ -746,7 +858,7 @@ impl<'a> Evaluator<'a> {
             None => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
         };
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), origin));
         self.slot(instance, name, &ty)
     }
 
@@ -843,40 +955,22 @@ impl<'a> Evaluator<'a> {
                 }
             }
             for entry in &record.entries {
-                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind
-                else {
-                    continue;
-                };
-                if first_key(path) != Some(name) {
-                    continue;
+                let EntryKind::Set { path, .. } = &entry.kind else { continue };
+                if first_key(path) == Some(name) {
+                    failed |= self.entry(&mut frame, &mut slot, ty, layer, entry).is_err();
                 }
-                if frame.inference.poisoned.contains(&entry.id)
-                    || frame.inference.poisoned.contains(&path.id)
-                {
-                    failed = true;
-                    continue;
-                }
-                let operation = match (modifier, append) {
-                    (_, true) => Operation::Append,
-                    (Some(Modifier::Replace), _) => Operation::Replace,
-                    _ => Operation::Merge,
-                };
-                let assignment = Assignment {
-                    node: entry.id,
-                    path,
-                    value,
-                    operation,
-                    sealed: *modifier == Some(Modifier::Final),
-                    otherwise: otherwise.as_ref(),
-                };
-                failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
             }
         }
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
     fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
-        let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+        let mut merge = Merge {
+            db: self.db,
+            workspace: self.workspace,
+            environment: self.environment,
+            diagnostics: Vec::new(),
+        };
         run(&mut merge);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
@@ -932,6 +1026,39 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// An entry of a layer, its path's first step already taken.
+    fn entry(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        layer: Layer,
+        entry: &'a Entry,
+    ) -> Eval<()> {
+        let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else {
+            return Ok(());
+        };
+        if frame.inference.poisoned.contains(&entry.id)
+            || frame.inference.poisoned.contains(&path.id)
+        {
+            return Err(Failed);
+        }
+        let operation = match (modifier, append) {
+            (_, true) => Operation::Append,
+            (Some(Modifier::Replace), _) => Operation::Replace,
+            _ => Operation::Merge,
+        };
+        let assignment = Assignment {
+            node: entry.id,
+            path,
+            value,
+            operation,
+            sealed: *modifier == Some(Modifier::Final),
+            otherwise: otherwise.as_ref(),
+        };
+        self.assign(frame, slot, ty, layer, &assignment)
+    }
+
     fn assign(
         &mut self,
         frame: &mut Frame<'a>,
@@ -944,78 +1071,219 @@ impl<'a> Evaluator<'a> {
         for segment in &assignment.path.segments[1..] {
             steps.push(self.segment(frame, segment)?);
         }
-        let mut value = self.expr(frame, assignment.value)?;
+        // Braces are many paths at once, so that in them as outside a path reaches what the layers
+        // below say.
+        let braces = match &assignment.value.kind {
+            _ if assignment.operation == Operation::Append => None,
+            ExprKind::Record(record) | ExprKind::Named { record, .. }
+                if record.entries.iter().all(|it| !matches!(it.kind, EntryKind::For { .. })) =>
+            {
+                Some(record)
+            }
+            _ => None,
+        };
+        if frame.inference.poisoned.contains(&assignment.value.id) {
+            return Err(Failed);
+        }
+        let mut value = match braces {
+            Some(_) => None,
+            None => Some(self.expr(frame, assignment.value)?),
+        };
+        let takes_out = value.as_ref().is_some_and(Value::is_none);
         let why = assignment.otherwise.and_then(|why| self.text(frame, why));
         // Where the path is longer than a name, the entry is where it is set.
-        let origin = if value.origin.item == layer.item {
-            value.origin
-        } else {
-            frame.origin(assignment.node)
+        let origin = match (&value, braces) {
+            (Some(value), _) if value.origin.item == layer.item => value.origin,
+            (None, Some(record)) => frame.origin(record.id),
+            _ => frame.origin(assignment.node),
         };
         let setting = plain_setting(layer, origin);
         let mut ty = ty.clone();
         let mut at = slot;
+        // The element that the path went through last, and its key.
+        let mut element: Option<(Arc<layers::KeyFields>, &[Value])> = None;
+        let mut way = 0;
         for (index, step) in steps.iter().enumerate() {
             let last = index + 1 == steps.len();
             let container = record_arm(ty.base());
-            let creates = !value.is_none()
+            let creates = !takes_out
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
-            let (name, keyed) = match step {
+            let name = match step {
                 Step::Field(name) => {
-                    let inner = field_type(self.db, self.workspace, &container, name)
+                    way += 1;
+                    ty = field_type(self.db, self.workspace, &container, name)
                         .unwrap_or(Ty::Unknown);
-                    ty = inner;
-                    (name, false)
+                    name.clone()
                 }
-                Step::Element(key, parts, node) => match &container {
+                Step::Element(parts, node) => match &container {
                     Ty::List(item, Keys::By(keys)) => {
+                        let key = layers::named_key(parts, keys).ok_or(Failed)?;
                         let there = matches!(&at.content, Content::Parts { parts, .. }
-                            if parts.get(key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
+                            if parts.get(&key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
                         if !there
-                            && (!last
-                                || assignment.operation == Operation::Append
-                                || value.is_none())
+                            && (!last || assignment.operation == Operation::Append || takes_out)
                         {
                             if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
                                 return Ok(());
                             }
-                            return Err(self.no_element(at, key, frame.origin(*node)));
+                            return Err(self.no_element(at, &key, frame.origin(*node)));
                         }
-                        if last && !value.is_none() {
-                            value = with_key(value, keys, parts);
-                        }
+                        element = Some((keys.clone(), parts));
+                        way = 0;
                         ty = (**item).clone();
-                        (key, true)
+                        key
                     }
                     _ => {
-                        ty = field_type(self.db, self.workspace, &container, key)
+                        element = None;
+                        let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
+                        ty = field_type(self.db, self.workspace, &container, &key)
                             .unwrap_or(Ty::Unknown);
-                        (key, false)
+                        key
                     }
                 },
             };
             let mut next = None;
-            let mut merge =
-                Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
-            if let Some(inner) = merge.part(at, name, keyed, &setting, creates) {
-                next = Some(inner);
-            }
-            let diagnostics = std::mem::take(&mut merge.diagnostics);
-            for diagnostic in diagnostics {
-                if !self.diagnostics.contains(&diagnostic) {
-                    self.diagnostics.push(diagnostic);
-                }
-            }
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
             }
         }
-        self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+        if let (Some((keys, parts)), Some(given)) = (&element, &mut value)
+            && !takes_out
+        {
+            match steps.last() {
+                Some(Step::Element(..)) => *given = with_key(given.clone(), keys, parts),
+                Some(Step::Field(name)) if way == 1 => self.same_key(keys, parts, name, given)?,
+                _ => {}
+            }
+        }
+        match (value, braces) {
+            (Some(value), _) => {
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+            }
+            (None, Some(record)) => {
+                let key = element.as_ref().filter(|_| way == 0);
+                self.braces(frame, at, &ty, record, assignment.operation, &setting, key)?;
+            }
+            (None, None) => return Err(Failed),
+        }
+        if let Some((keys, parts)) = &element
+            && let Content::Parts { parts: fields, .. } = &at.content
+            && way == 0
+        {
+            for (name, _) in keys.iter() {
+                if let Some(Slot { content: Content::Whole(found), .. }) = fields.get(name) {
+                    self.same_key(keys, parts, name, found)?;
+                }
+            }
+        }
         if assignment.sealed {
             at.sealed = Some((setting, why));
         }
         Ok(())
+    }
+
+    /// The braces of a layer: each entry by itself. `key`: the element that they are.
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts of an assignment")]
+    fn braces(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        record: &'a Record,
+        operation: Operation,
+        setting: &Setting,
+        key: Option<&(Arc<layers::KeyFields>, &[Value])>,
+    ) -> Eval<()> {
+        self.step(1)?;
+        let container = record_arm(ty.base());
+        let mut opened = false;
+        self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
+        if !opened {
+            return Err(Failed);
+        }
+        if let Some((keys, parts)) = key {
+            for ((name, _), part) in keys.iter().zip(parts.iter()) {
+                let inner = Setting { origin: part.origin, spread: true, ..setting.clone() };
+                let ty =
+                    field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                self.merge(|merge| {
+                    if let Some(field) = merge.part(slot, &container, name, &inner, true) {
+                        merge.set(field, &ty, part.clone(), Operation::Merge, &inner);
+                    }
+                });
+            }
+        }
+        let mut failed = false;
+        for entry in &record.entries {
+            let EntryKind::Spread(value) = &entry.kind else { continue };
+            match self.expr(frame, value) {
+                Ok(value) if value.is_none() => {}
+                Ok(value) => {
+                    self.step(value.fields().map_or(0, |it| it.len() as u64))?;
+                    let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
+                    self.merge(|merge| {
+                        merge.set(slot, &container, value, Operation::Merge, &inner)
+                    });
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        for entry in &record.entries {
+            let EntryKind::Set { path, .. } = &entry.kind else { continue };
+            let name = match path.segments.first().ok_or(Failed)? {
+                PathSegment { kind: SegmentKind::Key(name), .. } => Ok(name.clone()),
+                segment => match self.segment(frame, segment) {
+                    Ok(Step::Element(parts, _)) => {
+                        parts.first().and_then(scalar_text).ok_or(Failed)
+                    }
+                    _ => Err(Failed),
+                },
+            };
+            let Ok(name) = name else {
+                failed = true;
+                continue;
+            };
+            if frame.inference.poisoned.contains(&path.id) {
+                failed = true;
+                continue;
+            }
+            let ty = field_type(self.db, self.workspace, &container, &name).unwrap_or(Ty::Unknown);
+            let inner = Setting { origin: frame.origin(entry.id), ..setting.clone() };
+            let mut part = None;
+            self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
+            match part {
+                Some(part) => failed |= self.entry(frame, part, &ty, setting.layer, entry).is_err(),
+                None => failed = true,
+            }
+        }
+        if operation == Operation::Replace {
+            slot.close(setting);
+        }
+        if failed { Err(Failed) } else { Ok(()) }
+    }
+
+    /// The key of an element is what it is reached by; it does not change.
+    fn same_key(
+        &mut self,
+        keys: &layers::KeyFields,
+        parts: &[Value],
+        name: &Name,
+        given: &Value,
+    ) -> Eval<()> {
+        let named = keys.iter().position(|(key, _)| key == name).and_then(|at| parts.get(at));
+        match named {
+            Some(part) if !same(part, given) => Err(self.report(
+                Diagnostic::error(
+                    code::KEYED_ELEMENT,
+                    given.origin,
+                    format!("`{name}` is the key of this element and is {}", shown(part)),
+                )
+                .help(format!("leave it out; for another `{name}` add another element")),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn no_element(&mut self, slot: &Slot, key: &Name, origin: Origin) -> Failed {
@@ -1056,10 +1324,7 @@ impl<'a> Evaluator<'a> {
                 for key in keys {
                     parts.push(self.expr(frame, key)?);
                 }
-                let texts: Option<Vec<Name>> = parts.iter().map(scalar_text).collect();
-                let Some(texts) = texts.filter(|it| !it.is_empty()) else { return Err(Failed) };
-                let key = if texts.len() == 1 { texts[0].clone() } else { texts.join("/").into() };
-                Step::Element(key, parts, segment.id)
+                Step::Element(parts, segment.id)
             }
         })
     }
@@ -1230,20 +1495,25 @@ impl<'a> Evaluator<'a> {
                 Ok(value)
             }
             Ty::Schema(id) | Ty::Request(id) => {
-                let (fields, origin) = match value.data {
+                let (given, origin) = match value.data {
                     Data::Record(record) => {
-                        if record.tag != Tag::Plain {
+                        let laid = match record.tag {
+                            Tag::Plain => false,
+                            Tag::Partial(_) => true,
                             // A value of this schema, or of one that includes it, is complete.
-                            return Ok(Value::new(Data::Record(record), value.origin));
-                        }
-                        (Arc::unwrap_or_clone(record).fields, value.origin)
+                            Tag::Schema(_) | Tag::Kind(_) => {
+                                return Ok(Value::new(Data::Record(record), value.origin));
+                            }
+                        };
+                        let fields = Arc::unwrap_or_clone(record).fields;
+                        (Given { fields, laid }, value.origin)
                     }
                     _ => return Ok(value),
                 };
                 let instance = self.push(Instance {
                     schema: *id,
-                    layers: Vec::new(),
-                    given: Some(fields),
+                    layers: layers::default_layers(self.db, self.workspace, *id, self.environment),
+                    given: Some(given),
                     fields: FxHashMap::default(),
                     request: None,
                     origin,
@@ -1392,7 +1662,7 @@ impl<'a> Evaluator<'a> {
             | (Ty::Duration, Data::Duration(_))
             | (Ty::List(..), Data::List(_)) => true,
             (Ty::Schema(id) | Ty::Request(id), Data::Record(record)) => match record.tag {
-                Tag::Schema(tag) => {
+                Tag::Schema(tag) | Tag::Partial(tag) => {
                     tag == *id || schema(self.db, self.workspace, tag).includes.contains(id)
                 }
                 Tag::Plain => true,
@@ -1881,30 +2151,33 @@ impl<'a> Evaluator<'a> {
                 Ok(record.fields.get(&key).cloned().unwrap_or(Value::new(Data::None, origin)))
             }
             Data::List(elements) => {
-                if let [Value { data: Data::Int(position), .. }] = parts.as_slice()
-                    && !elements.iter().any(|it| it.fields().is_some())
-                {
-                    let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
-                    return match found {
+                match (frame.inference.keys.get(&expr.id), parts.as_slice()) {
+                    (Some(Keys::By(keys)), parts) => {
+                        self.step(elements.len() as u64)?;
+                        let wanted = layers::named_key(parts, keys).ok_or(Failed)?;
+                        let found = elements
+                            .iter()
+                            .find(|it| layers::element_key(it, keys).as_ref() == Some(&wanted));
+                        Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
+                    }
+                    (_, [Value { data: Data::Int(position), .. }]) => {
+                        let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
+                        match found {
                         Some(found) => Ok(found.clone()),
                         None => Err(self.fail(
                             code::FAILED_EXPRESSION,
                             origin,
-                            format!(
-                                "the list has {} elements, so there is none at {position}",
-                                elements.len()
-                            ),
+                            match elements.len() {
+                                1 => format!("the list has 1 element, so there is none at {position}"),
+                                count => format!(
+                                    "the list has {count} elements, so there is none at {position}"
+                                ),
+                            },
                         )),
-                    };
+                    }
+                    }
+                    _ => Err(Failed),
                 }
-                self.step(elements.len() as u64)?;
-                // A keyed list: its keys are the first fields that the parts are compared with.
-                let found = elements.iter().find(|element| {
-                    element.fields().is_some_and(|fields| {
-                        parts.iter().all(|part| fields.values().any(|field| same(field, part)))
-                    })
-                });
-                Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
             }
             _ => Err(Failed),
         }
@@ -2112,11 +2385,9 @@ impl<'a> Evaluator<'a> {
                                     .first()
                                     .ok_or(Failed)
                                     .and_then(|it| self.segment(frame, it));
-                                match (step, self.expr(frame, value)) {
-                                    (
-                                        Ok(Step::Field(name) | Step::Element(name, ..)),
-                                        Ok(value),
-                                    ) => {
+                                let name = step.and_then(|step| step.name().ok_or(Failed));
+                                match (name, self.expr(frame, value)) {
+                                    (Ok(name), Ok(value)) => {
                                         if !value.is_none() {
                                             fields.insert(name, value);
                                         }
@@ -2168,7 +2439,8 @@ impl<'a> Evaluator<'a> {
         }
         let base = record_arm(ty.base());
         match (step, &base) {
-            (Step::Element(key, parts, node), Ty::List(item, Keys::By(keys))) => {
+            (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) => {
+                let key = &layers::named_key(parts, keys).ok_or(Failed)?;
                 let mut elements = match container.map(|it| it.data) {
                     Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
                     _ => Vec::new(),
@@ -2201,7 +2473,8 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(Some(Value::list(elements, origin)))
             }
-            (Step::Field(name) | Step::Element(name, ..), _) => {
+            (step, _) => {
+                let name = &step.name().ok_or(Failed)?;
                 let (mut record, at) = match container {
                     Some(Value { data: Data::Record(record), origin }) => (record, origin),
                     _ => (Arc::default(), origin),
@@ -2666,7 +2939,7 @@ fn untag(value: &mut Value) {
 }
 
 /// An element of a keyed list with the key that its path named.
-fn with_key(value: Value, keys: &[(Name, Option<Literal>)], parts: &[Value]) -> Value {
+fn with_key(value: Value, keys: &layers::KeyFields, parts: &[Value]) -> Value {
     let Data::Record(record) = &value.data else { return value };
     let mut fields = Fields::default();
     for ((key, _), part) in keys.iter().zip(parts) {

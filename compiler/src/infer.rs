@@ -33,6 +33,8 @@ pub struct Inference {
     pub coercions: FxHashMap<NodeId, Coercion>,
     /// The type of each record literal, by its braces: what its entries merge by.
     pub records: FxHashMap<NodeId, Ty>,
+    /// What brackets after a list mean, by the whole expression: a position or a key.
+    pub keys: FxHashMap<NodeId, Keys>,
     /// The types that arms of a `match` ask for, by the arm.
     pub patterns: FxHashMap<NodeId, Ty>,
     /// What has an error and must not be evaluated.
@@ -813,6 +815,9 @@ impl Infer<'_> {
         let base = record_arm(ty.base());
         self.result.records.insert(record.id, base.clone());
         let known = !matches!(base, Ty::Unknown);
+        if !self.partial {
+            self.set_once(record);
+        }
         let mut own: Vec<(Name, Ty)> = Vec::new();
         for entry in &record.entries {
             match &entry.kind {
@@ -888,6 +893,35 @@ impl Infer<'_> {
             Ty::Optional(inner) => (**inner).clone(),
             Ty::Union(_) => base,
             other => other.clone(),
+        }
+    }
+
+    /// Reports what a literal sets twice. In a layer, merging finds it.
+    fn set_once(&mut self, record: &Record) {
+        let mut seen: Vec<(Vec<Name>, NodeId, usize)> = Vec::new();
+        for (index, entry) in record.entries.iter().enumerate() {
+            let mut found = Vec::new();
+            leaves(entry, &[], &mut found);
+            for (path, node) in found {
+                let other = seen
+                    .iter()
+                    // Two that stand in one pair of inner braces are that literal's own mistake.
+                    .find(|(known, _, at)| *known == path && *at != index)
+                    .map(|(_, node, _)| *node);
+                if let Some(other) = other {
+                    let words: Vec<&str> = path.iter().map(Name::as_str).collect();
+                    self.report(
+                        self.error(
+                            code::SET_TWICE,
+                            node,
+                            format!("`{}` is set twice here", words.join(".")),
+                        )
+                        .related(self.place(other), "the other one is here")
+                        .help("keep one of them"),
+                    );
+                }
+                seen.push((path, node, index));
+            }
         }
     }
 
@@ -1154,7 +1188,11 @@ impl Infer<'_> {
                 other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),
             });
         }
-        field_type(self.db, self.workspace, container, name)
+        match (field_type(self.db, self.workspace, container, name), container) {
+            // `{ a: T, ... }` accepts more than it knows.
+            (None, Ty::Record(record)) if record.open => Some(Ty::Unknown),
+            (found, _) => found,
+        }
     }
 
     fn unknown_field(&mut self, node: NodeId, name: &str, container: &Ty) {
@@ -1909,6 +1947,9 @@ impl Infer<'_> {
         if matches!(ty, Ty::Optional(_)) {
             self.maybe_none(base, "read", "?? …");
         }
+        if let Ty::List(_, by) = ty.base() {
+            self.result.keys.insert(expr.id, by.clone());
+        }
         match ty.base().clone() {
             Ty::List(item, Keys::By(fields)) => {
                 self.element_keys(expr.id, keys, &item, &fields);
@@ -2407,7 +2448,7 @@ impl Infer<'_> {
             // Comparisons do not chain, which the parser has said.
             _ if is_comparison(op) && is_compared(left) => self.poison(expr.id),
             BinaryOp::Equal | BinaryOp::NotEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 self.comparable(expr, &a, &b);
                 Ty::Bool
             }
@@ -2415,7 +2456,7 @@ impl Infer<'_> {
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
             | BinaryOp::GreaterOrEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 for (side, ty) in [(left, &a), (right, &b)] {
                     if matches!(ty, Ty::Optional(_) | Ty::None) {
                         self.maybe_none(side, "compared", "?? …");
@@ -2443,24 +2484,24 @@ impl Infer<'_> {
             | BinaryOp::Subtract
             | BinaryOp::Multiply
             | BinaryOp::Divide
-            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right),
+            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right, wanted),
         }
     }
 
     /// Both sides of an operator; a literal takes the type of the other side.
-    fn operands(&mut self, left: &Expr, right: &Expr) -> (Ty, Ty) {
+    fn operands(&mut self, left: &Expr, right: &Expr, wanted: &Ty) -> (Ty, Ty) {
+        let hint = |ty: &Ty| match ty.base() {
+            // Another list need not hold the very values of this one.
+            Ty::List(item, keys) => Ty::List(Arc::new(number_base(item)), keys.clone()),
+            other => other.clone(),
+        };
         if literal_like(left) && !literal_like(right) {
             let b = self.expr(right, &Ty::Unknown);
-            let a = self.expr(left, b.base());
+            let a = self.expr(left, &hint(&b));
             (a, b)
         } else {
-            let a = self.expr(left, &Ty::Unknown);
-            // One literal does not say that the other side has no others.
-            let wanted = match a.base() {
-                Ty::List(item, keys) => Ty::List(Arc::new(number_base(item)), keys.clone()),
-                other => other.clone(),
-            };
-            let b = self.expr(right, &wanted);
+            let a = self.expr(left, &operand_hint(left, wanted));
+            let b = self.expr(right, &hint(&a));
             (a, b)
         }
     }
@@ -2517,12 +2558,22 @@ impl Infer<'_> {
         self.poison(expr.id);
     }
 
-    fn arithmetic(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr) -> Ty {
+    fn arithmetic(
+        &mut self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+        wanted: &Ty,
+    ) -> Ty {
         use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
         let (a, b) = match op {
             // `2Gi * 2` and `1h / 2`: the number stays one.
-            Multiply | Divide => (self.expr(left, &Ty::Unknown), self.expr(right, &Ty::Unknown)),
-            _ => self.operands(left, right),
+            Multiply | Divide => (
+                self.expr(left, &operand_hint(left, wanted)),
+                self.expr(right, &operand_hint(right, wanted)),
+            ),
+            _ => self.operands(left, right, wanted),
         };
         for (side, ty) in [(left, &a), (right, &b)] {
             if matches!(ty, Ty::Optional(_) | Ty::None) {
@@ -2614,6 +2665,24 @@ pub fn record_arm(ty: &Ty) -> Ty {
     }
 }
 
+/// The paths of plain names that an entry of a literal sets to something other than braces.
+fn leaves(entry: &Entry, before: &[Name], found: &mut Vec<(Vec<Name>, NodeId)>) {
+    let EntryKind::Set { path, append: false, value, .. } = &entry.kind else { return };
+    let mut whole = before.to_vec();
+    for segment in &path.segments {
+        match &segment.kind {
+            SegmentKind::Key(name) if !name.is_empty() => whole.push(name.clone()),
+            _ => return,
+        }
+    }
+    match &value.kind {
+        ExprKind::Record(inner) => {
+            inner.entries.iter().for_each(|entry| leaves(entry, &whole, found))
+        }
+        _ => found.push((whole, path.id)),
+    }
+}
+
 fn can_be_record(ty: &Ty) -> bool {
     matches!(
         record_arm(ty.base()),
@@ -2672,6 +2741,14 @@ fn is_comparison(op: BinaryOp) -> bool {
 
 fn is_compared(expr: &Expr) -> bool {
     matches!(expr.kind, ExprKind::Binary { op, .. } if is_comparison(op))
+}
+
+/// What the type of a calculation says of an operand: what a number's `m` counts.
+fn operand_hint(operand: &Expr, wanted: &Ty) -> Ty {
+    match (&operand.kind, wanted.base()) {
+        (ExprKind::Literal(Literal::Unit(_)), Ty::Quantity | Ty::Duration) => wanted.base().clone(),
+        _ => Ty::Unknown,
+    }
 }
 
 fn literal_like(expr: &Expr) -> bool {

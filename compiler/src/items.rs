@@ -192,7 +192,9 @@ fn key(item: &Item) -> (Kind, Name, Name) {
         ItemKind::Compose { schema, .. } => (Kind::Compose, path(schema), none()),
         ItemKind::Policy { name, .. } => (Kind::Policy, name.text.clone(), none()),
         ItemKind::Fn { name, .. } => (Kind::Fn, name.text.clone(), none()),
-        ItemKind::Request { name, .. } => (Kind::Request, name.text.clone(), none()),
+        ItemKind::Request { name, environments, .. } => {
+            (Kind::Request, name.text.clone(), envs(environments))
+        }
         ItemKind::Overlay { requests, environments, .. } => {
             (Kind::Overlay, envs(requests), envs(environments))
         }

@@ -87,7 +87,7 @@ pub fn why(
         }
     }
     let mut found = Vec::new();
-    gather(db, at, "", &mut found);
+    gather(db, at, "", false, &mut found);
     if found.is_empty() {
         // Nothing set it: the schema's line says that it may be absent.
         if let Some(field) = shape.field(first) {
@@ -139,7 +139,7 @@ fn inside(
         })?;
     }
     let mut found = Vec::new();
-    gather(db, slot, "", &mut found);
+    gather(db, slot, "", false, &mut found);
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     Ok(Why {
         value: Some(value.clone()),
@@ -148,46 +148,56 @@ fn inside(
     })
 }
 
-/// The settings of a slot and everything under it.
-fn gather(db: &dyn Db, slot: &Slot, path: &str, found: &mut Vec<(u32, WhyLayer)>) {
-    let parts = match &slot.content {
-        Content::Parts { parts, keyed, .. } => Some((parts, *keyed)),
-        _ => None,
-    };
-    // Where a record was merged from several layers, its parts say who set what.
-    if parts.is_none_or(|(parts, _)| parts.is_empty()) {
-        let last = slot.history.len().saturating_sub(1);
-        for (index, setting) in slot.history.iter().enumerate() {
-            let appended_later = slot.history[index + 1..].iter().all(|it| it.appended);
-            let effect = match index == last {
-                true if setting.appended => "appended",
-                true => "",
-                false if appended_later && setting.appended => "appended",
-                false if appended_later => "",
-                false => "overridden",
-            };
-            found.push((
-                setting.layer.level,
-                WhyLayer {
-                    path: path.to_string(),
-                    value: setting.value.clone(),
-                    layer: layer_name(db, setting.layer.kind, setting),
-                    location: location(db, setting.into()),
-                    effect,
-                },
-            ));
+/// The settings of a slot and everything under it, the latest of each leaf first. `lost`: something
+/// later began anew.
+fn gather(db: &dyn Db, slot: &Slot, path: &str, lost: bool, found: &mut Vec<(u32, WhyLayer)>) {
+    match &slot.content {
+        // Where a record was merged from several layers, its parts say who set what.
+        Content::Parts { parts, keyed, .. } if !parts.is_empty() => {
+            for (name, part) in parts {
+                let inner = match (path.is_empty(), keyed) {
+                    (_, true) => format!("{path}[{:?}]", name.as_str()),
+                    (true, false) => name.to_string(),
+                    (false, false) => format!("{path}.{name}"),
+                };
+                gather(db, part, &inner, lost, found);
+            }
         }
-        return;
+        _ => {
+            let mut over = lost;
+            for (index, setting) in slot.history.iter().enumerate().rev() {
+                // What lies at the bottom of every value of a schema says nothing of a lost one.
+                if lost && setting.layer.level == 0 && setting.spread {
+                    continue;
+                }
+                let is_last = index + 1 == slot.history.len();
+                let effect = if over {
+                    "overridden"
+                } else if setting.appended {
+                    "appended"
+                } else if is_last && slot.sealed.is_some() {
+                    "final"
+                } else {
+                    ""
+                };
+                // What stands below a list that only grew is still in it.
+                over |= !setting.appended;
+                found.push((
+                    setting.layer.level,
+                    WhyLayer {
+                        path: path.to_string(),
+                        value: setting.value.clone(),
+                        layer: layer_name(db, setting.layer.kind, setting),
+                        location: location(db, setting.into()),
+                        effect,
+                    },
+                ));
+            }
+        }
     }
-    if let Some((parts, keyed)) = parts {
-        for (name, part) in parts {
-            let inner = match (path.is_empty(), keyed) {
-                (_, true) => format!("{path}[{:?}]", name.as_str()),
-                (true, false) => name.to_string(),
-                (false, false) => format!("{path}.{name}"),
-            };
-            gather(db, part, &inner, found);
-        }
+    // A list that only grew since it was taken out holds nothing of what was there before.
+    for before in slot.before.iter().rev() {
+        gather(db, before, path, true, found);
     }
 }
 
