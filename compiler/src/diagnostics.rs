@@ -50,7 +50,7 @@ pub mod code {
         BAD_TOKEN = "bad-token";
         /// A number that does not fit.
         NUMBER_OUT_OF_RANGE = "number-out-of-range";
-        /// Brackets nested deeper than the compiler follows.
+        /// Brackets, types, includes or environments nested deeper than the compiler follows.
         TOO_DEEP = "too-deep";
         /// A file larger than a source file may be, or not UTF-8.
         UNREADABLE_FILE = "unreadable-file";
@@ -86,6 +86,8 @@ pub mod code {
         CONDITION_FAILED = "condition-failed";
         /// Something that may be `none` is read as if it were there.
         MAYBE_NONE = "maybe-none";
+        /// `if let` or `??` for something that is always there.
+        ALWAYS_THERE = "always-there";
         /// A declaration or value that depends on itself.
         CYCLE = "cycle";
         /// A leaf set twice in one layer.
@@ -165,7 +167,7 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let limit = match wrong.chars().count() {
         0..=1 => 0,
         2..=4 => 1,
-        5..=8 => 2,
+        5..=7 => 2,
         _ => 3,
     };
     known
@@ -173,7 +175,12 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .filter(|candidate| *candidate != wrong)
         .map(|candidate| (distance(wrong, candidate, limit), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min()
+        .min_by_key(|(distance, candidate)| {
+            // Of two that are as near, the one whose first letter is in the same case: `jb` is
+            // rather `job` than `Job`.
+            let upper = |text: &str| text.starts_with(char::is_uppercase);
+            (*distance, upper(candidate) != upper(wrong), *candidate)
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -294,7 +301,7 @@ impl Diagnostic {
         if let Some(name) = nearest(wrong, known.iter().copied()) {
             self.help = Some(format!("did you mean `{name}`?"));
             self.fix = Some((format!("change to `{name}`"), place.into(), name.to_string()));
-        } else if !known.is_empty() && known.len() <= 12 {
+        } else if !known.is_empty() && known.len() <= 16 {
             self.help = Some(format!("there is {}", list(&known, "and")));
         }
         self

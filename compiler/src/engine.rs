@@ -5,16 +5,17 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
 use crate::infer::infer;
-use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
     environment_order, environments as all_environments, package_files, package_of, packages,
     scope, uses,
 };
 use crate::objects::{Object, objects};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
-use crate::references::closure;
+use crate::references::{closure, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
-use crate::syntax::ast::Name;
+use crate::syntax::ast::{ItemKind, Name};
+use crate::types::alias;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
@@ -130,6 +131,9 @@ fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: Item
     for id in &standing {
         let package = package_of(db, workspace, id.file(db));
         if packages.insert(package) {
+            if !scope(db, package).doubled.is_empty() {
+                return Blocked::Everything;
+            }
             for file in package_files(db, package) {
                 match soundness(db, *file) {
                     Soundness::Sound => {}
@@ -147,7 +151,11 @@ fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: Item
             }
         }
         let own = *id == request || layers.iter().any(|layer| layer.item == *id);
-        if !own && infer(db, workspace, *id).has_errors() {
+        let broken = || {
+            !uses(db, workspace, id.file(db)).diagnostics.is_empty()
+                || infer(db, workspace, *id).has_errors()
+        };
+        if !own && broken() {
             return Blocked::Everything;
         }
         if id.kind(db) == Kind::Environment
@@ -178,7 +186,14 @@ impl<'a> Gathered<'a> {
     }
 
     fn add(&mut self, diagnostic: &Diagnostic, environment: Option<ItemId>) {
-        let key = format!("{:?}{:?}{}", diagnostic.code, diagnostic.place, diagnostic.message);
+        // A request without a namespace, or with the name of another, is one mistake however many
+        // objects it makes.
+        let what = match diagnostic.code {
+            code::MISSING_NAMESPACE => String::new(),
+            code::DUPLICATE_OBJECT => format!("{:?}", diagnostic.related[0].0),
+            _ => diagnostic.message.clone(),
+        };
+        let key = format!("{:?}{:?}{what}", diagnostic.code, diagnostic.place);
         let index = *self.index.entry(key).or_insert_with(|| {
             self.found.push((diagnostic.clone(), Vec::new()));
             self.found.len() - 1
@@ -194,6 +209,13 @@ impl<'a> Gathered<'a> {
     /// What is wrong with the text and the types, whatever the environment.
     fn statics(&mut self) {
         let (db, workspace) = (self.db, self.workspace);
+        // What others stand on comes first, so that no answer waits for a long chain of others.
+        for id in &typing_order(db, workspace).items {
+            if id.kind(db) == Kind::Type {
+                alias(db, workspace, *id);
+            }
+            infer(db, workspace, *id);
+        }
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
@@ -213,7 +235,7 @@ impl<'a> Gathered<'a> {
                     for diagnostic in &infer(db, workspace, *id).diagnostics {
                         self.add(diagnostic, None);
                     }
-                    if id.kind(db) == Kind::Schema && !infer(db, workspace, *id).has_errors() {
+                    if id.kind(db) == Kind::Schema {
                         for diagnostic in default_diagnostics(db, workspace, *id) {
                             self.add(diagnostic, None);
                         }
@@ -254,8 +276,15 @@ impl<'a> Gathered<'a> {
             return None;
         }
         let evaluated = evaluate(db, workspace, request, environment);
+        // One that is misnamed is told so once, not by each of its objects.
+        let misnamed = matches!(item(db, request).as_deref(), Some(tree)
+            if matches!(&tree.kind, ItemKind::Request { name, .. }
+                if infer(db, workspace, request).poisoned.contains(&name.id)));
         for diagnostic in &evaluated.diagnostics {
             self.add(diagnostic, Some(environment));
+        }
+        if misnamed {
+            return None;
         }
         let made = objects(db, workspace, request, environment);
         for diagnostic in &made.diagnostics {
@@ -319,8 +348,16 @@ impl<'a> Gathered<'a> {
         true
     }
 
-    fn findings(self) -> Vec<Finding> {
+    fn findings(mut self) -> Vec<Finding> {
         let db = self.db;
+        // Where something must be mended, advice can wait.
+        let wrong: FxHashSet<Place> = self
+            .found
+            .iter()
+            .filter(|(it, _)| it.severity == Severity::Error)
+            .map(|(it, _)| it.place)
+            .collect();
+        self.found.retain(|(it, _)| it.severity == Severity::Error || !wrong.contains(&it.place));
         let order: BTreeMap<salsa::Id, usize> = environment_order(db, self.workspace)
             .iter()
             .enumerate()

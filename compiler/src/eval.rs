@@ -683,6 +683,12 @@ impl<'a> Evaluator<'a> {
                 Err(Failed) => failed = true,
             }
         }
+        // A field that a misspelt one was meant to be is not missing.
+        missing.retain(|(name, _)| {
+            !self.instances[instance].layers.iter().any(|layer| {
+                infer(self.db, self.workspace, layer.item).meant.values().any(|it| it == *name)
+            })
+        });
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
             let who = match self.instances[instance].request {

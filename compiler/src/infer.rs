@@ -9,8 +9,8 @@ use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    Target, ancestry, check_environment_names, environments, kubernetes, package_of, resolve_path,
-    resolve_schema, resolve_word, scope, unknown_word,
+    Sense, Target, ancestry, check_environment_names, environments, kubernetes, package_of,
+    resolve_path, resolve_schema, resolve_word, scope, unknown_word,
 };
 use crate::notation;
 use crate::references::{chain, circle};
@@ -18,7 +18,8 @@ use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
     BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
-    display, display_literal, field_names, field_type, fits, required_fields, schema,
+    display, display_literal, field_names, field_type, fits, is_bounded, key_mistakes,
+    required_fields, schema,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub struct Inference {
     pub patterns: FxHashMap<NodeId, Ty>,
     /// What has an error and must not be evaluated.
     pub poisoned: FxHashSet<NodeId>,
+    /// The fields that a misspelt one was probably meant to be, by its node: they are not missing.
+    pub meant: FxHashMap<NodeId, Name>,
     /// The type of a let's value, or of a function's result.
     pub ty: Option<Ty>,
     /// What is wrong.
@@ -126,11 +129,25 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         target: Vec::new(),
         partial: false,
         reads_request: false,
+        spreading: false,
         spreads: FxHashMap::default(),
         result: Inference::default(),
     };
     infer.item(tree);
     infer.result
+}
+
+/// What a value is for, as messages name it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Subject {
+    /// A field, entry, parameter or name.
+    Field(Name),
+    /// An element of the list that a field is.
+    Element(Name),
+    /// A part of the language: "`if`", "a position in a list".
+    Part(&'static str),
+    /// The result of a function.
+    Result(Name),
 }
 
 struct Infer<'a> {
@@ -144,12 +161,14 @@ struct Infer<'a> {
     own: Option<ItemId>,
     /// What `self` is.
     itself: Option<Ty>,
-    /// The fields on the way to the value at hand, for messages.
-    target: Vec<Name>,
+    /// What the value at hand is for, the innermost last.
+    target: Vec<Subject>,
     /// Record literals add to what other layers say, so nothing is missing yet.
     partial: bool,
     /// The expression at hand may name a request: it is read from, or listed in `after`.
     reads_request: bool,
+    /// The mistake at hand is one of a spread.
+    spreading: bool,
     /// The types of values that a record literal takes in, by their node.
     spreads: FxHashMap<NodeId, Ty>,
     result: Inference,
@@ -229,11 +248,24 @@ impl Infer<'_> {
                 }
                 let ty = it.ty.as_ref().map(|ty| self.lower(ty));
                 let found = self.check(&it.value, ty.as_ref().unwrap_or(&Ty::Unknown));
-                self.result.ty = Some(ty.unwrap_or(found));
+                self.result.ty = Some(match ty {
+                    Some(ty) => ty,
+                    None => self.bounded(found, it.name.id),
+                });
             }
             ItemKind::Schema { members, .. } => self.schema(members),
-            ItemKind::Type { ty, .. } => {
+            ItemKind::Type { name, ty } => {
+                if self.refuse_circle() {
+                    return;
+                }
                 self.lower(ty);
+                if crate::types::alias(db, workspace, id).1 {
+                    self.report(self.error(
+                        code::TOO_DEEP,
+                        name.id,
+                        "this type is larger or nests deeper than the compiler follows",
+                    ));
+                }
             }
             ItemKind::Environment { schema: path, record, .. } => {
                 self.result.diagnostics.extend(ancestry(db, workspace, id).1.iter().cloned());
@@ -307,7 +339,7 @@ impl Infer<'_> {
                 self.partial = true;
                 self.record(record, &ty, false);
             }
-            ItemKind::Request { schema: path, environments, record, .. } => {
+            ItemKind::Request { name, schema: path, environments, record } => {
                 check_environment_names(
                     db,
                     workspace,
@@ -324,6 +356,9 @@ impl Infer<'_> {
                     }
                     None => Ty::Unknown,
                 };
+                if !sets(record, "name") {
+                    self.request_name(name);
+                }
                 self.itself = Some(ty.clone());
                 self.partial = true;
                 self.record(record, &ty, false);
@@ -347,18 +382,24 @@ impl Infer<'_> {
                             .iter()
                             .map(|request| request.name(db).as_str())
                             .collect();
-                        self.report(
-                            self.error(
+                        let mut error = self
+                            .error(
                                 code::UNKNOWN_NAME,
                                 name.id,
                                 format!("there is no request `{}` in this package", name.text),
                             )
-                            .suggest(
-                                self.place(name.id),
-                                &name.text,
-                                known,
-                            ),
-                        );
+                            .suggest(self.place(name.id), &name.text, known);
+                        if error.fix.is_none()
+                            && let Some((package, other)) =
+                                request_elsewhere(db, workspace, &name.text)
+                        {
+                            error = error
+                                .help(format!(
+                                    "package `{package}` has one; its overlays stand there too"
+                                ))
+                                .related(name_place(db, other), "the request");
+                        }
+                        self.report(error);
                         schemas.push(Ty::Unknown);
                         continue;
                     };
@@ -433,14 +474,16 @@ impl Infer<'_> {
                     self.locals.push((param.name.text.clone(), ty));
                 }
                 let ty = self.lower(result);
+                self.target = vec![Subject::Result(id.name(db).clone())];
                 self.check(body, &ty);
+                self.target.clear();
                 self.result.ty = Some(ty);
             }
-            ItemKind::Policy { .. } => {
-                self.not_yet(NodeId(0), "policies are");
+            ItemKind::Policy { name, .. } => {
+                self.not_yet(name.id, "policies are");
             }
-            ItemKind::Adjust { .. } => {
-                self.not_yet(NodeId(0), "`adjust` is");
+            ItemKind::Adjust { subject, .. } => {
+                self.not_yet(subject.id, "`adjust` is");
             }
             ItemKind::Test { .. } => {
                 self.not_yet(NodeId(0), "tests are");
@@ -455,6 +498,40 @@ impl Infer<'_> {
         let Some(tree) = item(self.db, found) else { return Ty::String };
         let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
         Lowering::new(self.db, self.workspace, found).lower(ty)
+    }
+
+    /// A request is called like the objects it makes, unless it says otherwise.
+    fn request_name(&mut self, name: &Ident) {
+        let text = name.text.as_str();
+        let is_label = text.len() <= 63
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+            && text.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if is_label || name.is_hole() {
+            return;
+        }
+        self.report(
+            self.error(
+                code::REFINEMENT_FAILED,
+                name.id,
+                format!("`{text}` cannot name Kubernetes objects: a name is at most 63 lower-case letters, digits and dashes"),
+            )
+            .help("rename the request, or give its objects another name: `name = \"…\"`"),
+        );
+        self.poison(name.id);
+    }
+
+    /// A type that was found, where it is small enough to go on with.
+    fn bounded(&mut self, ty: Ty, name: NodeId) -> Ty {
+        if is_bounded(&ty) {
+            return ty;
+        }
+        self.report(self.error(
+            code::TOO_DEEP,
+            name,
+            "this value is larger or nests deeper than the compiler follows",
+        ));
+        Ty::Unknown
     }
 
     fn schema_path(&mut self, path: &Path) -> Option<ItemId> {
@@ -509,7 +586,11 @@ impl Infer<'_> {
         let Some(way) = circle(self.db, self.workspace, self.item) else { return false };
         let names: Vec<&str> =
             way.iter().chain([&self.item]).map(|id| id.name(self.db).as_str()).collect();
-        let what = if self.item.kind(self.db) == Kind::Fn { "calls" } else { "depends on" };
+        let what = match self.item.kind(self.db) {
+            Kind::Fn => "calls",
+            Kind::Type => "contains",
+            _ => "depends on",
+        };
         let mut error = Diagnostic::error(
             code::CYCLE,
             name_place(self.db, self.item),
@@ -563,7 +644,7 @@ impl Infer<'_> {
                     }
                     self.type_conditions(ty);
                     let ty = self.lower_quietly(ty);
-                    self.target = vec![name.text.clone()];
+                    self.target = vec![Subject::Field(name.text.clone())];
                     if let Some(default) = default {
                         if matches!(default.kind, ExprKind::Literal(Literal::None))
                             && !ty.is_optional()
@@ -582,18 +663,14 @@ impl Infer<'_> {
                         }
                     }
                     self.target.clear();
-                    otherwise.iter().for_each(|it| {
-                        self.check(it, &Ty::String);
-                    });
+                    self.reason(otherwise.as_ref());
                 }
                 MemberKind::If(it) => self.branch(it, false),
                 MemberKind::Rule(rule) => self.rule(rule),
                 MemberKind::Final { path, value, otherwise } => {
                     let ty = self.path_type(path, &Ty::Schema(id));
                     self.check(value, &ty);
-                    otherwise.iter().for_each(|it| {
-                        self.check(it, &Ty::String);
-                    });
+                    self.reason(otherwise.as_ref());
                 }
             }
         }
@@ -603,7 +680,14 @@ impl Infer<'_> {
     fn type_conditions(&mut self, ty: &Type) {
         match &ty.kind {
             TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => {}
-            TypeKind::List { item, .. } => self.type_conditions(item),
+            TypeKind::List { item, keys } => {
+                self.type_conditions(item);
+                if !keys.is_empty() {
+                    let element = self.lower_quietly(item);
+                    let mistakes = key_mistakes(self.db, self.workspace, self.item, &element, keys);
+                    self.result.diagnostics.extend(mistakes);
+                }
+            }
             TypeKind::Map { value, .. } => self.type_conditions(value),
             TypeKind::Record { fields, .. } => {
                 fields.iter().for_each(|it| self.type_conditions(&it.ty))
@@ -616,10 +700,8 @@ impl Infer<'_> {
                 let before = (self.it.replace(base.present().clone()), self.site, self.own.take());
                 // A type is the same everywhere, so its condition sees `it` and nothing around it.
                 self.site = Site::Pure;
-                self.check(condition, &Ty::Bool);
-                otherwise.iter().for_each(|it| {
-                    self.check(it, &Ty::String);
-                });
+                self.part(condition, &Ty::Bool, "`where`");
+                self.reason(otherwise.as_deref());
                 (self.it, self.site, self.own) = before;
             }
         }
@@ -632,10 +714,9 @@ impl Infer<'_> {
             self.not_yet(rule.condition.id, "`assert` is");
             return;
         }
-        self.check(&rule.condition, &Ty::Bool);
-        rule.otherwise.iter().for_each(|it| {
-            self.check(it, &Ty::String);
-        });
+        let word = if rule.level == RuleLevel::Require { "`require`" } else { "`advise`" };
+        self.part(&rule.condition, &Ty::Bool, word);
+        self.reason(rule.otherwise.as_ref());
     }
 
     fn branch(&mut self, it: &If, emits: bool) {
@@ -653,7 +734,7 @@ impl Infer<'_> {
                 if !ty.is_optional() {
                     self.report(
                         Diagnostic::warning(
-                            code::TYPE_MISMATCH,
+                            code::ALWAYS_THERE,
                             self.place(head.expr.id),
                             "this is always there, so the `if let` always holds",
                         )
@@ -663,7 +744,7 @@ impl Infer<'_> {
                 self.locals.push((name.text.clone(), ty.present().clone()));
             }
             None => {
-                self.check(&head.expr, &Ty::Bool);
+                self.part(&head.expr, &Ty::Bool, "`if`");
             }
         }
     }
@@ -675,7 +756,11 @@ impl Infer<'_> {
                 StatementKind::Let(it) => {
                     let ty = it.ty.as_ref().map(|ty| self.lower(ty));
                     let found = self.check(&it.value, ty.as_ref().unwrap_or(&Ty::Unknown));
-                    self.locals.push((it.name.text.clone(), ty.unwrap_or(found)));
+                    let found = match ty {
+                        Some(ty) => ty,
+                        None => self.bounded(found, it.name.id),
+                    };
+                    self.locals.push((it.name.text.clone(), found));
                 }
                 StatementKind::Emit { bind, value } => {
                     if !emits {
@@ -726,7 +811,7 @@ impl Infer<'_> {
                 StatementKind::Output { name, ty, value } => {
                     // Declared and checked; nothing reads it in this version.
                     let ty = self.lower(ty);
-                    self.target = vec![name.text.clone()];
+                    self.target = vec![Subject::Field(name.text.clone())];
                     self.check(value, &ty);
                     self.target.clear();
                 }
@@ -792,6 +877,15 @@ impl Infer<'_> {
     }
 
     fn maybe_none(&mut self, expr: &Expr, what: &str, mend: &str) {
+        if let ExprKind::Literal(Literal::None) = expr.kind {
+            self.report(self.error(
+                code::TYPE_MISMATCH,
+                expr.id,
+                format!("`none` cannot be {what}: nothing is there"),
+            ));
+            self.poison(expr.id);
+            return;
+        }
         let shown = chain(expr).map_or("this".to_string(), |names| {
             let words: Vec<&str> = names.iter().map(|it| it.text.as_str()).collect();
             format!("`{}`", words.join("."))
@@ -812,18 +906,113 @@ impl Infer<'_> {
     /// Checks a record literal against the type of its place. `root`: no literal around it checks
     /// what is missing.
     fn record(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
+        self.set_once(record, &mut Leaves::default());
+        self.entries(record, ty, root)
+    }
+
+    /// Refuses two entries of one literal that set the same leaf, however they are written. Whether
+    /// declarations do is known when they are merged.
+    fn set_once(&mut self, record: &Record, known: &mut Leaves) {
+        for entry in &record.entries {
+            let EntryKind::Set { path, value, .. } = &entry.kind else { continue };
+            let mut at = &mut *known;
+            let mut shown = String::new();
+            let mut is_static = true;
+            for segment in &path.segments {
+                let key: Name = match &segment.kind {
+                    SegmentKind::Key(name) => name.clone(),
+                    SegmentKind::Index(keys) => {
+                        let texts: Option<Vec<String>> = keys
+                            .iter()
+                            .map(|key| match &key.kind {
+                                ExprKind::Literal(Literal::String(text)) => Some(text.to_string()),
+                                ExprKind::Literal(Literal::Int(number)) => Some(number.to_string()),
+                                _ => None,
+                            })
+                            .collect();
+                        match texts {
+                            Some(texts) => texts.join("/").into(),
+                            None => {
+                                is_static = false;
+                                break;
+                            }
+                        }
+                    }
+                };
+                if key.is_empty() {
+                    is_static = false;
+                    break;
+                }
+                // Under something that is set as a whole only what is merged can tell.
+                if let Some((first, true)) = at.set {
+                    self.twice(path, value, &shown, first);
+                    is_static = false;
+                    break;
+                }
+                if !shown.is_empty() {
+                    shown.push('.');
+                }
+                shown.push_str(&key);
+                at = at.parts.entry(key).or_default();
+            }
+            if !is_static {
+                continue;
+            }
+            let here = path.id;
+            match &value.kind {
+                ExprKind::Hole => {}
+                ExprKind::Record(inner) => match at.set {
+                    Some((first, _)) => self.twice(path, value, &shown, first),
+                    None => self.set_once(inner, at),
+                },
+                kind => {
+                    let first = at.set.map(|(first, _)| first);
+                    let is_leaf = matches!(
+                        kind,
+                        ExprKind::Literal(_) | ExprKind::Interpolated(_) | ExprKind::List(_)
+                    );
+                    let inside = is_leaf.then(|| at.first()).flatten();
+                    match first.or(inside) {
+                        Some(first) => self.twice(path, value, &shown, first),
+                        None => at.set = Some((here, is_leaf)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn twice(&mut self, path: &FieldPath, value: &Expr, shown: &str, first: NodeId) {
+        // The literals inside were looked at with the one around them.
+        if self.result.poisoned.contains(&value.id) {
+            return;
+        }
+        self.report(
+            self.error(code::SET_TWICE, path.id, format!("`{shown}` is set twice"))
+                .related(self.place(first), "the other one is here")
+                .help("keep one of them"),
+        );
+        self.poison(value.id);
+    }
+
+    fn entries(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
         let base = record_arm(ty.base());
         self.result.records.insert(record.id, base.clone());
         let known = !matches!(base, Ty::Unknown);
-        if !self.partial {
-            self.set_once(record);
-        }
         let mut own: Vec<(Name, Ty)> = Vec::new();
         for entry in &record.entries {
             match &entry.kind {
                 EntryKind::Spread(value) => {
-                    let found = self.expr(value, &Ty::Unknown);
-                    self.spread(value, &found, &base, &mut own);
+                    // A literal is checked where it stands, entry by entry.
+                    let literal = matches!(value.kind, ExprKind::Record(_)) && known;
+                    let before = self.partial;
+                    self.partial |= literal;
+                    let found = self.expr(value, if literal { &base } else { &Ty::Unknown });
+                    self.partial = before;
+                    self.spreading = true;
+                    if !literal {
+                        self.spread(value, &found, &base, &mut own);
+                    }
+                    self.spreading = false;
                 }
                 EntryKind::Set { modifier, path, append, value, otherwise } => {
                     if modifier.is_some() && !self.partial {
@@ -844,17 +1033,16 @@ impl Infer<'_> {
                             .help("only the platform can refuse later layers"),
                         );
                     }
-                    otherwise.iter().for_each(|it| {
-                        self.check(it, &Ty::String);
-                    });
+                    self.reason(otherwise.as_ref());
                     self.entry(entry, path, *append, value, &base, &mut own);
                 }
                 EntryKind::For { clause, condition, path, value } => {
+                    let site = self.site;
                     self.no_logic(entry.id, "a loop");
                     let before = self.locals.len();
                     self.clause(clause);
                     condition.iter().for_each(|it| {
-                        self.check(it, &Ty::Bool);
+                        self.part(it, &Ty::Bool, "`if`");
                     });
                     let wanted = match &base {
                         Ty::Map(_, value) => (**value).clone(),
@@ -863,12 +1051,13 @@ impl Infer<'_> {
                     for segment in &path.segments {
                         if let SegmentKind::Index(keys) = &segment.kind {
                             keys.iter().for_each(|key| {
-                                self.check(key, &Ty::String);
+                                self.part(key, &Ty::String, "the key of a map");
                             });
                         }
                     }
                     let found = self.check(value, &wanted);
                     self.locals.truncate(before);
+                    self.site = site;
                     if !known {
                         return Ty::Map(Arc::new(Ty::String), Arc::new(found));
                     }
@@ -896,35 +1085,6 @@ impl Infer<'_> {
         }
     }
 
-    /// Reports what a literal sets twice. In a layer, merging finds it.
-    fn set_once(&mut self, record: &Record) {
-        let mut seen: Vec<(Vec<Name>, NodeId, usize)> = Vec::new();
-        for (index, entry) in record.entries.iter().enumerate() {
-            let mut found = Vec::new();
-            leaves(entry, &[], &mut found);
-            for (path, node) in found {
-                let other = seen
-                    .iter()
-                    // Two that stand in one pair of inner braces are that literal's own mistake.
-                    .find(|(known, _, at)| *known == path && *at != index)
-                    .map(|(_, node, _)| *node);
-                if let Some(other) = other {
-                    let words: Vec<&str> = path.iter().map(Name::as_str).collect();
-                    self.report(
-                        self.error(
-                            code::SET_TWICE,
-                            node,
-                            format!("`{}` is set twice here", words.join(".")),
-                        )
-                        .related(self.place(other), "the other one is here")
-                        .help("keep one of them"),
-                    );
-                }
-                seen.push((path, node, index));
-            }
-        }
-    }
-
     fn spread(&mut self, value: &Expr, found: &Ty, base: &Ty, own: &mut Vec<(Name, Ty)>) {
         self.spreads.insert(value.id, found.clone());
         match found.base() {
@@ -948,9 +1108,10 @@ impl Infer<'_> {
                         _ => match field_type(self.db, self.workspace, base, &name) {
                             Some(wanted) => {
                                 if !fits(self.db, self.workspace, ty.present(), wanted.present()) {
-                                    self.target.push(name);
+                                    self.target.push(Subject::Field(name));
                                     self.mismatch(value, &ty, &wanted);
                                     self.target.pop();
+                                    self.poison(value.id);
                                 }
                             }
                             None => {
@@ -991,12 +1152,16 @@ impl Infer<'_> {
         base: &Ty,
         own: &mut Vec<(Name, Ty)>,
     ) {
-        let before = self.target.len();
-        let depth = self.target.clone();
+        let around = self.target.len();
+        let told = self.result.diagnostics.len();
         let ty = self.path_type(path, base);
         let names_requests =
             matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
         let reads = std::mem::replace(&mut self.reads_request, names_requests);
+        if let ExprKind::Hole = value.kind {
+            // Half typed: the parser has said so, and the name may not be whole yet.
+            self.result.diagnostics.truncate(told);
+        }
         let first = match &path.segments[0].kind {
             SegmentKind::Key(name) => Some(name.clone()),
             SegmentKind::Index(_) => None,
@@ -1028,14 +1193,16 @@ impl Infer<'_> {
         } else if let ExprKind::Record(inner) = &value.kind
             && can_be_record(&ty)
         {
-            self.record(inner, &ty, false)
+            self.entries(inner, &ty, false)
+        } else if matches!(self.parent_type(path), Some(Ty::Map(..))) {
+            // An entry that is `none` is not there.
+            self.check(value, &ty.clone().optional())
         } else {
             self.check(value, &ty)
         };
         self.reads_request = reads;
         self.spreads.insert(value.id, found.clone());
-        self.target.truncate(before);
-        self.target = depth;
+        self.target.truncate(around);
         if matches!(base, Ty::Unknown) {
             let found = if path.segments.len() > 1 {
                 path.segments[1..].iter().rev().fold(found, |inner, segment| match &segment.kind {
@@ -1094,7 +1261,7 @@ impl Infer<'_> {
                         self.poison(path.id);
                         return Ty::Unknown;
                     }
-                    self.target.push(name.clone());
+                    self.target.push(Subject::Field(name.clone()));
                     let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
@@ -1112,7 +1279,7 @@ impl Infer<'_> {
                 SegmentKind::Index(keys) => match record_arm(ty.base()) {
                     Ty::Map(key, value) => {
                         if let [only] = keys.as_slice() {
-                            self.check(only, &key);
+                            self.part(only, &key, "the key of a map");
                         }
                         ty = (*value).clone();
                     }
@@ -1151,6 +1318,34 @@ impl Infer<'_> {
         ty
     }
 
+    /// Refuses an element of a keyed list that is written without its key: nothing could merge it.
+    fn key_is_there(&mut self, element: &Expr, keys: &[(Name, Option<Literal>)]) {
+        let ExprKind::Record(record) = &element.kind else { return };
+        let sets = |name: &Name| {
+            record.entries.iter().any(|entry| match &entry.kind {
+                EntryKind::Set { path, .. } => {
+                    matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == name)
+                }
+                _ => true,
+            })
+        };
+        for (name, _) in keys.iter().filter(|(name, default)| default.is_none() && !sets(name)) {
+            let list = match self.target.last() {
+                Some(Subject::Field(list)) => format!("`{list}`"),
+                _ => "a keyed list".to_string(),
+            };
+            self.report(
+                self.error(
+                    code::MISSING_FIELD,
+                    element.id,
+                    format!("this element of {list} lacks its key `{name}`"),
+                )
+                .help("layers find an element by its key"),
+            );
+            self.poison(element.id);
+        }
+    }
+
     fn element_keys(
         &mut self,
         node: NodeId,
@@ -1169,7 +1364,23 @@ impl Infer<'_> {
         }
         for (key, (name, _)) in keys.iter().zip(fields) {
             let wanted = field_type(self.db, self.workspace, item, name).unwrap_or(Ty::Unknown);
+            if let ExprKind::Literal(Literal::Int(_)) = key.kind
+                && !matches!(number_base(&wanted), Ty::Int | Ty::Unknown)
+            {
+                self.report(
+                    self.error(
+                        code::TYPE_MISMATCH,
+                        key.id,
+                        format!("this list is keyed: an element is reached by its `{name}`, not by its position"),
+                    )
+                    .help(format!("write `[\"…\"]` with its `{name}`")),
+                );
+                self.poison(key.id);
+                continue;
+            }
+            self.target.push(Subject::Field(name.clone()));
             self.check(key, wanted.present());
+            self.target.pop();
         }
     }
 
@@ -1198,6 +1409,7 @@ impl Infer<'_> {
     fn unknown_field(&mut self, node: NodeId, name: &str, container: &Ty) {
         let names = field_names(self.db, self.workspace, container);
         let known = names.iter().map(Name::as_str);
+        let unknown = |message: String| self.error(code::UNKNOWN_FIELD, node, message);
         let error = match container {
             Ty::Bool
             | Ty::Int
@@ -1209,50 +1421,85 @@ impl Infer<'_> {
             | Ty::Union(_)
             | Ty::List(..) => {
                 let found = describe_type(self.db, self.workspace, container);
-                let error = self.error(
-                    code::UNKNOWN_FIELD,
-                    node,
-                    format!("there is no `{name}` here: this is {found}"),
-                );
+                let error = unknown(format!("there is no `{name}` here: this is {found}"));
                 match container {
-                    Ty::List(_, Keys::By(_)) => {
-                        error.help("reach an element by its key: `xs[\"name\"].field`")
-                    }
+                    Ty::List(_, Keys::By(_)) => error.help(format!(
+                        "an element is reached by its key in brackets: `[\"{name}\"]`"
+                    )),
                     _ => error,
                 }
             }
-            Ty::Kind(_) if name == "apiVersion" || name == "kind" => self
-                .error(
-                    code::UNKNOWN_FIELD,
-                    node,
-                    format!("`{name}` is written by Plumb, from the kind before the braces"),
-                )
-                .help("leave it out"),
-            Ty::Outputs(Some(id)) => self
-                .error(
-                    code::UNKNOWN_FIELD,
-                    node,
-                    format!("`{}` has no output `{name}`", id.name(self.db)),
-                )
-                .suggest(self.place(node), name, known)
-                .related(name_place(self.db, *id), "the request"),
-            Ty::Schema(id) | Ty::Request(id) => self
-                .error(
-                    code::UNKNOWN_FIELD,
-                    node,
-                    format!("`{}` has no field `{name}`", self.show(container)),
-                )
-                .suggest(self.place(node), name, known)
-                .related(name_place(self.db, *id), "the schema"),
-            _ => self
-                .error(
-                    code::UNKNOWN_FIELD,
-                    node,
-                    format!("{} has no field `{name}`", capital(&self.show(container))),
-                )
+            Ty::Kind(_) if name == "apiVersion" || name == "kind" => {
+                unknown(format!("`{name}` is written by Plumb, from the kind before the braces"))
+                    .help("leave it out")
+            }
+            Ty::Schema(_) if name == "name" && self.item.kind(self.db) == Kind::Environment => {
+                unknown("an environment is called by the word before its `:`".into())
+                    .help("leave it out: `environment.name` is built in")
+            }
+            Ty::Environment(_) => unknown(format!("the environment has no field `{name}`"))
+                .suggest(self.place(node), name, known),
+            Ty::Outputs(Some(id)) => {
+                unknown(format!("`{}` has no output `{name}`", id.name(self.db)))
+                    .suggest(self.place(node), name, known)
+                    .related(name_place(self.db, *id), "the request")
+            }
+            Ty::Schema(id) | Ty::Request(id) => {
+                unknown(format!("`{}` has no field `{name}`", self.show(container)))
+                    .suggest(self.place(node), name, known)
+                    .related(name_place(self.db, *id), "the schema")
+            }
+            _ => unknown(format!("{} has no field `{name}`", capital(&self.show(container))))
                 .suggest(self.place(node), name, known),
         };
+        let error = match &error.fix {
+            None => self.elsewhere(error, node, name, container),
+            Some(_) => error,
+        };
+        if let Some((_, _, near)) = &error.fix {
+            self.result.meant.insert(node, near.as_str().into());
+        }
         self.report(error);
+    }
+
+    /// Kubernetes' objects nest: says where a field is that was written too high up.
+    fn elsewhere(&self, error: Diagnostic, node: NodeId, name: &str, container: &Ty) -> Diagnostic {
+        if !matches!(container, Ty::Object(_) | Ty::Kind(_)) {
+            return error;
+        }
+        let mut level: Vec<(String, Ty)> = vec![(String::new(), container.clone())];
+        for _ in 0..4 {
+            let mut inner = Vec::new();
+            for (path, ty) in &level {
+                for part in ["metadata", "spec", "template"] {
+                    if let Some(ty) = field_type(self.db, self.workspace, ty, part) {
+                        inner.push((format!("{path}{part}."), ty.base().clone()));
+                    }
+                }
+            }
+            level = inner;
+            for (path, ty) in &level {
+                if field_type(self.db, self.workspace, ty, name).is_some() {
+                    let whole = format!("{path}{name}");
+                    let mut error = error.help(format!("did you mean `{whole}`?"));
+                    error.fix = Some((format!("change to `{whole}`"), self.place(node), whole));
+                    return error;
+                }
+            }
+        }
+        let in_elements =
+            field_names(self.db, self.workspace, container).into_iter().find(|list| {
+                matches!(
+                    field_type(self.db, self.workspace, container, list).as_ref().map(Ty::base),
+                    Some(Ty::List(item, _))
+                        if matches!(item.base(), Ty::Object(_))
+                            && field_type(self.db, self.workspace, item, name).is_some()
+                )
+            });
+        match in_elements {
+            Some(list) => error.help(format!("the elements of `{list}` have it")),
+            None => error,
+        }
     }
 
     // What a literal leaves out.
@@ -1334,6 +1581,9 @@ impl Infer<'_> {
                 lacking.insert(0, "metadata.name".into());
             }
         }
+        lacking.retain(|name| {
+            !shape.fields.values().any(|field| self.result.meant.get(&field.name) == Some(name))
+        });
         if !lacking.is_empty() {
             let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
             let documentation = self.field_documentation(&base, &lacking[0]);
@@ -1386,20 +1636,27 @@ impl Infer<'_> {
         if self.result.poisoned.contains(&expr.id) {
             return;
         }
-        let target =
-            self.target.last().filter(|name| !name.is_empty()).map(|name| format!("`{name}`"));
         if matches!(found, Ty::Optional(_))
             && fits(self.db, self.workspace, found.present(), wanted)
         {
-            let what = match &target {
-                Some(target) => format!("given to {target}"),
+            let what = match self.target.last() {
+                Some(Subject::Field(name)) => format!("given to `{name}`"),
+                Some(Subject::Element(list)) => format!("put into `{list}`"),
+                Some(Subject::Part(part)) => format!("given to {part}"),
+                Some(Subject::Result(name)) => format!("returned by `{name}`"),
                 None => "read".to_string(),
             };
             self.maybe_none(expr, &what, "?? …");
             return;
         }
         let takes = describe_type(self.db, self.workspace, wanted);
-        let subject = target.unwrap_or_else(|| "this".into());
+        let (subject, verb) = match self.target.last() {
+            Some(Subject::Field(name)) => (format!("`{name}`"), "takes"),
+            Some(Subject::Element(list)) => (format!("an element of `{list}`"), "takes"),
+            Some(Subject::Part(part)) => (part.to_string(), "takes"),
+            Some(Subject::Result(name)) => (format!("`{name}`"), "returns"),
+            None => ("this".to_string(), "takes"),
+        };
         let literals: Vec<&str> = match wanted.base() {
             Ty::Union(arms) => arms
                 .iter()
@@ -1415,8 +1672,9 @@ impl Infer<'_> {
             && !literals.is_empty()
         {
             let shown = display_literal(literal);
+            let cannot = if verb == "returns" { "cannot return" } else { "cannot be" };
             let mut error =
-                self.error(code::NOT_ONE_OF, expr.id, format!("{subject} cannot be {shown}"));
+                self.error(code::NOT_ONE_OF, expr.id, format!("{subject} {cannot} {shown}"));
             let near = match literal {
                 Literal::String(text) => {
                     crate::diagnostics::nearest(text, literals.iter().copied())
@@ -1434,20 +1692,11 @@ impl Infer<'_> {
             self.report(error);
             return;
         }
-        let found_text = match found {
-            Ty::Literal(literal) => {
-                format!(
-                    "{} {}",
-                    describe_type(self.db, self.workspace, &crate::types::literal_base(literal)),
-                    display_literal(literal)
-                )
-            }
-            other => describe_type(self.db, self.workspace, other),
-        };
+        let found_text = self.found(found);
         let mut error = self.error(
             code::TYPE_MISMATCH,
             expr.id,
-            format!("{subject} takes {takes}, not {found_text}"),
+            format!("{subject} {verb} {takes}, not {found_text}"),
         );
         error.help = match (found, wanted.base()) {
             (Ty::Literal(Literal::String(text)), Ty::Int) if text.parse::<i64>().is_ok() => {
@@ -1482,21 +1731,88 @@ impl Infer<'_> {
                 "declare where it comes from with that type, so that only these can be asked for"
                     .into(),
             ),
+            (Ty::Literal(Literal::Int(number)), Ty::Duration) => {
+                error.fix =
+                    Some(("count it in seconds".into(), self.place(expr.id), format!("{number}s")));
+                Some(format!("write its unit: `{number}s` for seconds, `{number}m` for minutes"))
+            }
             (_, Ty::List(item, _)) if fits(self.db, self.workspace, found, item) => {
                 Some("a list of one is written in brackets: `[…]`".into())
             }
+            (Ty::List(..), Ty::Map(..)) => {
+                Some("a map is written in braces: `{ name = value }`".into())
+            }
+            (Ty::Record(_) | Ty::Map(..), Ty::List(..)) => {
+                Some("a list is written in brackets: `[{ … }, { … }]`".into())
+            }
+            (_, container @ (Ty::Object(_) | Ty::Schema(_) | Ty::Record(_)))
+                if found.is_scalar() =>
+            {
+                self.only_required(container, found)
+                    .map(|name| format!("it is a record: `{{ {name} = … }}`"))
+            }
             _ => None,
         };
+        // A spread is made of many values: one text in its place would mend nothing.
+        if self.spreading {
+            error.fix = None;
+        }
         self.report(error);
     }
 
+    /// The one required field of a record type, where this value would fit it.
+    fn only_required(&self, container: &Ty, found: &Ty) -> Option<Name> {
+        let required = required_fields(self.db, self.workspace, container);
+        let [only] = required.as_slice() else { return None };
+        let ty = field_type(self.db, self.workspace, container, only)?;
+        fits(self.db, self.workspace, found, &ty).then(|| only.clone())
+    }
+
+    /// What was found, in a sentence: "a Quantity", "the Int 3".
+    fn found(&self, ty: &Ty) -> String {
+        match ty {
+            Ty::Literal(literal) => {
+                let base = display(self.db, self.workspace, &crate::types::literal_base(literal));
+                format!("the {base} {}", display_literal(literal))
+            }
+            other => describe_type(self.db, self.workspace, other),
+        }
+    }
+
+    /// Checks a value that a part of the language takes.
+    fn part(&mut self, expr: &Expr, wanted: &Ty, part: &'static str) -> Ty {
+        self.target.push(Subject::Part(part));
+        let found = self.check(expr, wanted);
+        self.target.pop();
+        found
+    }
+
+    /// Checks the text after `else`. What is no text there, the parser spoke of.
+    fn reason(&mut self, reason: Option<&Expr>) {
+        let Some(reason) = reason else { return };
+        match reason.kind {
+            ExprKind::Literal(Literal::String(_) | Literal::Raw(_)) | ExprKind::Interpolated(_) => {
+                self.check(reason, &Ty::String);
+            }
+            _ => {
+                self.poison(reason.id);
+            }
+        }
+    }
+
+    /// Refuses logic in a request or overlay, once: what is inside it is not looked at again.
     fn no_logic(&mut self, node: NodeId, what: &str) {
         if self.site == Site::Data {
+            let place = match self.item.kind(self.db) {
+                Kind::Request => "a request",
+                _ => "an overlay",
+            };
+            self.site = Site::Platform;
             self.report(
                 self.error(
                     code::LOGIC_IN_REQUEST,
                     node,
-                    format!("{what} has no place in a {}: it holds data only", if self.item.kind(self.db) == Kind::Request { "request" } else { "overlay" }),
+                    format!("{what} has no place in {place}: it holds data only"),
                 )
                 .help("write an overlay for each environment, or let the platform's composition decide"),
             );
@@ -1504,6 +1820,13 @@ impl Infer<'_> {
     }
 
     fn expr(&mut self, expr: &Expr, wanted: &Ty) -> Ty {
+        let site = self.site;
+        let found = stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_inner(expr, wanted));
+        self.site = site;
+        found
+    }
+
+    fn expr_inner(&mut self, expr: &Expr, wanted: &Ty) -> Ty {
         match &expr.kind {
             ExprKind::Hole => self.poison(expr.id),
             ExprKind::Literal(literal) => self.literal(expr, literal, wanted),
@@ -1526,16 +1849,17 @@ impl Infer<'_> {
                 }
                 Ty::String
             }
-            ExprKind::Name(name) => self.name(expr, name),
+            ExprKind::Name(name) => self.name(expr, name, wanted),
             ExprKind::Field { base, name, optional } => self.field(expr, base, name, *optional),
             ExprKind::Index { base, keys } => self.index(expr, base, keys),
             ExprKind::Call { callee, args } => self.call(expr, callee, args),
             ExprKind::Record(record) => {
-                if can_be_record(wanted) {
-                    self.record(record, wanted, true)
-                } else {
-                    self.record(record, &Ty::Unknown, true)
+                let wanted = if can_be_record(wanted) { wanted } else { &Ty::Unknown };
+                let found = self.record(record, wanted, true);
+                if self.result.poisoned.contains(&record.id) {
+                    self.result.poisoned.insert(expr.id);
                 }
+                found
             }
             ExprKind::Named { path, record } => self.named(expr, path, record),
             ExprKind::List(elements) => {
@@ -1569,7 +1893,19 @@ impl Infer<'_> {
                             }
                         }
                     } else {
+                        let named = match self.target.last() {
+                            Some(Subject::Field(name)) => Some(Subject::Element(name.clone())),
+                            _ => None,
+                        };
+                        let pushed = named.is_some();
+                        if let (Ty::List(_, Keys::By(keys)), true) = (wanted.base(), self.partial) {
+                            self.key_is_there(&element.value, keys);
+                        }
+                        self.target.extend(named);
                         let ty = self.check(&element.value, &item);
+                        if pushed {
+                            self.target.pop();
+                        }
                         found.push(if matches!(item, Ty::Unknown) { ty } else { item.clone() });
                     }
                 }
@@ -1585,7 +1921,7 @@ impl Infer<'_> {
                 let before = self.locals.len();
                 self.clause(clause);
                 condition.iter().for_each(|it| {
-                    self.check(it, &Ty::Bool);
+                    self.part(it, &Ty::Bool, "`if`");
                 });
                 let item = list_item(wanted);
                 let found = self.check(value, &item);
@@ -1607,7 +1943,7 @@ impl Infer<'_> {
             ExprKind::Match { subject, arms } => self.matching(expr, subject, arms, wanted),
             ExprKind::Unary { op, operand } => match op {
                 UnaryOp::Not => {
-                    self.check(operand, &Ty::Bool);
+                    self.part(operand, &Ty::Bool, "`!`");
                     Ty::Bool
                 }
                 UnaryOp::Negate => {
@@ -1671,44 +2007,42 @@ impl Infer<'_> {
                 Ty::Quantity
             }
             Literal::Float(_) => Ty::Float,
-            Literal::Unit(text) => {
-                match notation::unit(text) {
-                    Err(why) => {
-                        self.report(self.error(code::BAD_TOKEN, expr.id, why));
-                        self.poison(expr.id)
-                    }
-                    Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
-                    Ok(notation::Unit::Duration(_)) => Ty::Duration,
-                    Ok(notation::Unit::Ambiguous { .. }) => {
-                        if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
-                            self.result.coercions.insert(expr.id, Coercion::Quantity);
-                            Ty::Quantity
-                        } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
-                            self.result.coercions.insert(expr.id, Coercion::Duration);
-                            Ty::Duration
-                        } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
-                            self.report(
+            Literal::Unit(text) => match notation::unit(text) {
+                Err(why) => {
+                    self.report(self.error(code::BAD_TOKEN, expr.id, why));
+                    self.poison(expr.id)
+                }
+                Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
+                Ok(notation::Unit::Duration(_)) => Ty::Duration,
+                Ok(notation::Unit::Ambiguous { .. }) => {
+                    if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
+                        self.result.coercions.insert(expr.id, Coercion::Quantity);
+                        Ty::Quantity
+                    } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
+                        self.result.coercions.insert(expr.id, Coercion::Duration);
+                        Ty::Duration
+                    } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
+                        self.report(
                             self.error(
                                 code::AMBIGUOUS_UNIT,
                                 expr.id,
-                                format!("`{text}` may be {text} of a Quantity (thousandths) or minutes"),
+                                format!("`{text}` may be a time, in minutes, or an amount, in thousandths"),
                             )
-                            .help("say which by a type: `let timeout: Duration = …`"),
+                            .help(format!("say which by a type: `let timeout: Duration = {text}`")),
                         );
-                            self.poison(expr.id)
-                        } else {
-                            Ty::Quantity
-                        }
+                        self.poison(expr.id)
+                    } else {
+                        Ty::Quantity
                     }
                 }
-            }
+            },
             Literal::Date(_) => Ty::String,
             Literal::Raw(text) => Ty::Literal(Literal::String(text.clone())),
             other => Ty::Literal(other.clone()),
         }
     }
 
-    fn name(&mut self, expr: &Expr, name: &Name) -> Ty {
+    fn name(&mut self, expr: &Expr, name: &Name, wanted: &Ty) -> Ty {
         let node = expr.id;
         if let Some((_, ty)) = self.locals.iter().rev().find(|(local, _)| local == name) {
             self.result.resolutions.insert(node, Resolution::Local);
@@ -1779,51 +2113,103 @@ impl Infer<'_> {
                 self.poison(node)
             }
             None => {
-                let mut locals: Vec<Name> =
-                    self.locals.iter().map(|(name, _)| name.clone()).collect();
-                if let Some(own) = self.own {
-                    locals.extend(
-                        schema(self.db, self.workspace, own)
-                            .fields
-                            .iter()
-                            .map(|it| it.name.clone()),
-                    );
-                }
-                locals.push("environment".into());
-                let ident = Ident { id: node, text: name.clone() };
-                let mut error = unknown_word(self.db, self.workspace, self.item, &ident, &locals);
-                let siblings =
-                    self.itself.as_ref().map(|ty| field_names(self.db, self.workspace, ty));
-                if siblings.is_some_and(|names| names.contains(name)) {
-                    error.help = Some(format!("for the request's own field write `self.{name}`"));
-                    error.fix = Some((
-                        format!("change to `self.{name}`"),
-                        self.place(node),
-                        format!("self.{name}"),
-                    ));
-                } else if Builtin::from_name(name).is_some() {
-                    error = self.error(
-                        code::TYPE_MISMATCH,
-                        node,
-                        format!(
-                            "`{name}` is a function: call it with its arguments in parentheses"
-                        ),
-                    );
-                } else if self.site == Site::Data && error.help.is_none() {
-                    error.help = Some(format!("if text was meant, quote it: \"{name}\""));
-                    error.fix = Some(("quote it".into(), self.place(node), format!("\"{name}\"")));
-                }
+                let error = self.unknown_name(node, name, wanted);
                 self.report(error);
                 self.poison(node)
             }
         }
     }
 
+    /// The error for a word that is no value, by what was probably meant: text without its quotes,
+    /// a sibling without `self.`, a slip.
+    fn unknown_name(&self, node: NodeId, name: &Name, wanted: &Ty) -> Diagnostic {
+        let change = |error: Diagnostic, to: String| {
+            let mut error = error.help(format!("did you mean `{to}`?"));
+            error.fix = Some((format!("change to `{to}`"), self.place(node), to));
+            error
+        };
+        let unknown =
+            self.error(code::UNKNOWN_NAME, node, format!("nothing here is named `{name}`"));
+        let truth = match name.to_lowercase().as_str() {
+            "yes" | "on" | "true" => Some("true"),
+            "no" | "off" | "false" => Some("false"),
+            _ => None,
+        };
+        if let Some(truth) = truth
+            && *wanted.base() == Ty::Bool
+        {
+            return change(unknown, truth.into());
+        }
+        let as_text = Ty::Literal(Literal::String(name.clone()));
+        let is_text = fits(self.db, self.workspace, &as_text, wanted)
+            && !matches!(wanted, Ty::Unknown | Ty::Any);
+        let quoted = |error: Diagnostic| {
+            let mut error = error.help(format!("if text was meant, quote it: \"{name}\""));
+            error.fix = Some(("quote it".into(), self.place(node), format!("\"{name}\"")));
+            error
+        };
+        if is_text && is_one_of(wanted) {
+            return quoted(unknown);
+        }
+        if let Some(Ty::Request(_) | Ty::Schema(_)) = &self.itself
+            && self.site != Site::Schema
+            && self
+                .itself
+                .as_ref()
+                .is_some_and(|ty| field_names(self.db, self.workspace, ty).contains(name))
+        {
+            let mut error = change(unknown, format!("self.{name}"));
+            error.help = Some(format!("for the request's own field write `self.{name}`"));
+            return error;
+        }
+        let binder = self.locals.iter().find(|(_, ty)| matches!(ty, Ty::Request(_)));
+        if let Some((binder, ty)) = binder {
+            if name == "self" {
+                return change(unknown, binder.to_string());
+            }
+            if field_names(self.db, self.workspace, ty).contains(name) {
+                return change(unknown, format!("{binder}.{name}"));
+            }
+        }
+        if Builtin::from_name(name).is_some() {
+            return self.error(
+                code::TYPE_MISMATCH,
+                node,
+                format!("`{name}` is a function: call it with its arguments in parentheses"),
+            );
+        }
+        let mut locals: Vec<Name> = self.locals.iter().map(|(name, _)| name.clone()).collect();
+        if let Some(own) = self.own {
+            let fields = &schema(self.db, self.workspace, own).fields;
+            locals.extend(fields.iter().map(|it| it.name.clone()));
+        }
+        if self.it.is_some() {
+            locals.push("it".into());
+        } else {
+            locals.push("environment".into());
+        }
+        let ident = Ident { id: node, text: name.clone() };
+        let error = unknown_word(self.db, self.workspace, self.item, &ident, &locals, Sense::Value);
+        if error.help.is_some() {
+            return error;
+        }
+        if self.it.is_some() {
+            return error.help(
+                "the condition of a type sees its value as `it`, and nothing around it; a condition across fields is a `require` of the schema",
+            );
+        }
+        let anything = matches!(wanted, Ty::Unknown | Ty::Any);
+        if is_text || anything && self.site == Site::Data { quoted(error) } else { error }
+    }
+
     fn let_type(&mut self, found: ItemId) -> Ty {
         if circle(self.db, self.workspace, found).is_some() {
             return Ty::Unknown;
         }
-        infer(self.db, self.workspace, found).ty.clone().unwrap_or(Ty::Unknown)
+        // A chain of lets may be as long as the text.
+        let inference =
+            stacker::maybe_grow(128 << 10, 4 << 20, || infer(self.db, self.workspace, found));
+        inference.ty.clone().unwrap_or(Ty::Unknown)
     }
 
     /// A path that names a declaration of another package: `platform.sizes`.
@@ -1957,14 +2343,14 @@ impl Infer<'_> {
             }
             Ty::List(item, Keys::Plain) => {
                 keys.iter().for_each(|key| {
-                    self.check(key, &Ty::Int);
+                    self.part(key, &Ty::Int, "a position in a list");
                 });
                 // A position outside the list is an error where it is evaluated.
                 (*item).clone()
             }
             Ty::Map(key, value) => {
                 keys.iter().for_each(|it| {
-                    self.check(it, &key);
+                    self.part(it, &key, "the key of a map");
                 });
                 (*value).clone().optional()
             }
@@ -2178,7 +2564,7 @@ impl Infer<'_> {
                         ));
                         self.poison(expr.id);
                     }
-                    self.target.push(params[index].0.clone());
+                    self.target.push(Subject::Field(params[index].0.clone()));
                     self.check(&arg.value, &params[index].1);
                     self.target.pop();
                 }
@@ -2257,7 +2643,7 @@ impl Infer<'_> {
         }
         let Some(builtin) = Builtin::from_name(name) else {
             // Says that nothing has this name.
-            if self.name(callee, name) != Ty::Unknown {
+            if self.name(callee, name, &Ty::Unknown) != Ty::Unknown {
                 self.report(self.error(
                     code::TYPE_MISMATCH,
                     callee.id,
@@ -2305,18 +2691,18 @@ impl Infer<'_> {
             }
             None => {
                 if !self.result.poisoned.contains(&expr.id) {
-                    let shown: Vec<String> =
-                        types.iter().map(|ty| describe_type(self.db, self.workspace, ty)).collect();
+                    let shown: Vec<String> = types.iter().map(|ty| self.found(ty)).collect();
                     let given =
                         if shown.is_empty() { "nothing".into() } else { shown.join(" and ") };
-                    let usage = builtin.documentation().lines().next().unwrap_or_default();
+                    // The first line opens the block that the signature stands in.
+                    let usage = builtin.documentation().lines().nth(1).unwrap_or_default();
                     self.report(
                         self.error(
                             code::WRONG_ARGUMENTS,
                             expr.id,
                             format!("`{name}` does not take {given}"),
                         )
-                        .help(usage.to_string()),
+                        .help(format!("it is `{usage}`")),
                     );
                 }
                 self.poison(expr.id)
@@ -2328,8 +2714,9 @@ impl Infer<'_> {
         self.no_logic(expr.id, "a calculation");
         match op {
             BinaryOp::And | BinaryOp::Or => {
-                self.check(left, &Ty::Bool);
-                self.check(right, &Ty::Bool);
+                let sign = if op == BinaryOp::And { "`&&`" } else { "`||`" };
+                self.part(left, &Ty::Bool, sign);
+                self.part(right, &Ty::Bool, sign);
                 Ty::Bool
             }
             BinaryOp::Otherwise => {
@@ -2337,7 +2724,7 @@ impl Infer<'_> {
                 if !a.is_optional() && !self.result.poisoned.contains(&left.id) {
                     self.report(
                         Diagnostic::warning(
-                            code::TYPE_MISMATCH,
+                            code::ALWAYS_THERE,
                             self.place(left.id),
                             "this is always there, so `??` never takes its right side",
                         )
@@ -2366,7 +2753,9 @@ impl Infer<'_> {
                 if matches!(ty, Ty::Optional(_)) {
                     self.maybe_none(left, "matched", "?? \"\"");
                 } else if !fits(self.db, self.workspace, &ty, &Ty::String) {
+                    self.target.push(Subject::Part("`matches`"));
                     self.mismatch(left, &ty, &Ty::String);
+                    self.target.pop();
                     self.poison(left.id);
                 }
                 match &right.kind {
@@ -2397,8 +2786,8 @@ impl Infer<'_> {
                 Ty::Bool
             }
             BinaryOp::Range => {
-                self.check(left, &Ty::Int);
-                self.check(right, &Ty::Int);
+                self.part(left, &Ty::Int, "`..=`");
+                self.part(right, &Ty::Int, "`..=`");
                 Ty::List(Arc::new(Ty::Int), Keys::Plain)
             }
             BinaryOp::In => {
@@ -2406,18 +2795,24 @@ impl Infer<'_> {
                     &right.kind
                 {
                     let ty = self.expr(left, &Ty::Unknown);
-                    let base = number_base(&ty);
+                    let mut base = number_base(&ty);
                     if matches!(ty, Ty::Optional(_)) {
                         self.maybe_none(left, "compared", "?? …");
                     } else if !matches!(
                         base,
                         Ty::Int | Ty::Float | Ty::Quantity | Ty::Duration | Ty::Unknown
                     ) {
-                        self.mismatch(left, &ty, &Ty::Int);
+                        let found = self.found(&ty);
+                        self.report(self.error(
+                            code::TYPE_MISMATCH,
+                            left.id,
+                            format!("only numbers are in a range, not {found}"),
+                        ));
                         self.poison(left.id);
+                        base = Ty::Unknown;
                     }
-                    self.check(low, &base);
-                    self.check(high, &base);
+                    self.part(low, &base, "the range");
+                    self.part(high, &base, "the range");
                     return Ty::Bool;
                 }
                 let container = self.expr(right, &Ty::Unknown);
@@ -2545,15 +2940,11 @@ impl Infer<'_> {
             _ => false,
         };
         if !poisoned {
-            let (a, b) = (
-                describe_type(self.db, self.workspace, a),
-                describe_type(self.db, self.workspace, b),
-            );
-            self.report(self.error(
-                code::TYPE_MISMATCH,
-                expr.id,
-                format!("{a} cannot be compared with {b}"),
-            ));
+            let message = match (number_base(a), number_base(b)) {
+                (x, y) if x == y => format!("{} has no order", self.found(a)),
+                _ => format!("{} cannot be compared with {}", self.found(a), self.found(b)),
+            };
+            self.report(self.error(code::TYPE_MISMATCH, expr.id, message));
         }
         self.poison(expr.id);
     }
@@ -2616,8 +3007,7 @@ impl Infer<'_> {
             BinaryOp::Divide => "/",
             _ => "%",
         };
-        let (x, y) =
-            (describe_type(self.db, self.workspace, a), describe_type(self.db, self.workspace, b));
+        let (x, y) = (self.found(a), self.found(b));
         let mut error = self.error(
             code::TYPE_MISMATCH,
             expr.id,
@@ -2635,6 +3025,8 @@ impl Infer<'_> {
 struct Shape {
     /// Where it is written, to point at what it lacks.
     node: NodeId,
+    /// The field's name, where it was set first.
+    name: NodeId,
     /// Set as a whole, by something that is no literal.
     whole: bool,
     fields: BTreeMap<Name, Shape>,
@@ -2642,7 +3034,23 @@ struct Shape {
 
 impl Shape {
     fn at(node: NodeId) -> Self {
-        Shape { node, whole: false, fields: BTreeMap::new() }
+        Shape { node, name: node, whole: false, fields: BTreeMap::new() }
+    }
+}
+
+/// What the entries of a literal set.
+#[derive(Default)]
+struct Leaves {
+    /// Where it is set, and whether as a leaf: nothing can be inside it.
+    set: Option<(NodeId, bool)>,
+    parts: BTreeMap<Name, Leaves>,
+}
+
+impl Leaves {
+    /// Where this or something inside it is set first.
+    fn first(&self) -> Option<NodeId> {
+        let inside = self.parts.values().filter_map(Leaves::first).min();
+        self.set.map(|(node, _)| node).into_iter().chain(inside).min()
     }
 }
 
@@ -2662,24 +3070,6 @@ pub fn record_arm(ty: &Ty) -> Ty {
             .clone(),
         Ty::Any => Ty::Unknown,
         other => other.clone(),
-    }
-}
-
-/// The paths of plain names that an entry of a literal sets to something other than braces.
-fn leaves(entry: &Entry, before: &[Name], found: &mut Vec<(Vec<Name>, NodeId)>) {
-    let EntryKind::Set { path, append: false, value, .. } = &entry.kind else { return };
-    let mut whole = before.to_vec();
-    for segment in &path.segments {
-        match &segment.kind {
-            SegmentKind::Key(name) if !name.is_empty() => whole.push(name.clone()),
-            _ => return,
-        }
-    }
-    match &value.kind {
-        ExprKind::Record(inner) => {
-            inner.entries.iter().for_each(|entry| leaves(entry, &whole, found))
-        }
-        _ => found.push((whole, path.id)),
     }
 }
 
@@ -2709,6 +3099,16 @@ fn list_item(wanted: &Ty) -> Ty {
             .unwrap_or(Ty::Unknown),
         _ => Ty::Unknown,
     }
+}
+
+/// Whether a record says something of a field.
+fn sets(record: &Record, field: &str) -> bool {
+    record.entries.iter().any(|entry| match &entry.kind {
+        EntryKind::Set { path, .. } => {
+            matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == field)
+        }
+        _ => false,
+    })
 }
 
 /// One type for several values: the literals of one kind become that kind.
@@ -2780,6 +3180,15 @@ fn is_one_value(ty: &Ty) -> bool {
     matches!(ty, Ty::Literal(_) | Ty::None | Ty::Null)
 }
 
+/// Whether a type is a choice of literals.
+fn is_one_of(ty: &Ty) -> bool {
+    match ty.base() {
+        Ty::Literal(_) => true,
+        Ty::Union(arms) => arms.iter().all(|arm| matches!(arm, Ty::Literal(_))),
+        _ => false,
+    }
+}
+
 fn capital(name: &str) -> String {
     format!("`{name}`")
 }
@@ -2789,6 +3198,15 @@ fn count(number: usize, what: &str) -> String {
         1 => format!("1 {what}"),
         other => format!("{other} {what}s"),
     }
+}
+
+/// A request of this name, with the package that has it.
+fn request_elsewhere(db: &dyn Db, workspace: Workspace, name: &Name) -> Option<(Name, ItemId)> {
+    crate::names::packages(db, workspace).keys().find_map(|path| {
+        let package = crate::source::Package::new(db, workspace, path.clone());
+        let found = *scope(db, package).names.get(name)?;
+        (found.kind(db) == Kind::Request).then(|| (path.clone(), found))
+    })
 }
 
 /// The schema that a request names.

@@ -60,12 +60,18 @@ pub fn item(db: &dyn Db, id: ItemId) -> Option<Arc<Item>> {
     parsed_item(db, id).map(|parsed| parsed.item.clone())
 }
 
+/// Where each declaration of a file stands among them.
+#[salsa::tracked(no_eq)]
+fn positions(db: &dyn Db, file: SourceFile) -> FxHashMap<ItemId, usize> {
+    keyed_items(db, file).iter().enumerate().map(|(position, id)| (*id, position)).collect()
+}
+
 /// A declaration with its places. A plain function: whoever reads it depends on the whole text of
 /// the file, so only what shows something to the user may.
 pub fn parsed_item(db: &dyn Db, id: ItemId) -> Option<&ParsedItem> {
     let file = id.file(db);
-    let position = keyed_items(db, file).iter().position(|key| *key == id)?;
-    parse(db, file).items.get(position)
+    let position = positions(db, file).get(&id)?;
+    parse(db, file).items.get(*position)
 }
 
 /// Where a place is now. A declaration that is gone is at the start of its file.

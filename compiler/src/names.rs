@@ -3,13 +3,14 @@
 //! No query here reads the tree of another file, only its keys ([`items`]); so a change inside a
 //! declaration leaves every name alone.
 
+use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code, list};
 use crate::items::{declared_name, dotted, item, items, keyed_items, name_place};
 use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
-use crate::syntax::ast::{Ident, ItemKind, Name, Path};
+use crate::syntax::ast::{Ident, ItemKind, Name, NodeId, Path};
 use plumb_kubernetes::{KindId, Kubernetes, ObjectId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a path can stand for.
@@ -87,6 +88,8 @@ pub struct Scope {
     pub defaults: Vec<ItemId>,
     /// Compositions, sorted by key.
     pub composes: Vec<ItemId>,
+    /// Names that are declared twice: nobody knows which is meant.
+    pub doubled: BTreeSet<Name>,
     /// `package { }`
     pub package: Option<ItemId>,
     /// Two declarations where one may be.
@@ -106,6 +109,7 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
                         continue;
                     }
                     if let Some(first) = scope.names.get(name) {
+                        scope.doubled.insert(name.clone());
                         scope.diagnostics.push(
                             Diagnostic::error(
                                 code::DUPLICATE_NAME,
@@ -154,6 +158,12 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
 #[salsa::tracked(returns(copy))]
 pub fn declared(db: &dyn Db, package: Package, name: Name) -> Option<ItemId> {
     scope(db, package).names.get(&name).copied()
+}
+
+/// Whether a package declares a name twice, so that nobody knows which is meant.
+#[salsa::tracked(returns(copy))]
+fn is_doubled(db: &dyn Db, package: Package, name: Name) -> bool {
+    scope(db, package).doubled.contains(&name)
 }
 
 /// Whether a declaration is marked `private`. A query of its own, so that who names a declaration
@@ -329,6 +339,9 @@ fn step(
         Target::Unknown => Err(None),
         Target::Package(package) => {
             if let Some(found) = declared(db, *package, segment.text.clone()) {
+                if is_doubled(db, *package, segment.text.clone()) {
+                    return Ok(Target::Unknown);
+                }
                 if own != Some(*package) && is_private(db, found) {
                     return Err(Some(
                         Diagnostic::error(
@@ -345,14 +358,16 @@ fn step(
             if packages(db, workspace).contains_key(&inner) {
                 return Ok(Target::Package(Package::new(db, workspace, inner)));
             }
-            let names = &scope(db, *package).names;
+            let visible = scope(db, *package).names.iter().filter(|(_, id)| {
+                own == Some(*package) || item(db, **id).as_ref().is_some_and(|tree| !tree.private)
+            });
             Err(Some(
                 Diagnostic::error(
                     code::UNKNOWN_NAME,
                     place,
                     format!("package `{}` declares no `{name}`", package.path(db)),
                 )
-                .suggest(place, name, names.keys().map(Name::as_str)),
+                .suggest(place, name, visible.map(|(name, _)| name.as_str())),
             ))
         }
         Target::Kubernetes => {
@@ -393,14 +408,17 @@ fn step(
                 .filter(|(_, kind)| kind.short_group() == group && kind.version == api)
                 .map(|(_, kind)| kind.kind)
                 .collect();
-            Err(Some(
-                Diagnostic::error(
-                    code::UNKNOWN_KIND,
-                    place,
-                    format!("{} has no kind `{name}` in `{group}.{api}`", version()),
-                )
-                .suggest(place, name, known),
-            ))
+            let mut error = Diagnostic::error(
+                code::UNKNOWN_KIND,
+                place,
+                format!("{} has no kind `{name}` in `{group}.{api}`", version()),
+            )
+            .suggest(place, name, known);
+            if let Some(home) = home_of_kind(facts(), name) {
+                error.help = Some(format!("`k8s.{home}` has it"));
+                error.fix = None;
+            }
+            Err(Some(error))
         }
         Target::Item(_) | Target::Kind(_) | Target::Object(_) => Err(Some(Diagnostic::error(
             code::UNKNOWN_NAME,
@@ -410,6 +428,13 @@ fn step(
             ),
         ))),
     }
+}
+
+/// The group and newest version that serve a kind of this name.
+fn home_of_kind(facts: &Kubernetes, name: &str) -> Option<String> {
+    let mut homes = facts.kinds().filter(|(_, kind)| kind.kind == name && kind.creatable);
+    let (_, kind) = homes.next()?;
+    Some(format!("{}.{}", kind.short_group(), kind.version))
 }
 
 /// What a single word means in a file: what `use` brings in, the package's declarations, the
@@ -424,8 +449,11 @@ pub fn resolve_word(
         return Some(target.clone());
     }
     let own = if file == db.prelude() { None } else { Some(package_of(db, workspace, file)) };
-    if let Some(found) = own.and_then(|package| declared(db, package, word.clone())) {
-        return Some(Target::Item(found));
+    if let Some(package) = own
+        && let Some(found) = declared(db, package, word.clone())
+    {
+        let doubled = is_doubled(db, package, word.clone());
+        return Some(if doubled { Target::Unknown } else { Target::Item(found) });
     }
     prelude_names(db).get(word).copied().map(Target::Item)
 }
@@ -450,64 +478,102 @@ pub fn resolve_path(
         return Err(None);
     }
     let mut target = resolve_word(db, workspace, file, &first.text)
-        .ok_or_else(|| Some(unknown_word(db, workspace, id, first, &[])))?;
+        .ok_or_else(|| Some(unknown_word(db, workspace, id, first, &[], Sense::Type)))?;
     for segment in &segments[1..] {
         target = step(db, workspace, Some(package_of(db, workspace, file)), &target, id, segment)?;
     }
     Ok(target)
 }
 
-/// The error for a word that means nothing, with the nearest of everything that is in sight;
-/// `locals` are the names that only stand where it was used.
+/// What a word is looked up as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sense {
+    /// A value or function.
+    Value,
+    /// A type, schema or kind.
+    Type,
+}
+
+impl Sense {
+    fn takes(self, kind: Kind) -> bool {
+        match self {
+            Sense::Value => matches!(kind, Kind::Let | Kind::Fn | Kind::Request),
+            Sense::Type => matches!(kind, Kind::Schema | Kind::Type),
+        }
+    }
+}
+
+/// The error for a word that means nothing, with the nearest of what it could have meant; `locals`
+/// are the names that only stand where it was used.
 pub fn unknown_word(
     db: &dyn Db,
     workspace: Workspace,
     id: ItemId,
     word: &Ident,
     locals: &[Name],
+    sense: Sense,
 ) -> Diagnostic {
     let file = id.file(db);
     let place = Place::Node(id, word.id);
     let scope = scope(db, package_of(db, workspace, file));
-    let uses = uses(db, workspace, file);
-    let prelude = prelude_names(db);
-    let known: Vec<&str> = locals
+    let takes = |id: &ItemId| sense.takes(id.kind(db));
+    let brought = uses(db, workspace, file).names.iter().filter(|(_, (target, _))| match target {
+        Target::Item(id) => takes(id),
+        Target::Kind(_) | Target::Object(_) => sense == Sense::Type,
+        _ => true,
+    });
+    let declared = scope.names.iter().chain(prelude_names(db)).filter(|(_, id)| takes(id));
+    let built_in: Vec<&str> = match sense {
+        Sense::Type => BUILT_IN_TYPES.to_vec(),
+        Sense::Value => Builtin::ALL.iter().map(|it| it.name()).chain(["file"]).collect(),
+    };
+    let known = locals
         .iter()
-        .chain(uses.names.keys())
-        .chain(scope.names.keys())
-        .chain(prelude.keys())
+        .chain(brought.map(|(name, _)| name))
+        .chain(declared.map(|(name, _)| name))
         .map(Name::as_str)
-        .chain(BUILT_IN_TYPES.iter().copied())
-        .collect();
-    let mut found = Diagnostic::error(
+        .chain(built_in);
+    let found = Diagnostic::error(
         code::UNKNOWN_NAME,
         place,
         format!("nothing here is named `{}`", word.text),
     );
-    if let Some(near) = crate::diagnostics::nearest(&word.text, known.iter().copied()) {
-        found = found.suggest(place, &word.text, [near]);
-    } else {
-        // The slip may be a missing `use`: say which package has it.
-        let having: Vec<String> = packages(db, workspace)
-            .keys()
-            .filter(|path| !path.is_empty())
-            .filter(|path| {
-                let package = Package::new(db, workspace, (*path).clone());
-                crate::names::scope(db, package).names.contains_key(&word.text)
-                    || path.rsplit('.').next() == Some(&word.text)
-            })
-            .map(|path| path.to_string())
-            .collect();
-        match having.as_slice() {
-            [] => {}
-            [one] if one.rsplit('.').next() == Some(&word.text) => {
-                found = found.help(format!("bring the package in: `use {one}`"));
+    if let Some(near) = crate::diagnostics::nearest(&word.text, known) {
+        return found.suggest(place, &word.text, [near]);
+    }
+    // The slip may be a missing `use`: say which package has it.
+    let mut having: Vec<(String, bool)> = packages(db, workspace)
+        .keys()
+        .filter(|path| !path.is_empty())
+        .filter_map(|path| {
+            let package = Package::new(db, workspace, path.clone());
+            let declares =
+                crate::names::scope(db, package).names.get(&word.text).is_some_and(takes);
+            let is_it = path.rsplit('.').next() == Some(&word.text);
+            (declares || is_it).then(|| (path.to_string(), is_it))
+        })
+        .collect();
+    having.sort_by_key(|(_, is_it)| !is_it);
+    if let Some((path, is_it)) = having.first() {
+        return match is_it {
+            true => found.help(format!("bring the package in: `use {path}`")),
+            false => {
+                found.help(format!("package `{path}` declares it: `use {path}.{{{}}}`", word.text))
             }
-            [one, ..] => {
-                found = found
-                    .help(format!("package `{one}` declares it: `use {one}.{{{}}}`", word.text));
-            }
-        }
+        };
+    }
+    let facts = kubernetes(db, workspace);
+    if word.text == "k8s" {
+        return found.help("bring what you need of it in first: `use k8s.core.v1 as core`");
+    }
+    if let Some(version) = facts.versions(&word.text).last() {
+        let group = &word.text;
+        return found.help(format!("bring it in: `use k8s.{group}.{version} as {group}`"));
+    }
+    if sense == Sense::Type
+        && let Some(home) = home_of_kind(facts, &word.text)
+    {
+        return found.help(format!("bring it in: `use k8s.{home}.{{{}}}`", word.text));
     }
     found
 }
@@ -572,6 +638,9 @@ pub fn environment_order(db: &dyn Db, workspace: Workspace) -> Vec<ItemId> {
     order
 }
 
+/// The most environments that one may descend from, itself included.
+const MAX_DESCENT: usize = 64;
+
 /// An environment's ancestors, the root first, itself last; beside it the error where its descent
 /// is broken.
 #[salsa::tracked]
@@ -595,7 +664,9 @@ pub fn ancestry(
             break;
         };
         if chain.contains(&next) {
-            if next == environment {
+            // A circle is one mistake: it is told at its first member.
+            let first = chain.iter().min_by_key(|id| (id.file(db).path(db), id.name(db)));
+            if next == environment && first == Some(&environment) {
                 let names: Vec<&str> = chain
                     .iter()
                     .map(|id| id.name(db).as_str())
@@ -610,6 +681,17 @@ pub fn ancestry(
                     .help(format!("the circle is {}", names.join(" → "))),
                 );
             }
+            break;
+        }
+        if chain.len() == MAX_DESCENT {
+            diagnostics.push(Diagnostic::error(
+                code::TOO_DEEP,
+                Place::Node(environment, NodeId(0)),
+                format!(
+                    "environment `{}` descends from more than {MAX_DESCENT} others",
+                    environment.name(db)
+                ),
+            ));
             break;
         }
         chain.push(next);
@@ -636,7 +718,20 @@ pub fn unknown_environment(
     if known.is_empty() {
         return error.help("declare one: `environment dev: Env { … }`");
     }
-    error
+    // `production` for `prod`, or the other way round.
+    let longer = known.keys().filter(|known| {
+        let (short, long) =
+            if known.len() < name.len() { (known.as_str(), name) } else { (name, known.as_str()) };
+        short.len() >= 3 && long.starts_with(short)
+    });
+    match longer.min_by_key(|known| known.len()) {
+        Some(near) if error.fix.is_none() => {
+            let mut error = error.help(format!("did you mean `{near}`?"));
+            error.fix = Some((format!("change to `{near}`"), place, near.to_string()));
+            error
+        }
+        _ => error,
+    }
 }
 
 /// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor

@@ -1,21 +1,28 @@
 //! Who speaks of whom, found from the text alone.
 //!
-//! Cycles among lets, functions, schemas and compositions are found here, by a worklist over
-//! these lists, before anything is typed or evaluated: so no query ever waits for itself.
+//! Circles among lets, functions and types are found here, before anything is typed or evaluated:
+//! so no query ever waits for itself.
 
 use crate::db::Db;
-use crate::items::item;
-use crate::names::{Target, resolve_path};
+use crate::items::{item, items};
+use crate::names::{Target, packages, resolve_path};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
-use std::collections::BTreeSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// The declarations that a declaration names outside its own locals, in the order of the text.
 #[salsa::tracked]
 pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> {
     let Some(tree) = item(db, id) else { return Vec::new() };
-    let mut walk = Walk { db, workspace, item: id, locals: Vec::new(), found: Vec::new() };
+    let mut walk = Walk {
+        db,
+        workspace,
+        item: id,
+        locals: Vec::new(),
+        known: FxHashSet::default(),
+        found: Vec::new(),
+    };
     walk.item(tree);
     walk.found
 }
@@ -25,14 +32,12 @@ pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> 
 pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>> {
     let mut seen = vec![id];
     let mut next = 0;
-    let mut known: BTreeSet<salsa::Id> = BTreeSet::from([salsa::plumbing::AsId::as_id(&id)]);
+    let mut known: FxHashSet<ItemId> = FxHashSet::from_iter([id]);
     while let Some(current) = seen.get(next).copied() {
         next += 1;
         for reference in references(db, workspace, current) {
             // A request that another names is sound or not by itself.
-            if reference.kind(db) != Kind::Request
-                && known.insert(salsa::plumbing::AsId::as_id(reference))
-            {
+            if reference.kind(db) != Kind::Request && known.insert(*reference) {
                 seen.push(*reference);
             }
         }
@@ -43,7 +48,7 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
                 None
             };
             if let Some(composition) = composition
-                && known.insert(salsa::plumbing::AsId::as_id(&composition))
+                && known.insert(composition)
             {
                 seen.push(composition);
             }
@@ -52,31 +57,111 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
     Arc::new(seen)
 }
 
-/// Whether a let or function reaches itself; the way round, starting with it.
+/// The order in which declarations can be looked at so that each comes after those it stands on,
+/// and the circles in it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Order {
+    /// Lets, functions and types, those that others stand on first.
+    pub items: Vec<ItemId>,
+    /// Those that reach themselves, each with the shortest way round, starting with itself.
+    circles: FxHashMap<ItemId, Vec<ItemId>>,
+}
+
+/// Whether a declaration is evaluated or expanded where it is named, so that it must not reach
+/// itself.
+fn unfolds(kind: Kind) -> bool {
+    matches!(kind, Kind::Let | Kind::Fn | Kind::Type)
+}
+
+/// The lets, functions and types of a workspace by who needs whom: Tarjan's components, with a
+/// stack of its own, since a chain of them may be as long as the text.
 #[salsa::tracked]
-pub fn circle(db: &dyn Db, workspace: Workspace, id: ItemId) -> Option<Vec<ItemId>> {
-    // The first way found is the shortest, since the walk is by breadth.
+pub fn order(db: &dyn Db, workspace: Workspace) -> Order {
+    let mut all: Vec<ItemId> = Vec::new();
+    for file in packages(db, workspace).values().flatten().copied().chain([db.prelude()]) {
+        all.extend(items(db, file).iter().copied().filter(|id| unfolds(id.kind(db))));
+    }
+    let edges = |id: ItemId| references(db, workspace, id).iter().filter(|it| unfolds(it.kind(db)));
+    let mut order = Order::default();
+    let mut number: FxHashMap<ItemId, usize> = FxHashMap::default();
+    let mut low: FxHashMap<ItemId, usize> = FxHashMap::default();
+    let mut open: Vec<ItemId> = Vec::new();
+    let mut is_open: FxHashSet<ItemId> = FxHashSet::default();
+    for root in all {
+        if number.contains_key(&root) {
+            continue;
+        }
+        let mut path: Vec<(ItemId, usize)> = vec![(root, 0)];
+        while let Some((current, next)) = path.last_mut() {
+            let current = *current;
+            if *next == 0 && !number.contains_key(&current) {
+                low.insert(current, number.len());
+                number.insert(current, number.len());
+                open.push(current);
+                is_open.insert(current);
+            }
+            if let Some(reference) = references(db, workspace, current).get(*next).copied() {
+                *next += 1;
+                if !unfolds(reference.kind(db)) {
+                    continue;
+                }
+                if !number.contains_key(&reference) {
+                    path.push((reference, 0));
+                } else if is_open.contains(&reference) {
+                    let reached = low[&current].min(number[&reference]);
+                    low.insert(current, reached);
+                }
+                continue;
+            }
+            path.pop();
+            if let Some((parent, _)) = path.last() {
+                let reached = low[parent].min(low[&current]);
+                low.insert(*parent, reached);
+            }
+            if low[&current] == number[&current] {
+                let start = open.iter().rposition(|id| *id == current).unwrap_or(0);
+                let component = open.split_off(start);
+                component.iter().for_each(|id| {
+                    is_open.remove(id);
+                });
+                for id in &component {
+                    if let Some(way) = way_round(*id, &component, edges) {
+                        order.circles.insert(*id, way);
+                    }
+                }
+                order.items.extend(component);
+            }
+        }
+    }
+    order
+}
+
+/// The shortest way from a member of a component back to it.
+fn way_round<'a, I: Iterator<Item = &'a ItemId>>(
+    id: ItemId,
+    component: &[ItemId],
+    edges: impl Fn(ItemId) -> I,
+) -> Option<Vec<ItemId>> {
+    let members: FxHashSet<ItemId> = component.iter().copied().collect();
+    // By breadth, so the first way found is the shortest.
     let mut seen: Vec<(ItemId, usize)> = vec![(id, 0)];
+    let mut known: FxHashSet<ItemId> = FxHashSet::from_iter([id]);
     let mut next = 0;
     while next < seen.len() {
-        let (current, _) = seen[next];
-        for reference in references(db, workspace, current) {
-            if *reference == id {
+        for reference in edges(seen[next].0).copied().filter(|it| members.contains(it)) {
+            if reference == id {
                 let mut way = Vec::new();
                 let mut at = next;
-                loop {
+                while at != 0 {
                     way.push(seen[at].0);
-                    if at == 0 {
-                        break;
-                    }
                     at = seen[at].1;
                 }
+                way.push(id);
                 way.reverse();
                 return Some(way);
             }
-            let follows = matches!(reference.kind(db), Kind::Let | Kind::Fn);
-            if follows && !seen.iter().any(|(known, _)| known == reference) {
-                seen.push((*reference, next));
+            if known.insert(reference) {
+                seen.push((reference, next));
             }
         }
         next += 1;
@@ -84,11 +169,18 @@ pub fn circle(db: &dyn Db, workspace: Workspace, id: ItemId) -> Option<Vec<ItemI
     None
 }
 
+/// Whether a let, function or type reaches itself; the way round, starting with it.
+#[salsa::tracked]
+pub fn circle(db: &dyn Db, workspace: Workspace, id: ItemId) -> Option<Vec<ItemId>> {
+    order(db, workspace).circles.get(&id).cloned()
+}
+
 struct Walk<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
     item: ItemId,
     locals: Vec<Name>,
+    known: FxHashSet<ItemId>,
     found: Vec<ItemId>,
 }
 
@@ -167,7 +259,7 @@ impl Walk<'_> {
             && !self.locals.contains(&first.text)
             && let Ok(Target::Item(found)) =
                 resolve_path(self.db, self.workspace, self.item, segments)
-            && !self.found.contains(&found)
+            && self.known.insert(found)
         {
             self.found.push(found);
         }

@@ -4,8 +4,10 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    BUILT_IN_TYPES, Target, kubernetes, package_of, resolve_path, resolve_schema, unknown_word,
+    BUILT_IN_TYPES, Sense, Target, kubernetes, package_of, resolve_path, resolve_schema,
+    unknown_word,
 };
+use crate::references::circle;
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, Ident, ItemKind, Literal, MemberKind, Name, NodeId, TypeKind};
 use plumb_kubernetes::{KindId, Kubernetes, ListKind, ObjectId};
@@ -273,6 +275,9 @@ pub fn schema(db: &dyn Db, workspace: Workspace, id: ItemId) -> Schema {
     result
 }
 
+/// How deep includes may nest.
+const MAX_INCLUDES: usize = 64;
+
 /// Adds the members of `id`; `from` is the include of the asked schema through which it came.
 fn collect(
     db: &dyn Db,
@@ -289,13 +294,27 @@ fn collect(
         match &member.kind {
             MemberKind::Include(path) => match resolve_schema(db, workspace, id, path) {
                 Ok(included) if open.contains(&included) => {
-                    if from.is_none() {
-                        result.diagnostics.push(Diagnostic::error(
-                            code::CYCLE,
-                            here,
-                            format!("schema `{}` includes itself", included.name(db)),
-                        ));
+                    // A circle is one mistake: it is told at its first member.
+                    let first = open.iter().min_by_key(|id| (id.file(db).path(db), id.name(db)));
+                    if included == open[0] && first == Some(&open[0]) {
+                        let names: Vec<&str> =
+                            open.iter().chain([&included]).map(|id| id.name(db).as_str()).collect();
+                        result.diagnostics.push(
+                            Diagnostic::error(
+                                code::CYCLE,
+                                here,
+                                format!("schema `{}` includes itself", included.name(db)),
+                            )
+                            .help(format!("the circle is {}", names.join(" → "))),
+                        );
                     }
+                }
+                Ok(_) if open.len() > MAX_INCLUDES => {
+                    result.diagnostics.push(Diagnostic::error(
+                        code::TOO_DEEP,
+                        here,
+                        format!("includes nest deeper than {MAX_INCLUDES} schemas"),
+                    ));
                 }
                 Ok(included) => {
                     if result.includes.contains(&included) {
@@ -318,17 +337,27 @@ fn collect(
                 }
                 if let Some(first) = result.field(&name.text) {
                     let place = from.unwrap_or(Place::Node(id, name.id));
-                    result.diagnostics.push(
-                        Diagnostic::error(
-                            code::DUPLICATE_NAME,
-                            place,
-                            format!("field `{}` is declared twice", name.text),
-                        )
-                        .related(Place::Node(first.owner, first.node), "the other one is here")
-                        .help(
-                            "an included schema's fields cannot be declared again: rename this one",
-                        ),
-                    );
+                    let other = Place::Node(first.owner, first.node);
+                    let included = from.is_some() || first.owner != id;
+                    // An include may bring in several: that is one mistake.
+                    if let Some(told) = result.diagnostics.iter_mut().find(|it| it.place == place)
+                        && from.is_some()
+                    {
+                        told.related.push((other, format!("`{}` is here too", name.text)));
+                        continue;
+                    }
+                    let mut error = Diagnostic::error(
+                        code::DUPLICATE_NAME,
+                        place,
+                        format!("field `{}` is declared twice", name.text),
+                    )
+                    .related(other, "the other one is here");
+                    if included {
+                        error = error.help(
+                            "what an included schema declares cannot be declared again: rename one of them",
+                        );
+                    }
+                    result.diagnostics.push(error);
                     continue;
                 }
                 let mut lowering = Lowering::new(db, workspace, id);
@@ -359,8 +388,6 @@ pub struct Lowering<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
     item: ItemId,
-    /// The aliases that are being expanded, so that one that contains itself ends.
-    open: Vec<ItemId>,
     /// What is wrong with the types.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -368,7 +395,7 @@ pub struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     /// For types written in `item`.
     pub fn new(db: &'a dyn Db, workspace: Workspace, item: ItemId) -> Self {
-        Lowering { db, workspace, item, open: Vec::new(), diagnostics: Vec::new() }
+        Lowering { db, workspace, item, diagnostics: Vec::new() }
     }
 
     /// What a written type means; [`Ty::Unknown`] where that is an error.
@@ -394,7 +421,7 @@ impl<'a> Lowering<'a> {
             TypeKind::Path(path) => self.lower_path(&path.segments, path),
             TypeKind::List { item, keys } => {
                 let element = self.lower(item);
-                let keys = if keys.is_empty() { Keys::Plain } else { self.keys(&element, keys) };
+                let keys = if keys.is_empty() { Keys::Plain } else { self.keys(keys) };
                 Ty::List(Arc::new(element), keys)
             }
             TypeKind::Map { key, value } => {
@@ -443,7 +470,25 @@ impl<'a> Lowering<'a> {
                 Ty::Record(Arc::new(RecordTy { fields: lowered, open: *open }))
             }
             TypeKind::Union(arms) => {
-                let arms: Vec<Ty> = arms.iter().map(|arm| self.lower(arm)).collect();
+                let mut lowered: Vec<Ty> = Vec::new();
+                for arm in arms {
+                    let found = self.lower(arm);
+                    if found != Ty::Unknown && lowered.contains(&found) {
+                        self.diagnostics.push(
+                            Diagnostic::error(
+                                code::DUPLICATE_NAME,
+                                Place::Node(self.item, arm.id),
+                                format!(
+                                    "{} stands twice in this type",
+                                    display(self.db, self.workspace, &found)
+                                ),
+                            )
+                            .help("leave one of them out"),
+                        );
+                    }
+                    lowered.push(found);
+                }
+                let arms = lowered;
                 let whole = Ty::union(arms.iter().cloned());
                 let records = arms
                     .iter()
@@ -506,8 +551,20 @@ impl<'a> Lowering<'a> {
                     return Ty::Unknown;
                 }
                 // A lower-case slip of a built-in type is common: `string`, `int`.
-                let mut error = unknown_word(self.db, self.workspace, self.item, only, &[]);
+                let mut error =
+                    unknown_word(self.db, self.workspace, self.item, only, &[], Sense::Type);
                 error.message = format!("there is no type `{}`", only.text);
+                match only.text.to_lowercase().as_str() {
+                    "list" | "array" | "slice" => {
+                        error.help = Some("a list is written `[String]`".into());
+                        error.fix = None;
+                    }
+                    "map" | "dict" | "object" | "hash" => {
+                        error.help = Some("a map is written `{String: String}`".into());
+                        error.fix = None;
+                    }
+                    _ => {}
+                }
                 let other = match only.text.to_lowercase().as_str() {
                     "boolean" => Some("Bool"),
                     "integer" | "number" | "int32" | "int64" => Some("Int"),
@@ -540,7 +597,7 @@ impl<'a> Lowering<'a> {
         match target {
             Target::Item(found) => match found.kind(self.db) {
                 Kind::Schema => Ty::Schema(found),
-                Kind::Type => self.alias(found, path),
+                Kind::Type => alias(self.db, self.workspace, found).0.clone(),
                 _ => {
                     self.diagnostics.push(
                         Diagnostic::error(
@@ -571,42 +628,9 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Expands `type Name = …`. Aliases are small and rarely nested, so they are expanded where
-    /// they are used rather than cached: no query can then wait for itself.
-    fn alias(&mut self, id: ItemId, path: &ast::Path) -> Ty {
-        if self.open.contains(&id) {
-            self.diagnostics.push(
-                Diagnostic::error(
-                    code::CYCLE,
-                    Place::Node(self.item, path.id),
-                    format!("type `{}` contains itself", id.name(self.db)),
-                )
-                .related(name_place(self.db, id), "declared here"),
-            );
-            return Ty::Unknown;
-        }
-        let Some(tree) = item(self.db, id) else { return Ty::Unknown };
-        let ItemKind::Type { name, ty } = &tree.kind else { return Ty::Unknown };
-        let mut inner = Lowering {
-            db: self.db,
-            workspace: self.workspace,
-            item: id,
-            open: self.open.iter().copied().chain([id]).collect(),
-            diagnostics: Vec::new(),
-        };
-        let lowered = inner.lower(ty);
-        // Said where the alias is declared; here it only must not pass for something known.
-        match lowered {
-            Ty::Refined(refined) if refined.name.is_none() => Ty::Refined(Arc::new(Refined {
-                base: refined.base.clone(),
-                check: refined.check.clone(),
-                name: Some(name.text.clone()),
-            })),
-            other => other,
-        }
-    }
-
-    fn keys(&mut self, element: &Ty, keys: &[Ident]) -> Keys {
+    /// What `[T by key]` merges by. Whether the element has such a field is checked where the type
+    /// is written ([`key_mistakes`]), since a schema's field may hold a list of the same schema.
+    fn keys(&mut self, keys: &[Ident]) -> Keys {
         if keys.len() > 1 {
             self.diagnostics.push(Diagnostic::error(
                 code::NOT_IN_THIS_VERSION,
@@ -614,38 +638,100 @@ impl<'a> Lowering<'a> {
                 "a list keyed by several fields is not in this version of Plumb",
             ));
         }
-        let mut found = Vec::new();
-        for key in keys.iter().filter(|key| !key.is_hole()) {
-            let field = field_type(self.db, self.workspace, element, &key.text);
-            match field {
-                Some(ty) if matches!(ty, Ty::Unknown) || (ty.is_scalar() && !ty.is_optional()) => {}
-                Some(_) => self.diagnostics.push(Diagnostic::error(
-                    code::TYPE_MISMATCH,
-                    Place::Node(self.item, key.id),
-                    format!("`{}` cannot be a key: a key is a required scalar field", key.text),
-                )),
-                None if matches!(element, Ty::Unknown) => {}
-                None => self.diagnostics.push(
-                    Diagnostic::error(
-                        code::UNKNOWN_FIELD,
-                        Place::Node(self.item, key.id),
-                        format!(
-                            "{} has no field `{}` to be the key",
-                            display(self.db, self.workspace, element),
-                            key.text
-                        ),
-                    )
-                    .suggest(
-                        Place::Node(self.item, key.id),
-                        &key.text,
-                        field_names(self.db, self.workspace, element).iter().map(Name::as_str),
-                    ),
-                ),
-            }
-            found.push((key.text.clone(), None));
-        }
-        Keys::By(found.into())
+        let keys = keys.iter().filter(|key| !key.is_hole());
+        Keys::By(keys.map(|key| (key.text.clone(), None)).collect())
     }
+}
+
+/// What `type Name = …` means, and whether it is too large to be followed.
+#[salsa::tracked]
+pub fn alias(db: &dyn Db, workspace: Workspace, id: ItemId) -> (Ty, bool) {
+    let Some(tree) = item(db, id) else { return (Ty::Unknown, false) };
+    let ItemKind::Type { name, ty } = &tree.kind else { return (Ty::Unknown, false) };
+    if circle(db, workspace, id).is_some() {
+        return (Ty::Unknown, false);
+    }
+    // A chain of aliases may be as long as the text.
+    let lowered =
+        stacker::maybe_grow(128 << 10, 4 << 20, || Lowering::new(db, workspace, id).lower(ty));
+    if !is_bounded(&lowered) {
+        return (Ty::Unknown, true);
+    }
+    let named = match lowered {
+        Ty::Refined(refined) if refined.name.is_none() => Ty::Refined(Arc::new(Refined {
+            base: refined.base.clone(),
+            check: refined.check.clone(),
+            name: Some(name.text.clone()),
+        })),
+        other => other,
+    };
+    (named, false)
+}
+
+/// How deep types may nest, and how many parts one may have.
+const MAX_TYPE_DEPTH: u32 = 128;
+const MAX_TYPE_PARTS: u32 = 20_000;
+
+/// Whether a type is small enough to be compared and shown. One that is built of others in a chain
+/// may be as deep as the chain is long, and twice as large with every step.
+pub fn is_bounded(ty: &Ty) -> bool {
+    fn walk(ty: &Ty, depth: u32, parts: &mut u32) -> bool {
+        *parts += 1;
+        let mut inner = |ty: &Ty| walk(ty, depth + 1, parts);
+        if depth > MAX_TYPE_DEPTH {
+            return false;
+        }
+        let fits = match ty {
+            Ty::Union(arms) => arms.iter().all(inner),
+            Ty::Optional(ty) | Ty::List(ty, _) => inner(ty),
+            Ty::Map(key, value) => inner(key) && inner(value),
+            Ty::Record(record) => record.fields.iter().all(|(_, ty)| inner(ty)),
+            Ty::Refined(refined) => inner(&refined.base),
+            _ => true,
+        };
+        fits && *parts <= MAX_TYPE_PARTS
+    }
+    walk(ty, 0, &mut 0)
+}
+
+/// What is wrong with the keys of the lists in a type as it is written.
+pub fn key_mistakes(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    element: &Ty,
+    keys: &[Ident],
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for key in keys.iter().filter(|key| !key.is_hole()) {
+        let place = Place::Node(id, key.id);
+        match field_type(db, workspace, element, &key.text) {
+            Some(ty) if matches!(ty, Ty::Unknown) || (ty.is_scalar() && !ty.is_optional()) => {}
+            Some(_) => found.push(Diagnostic::error(
+                code::TYPE_MISMATCH,
+                place,
+                format!("`{}` cannot be a key: a key is a required scalar field", key.text),
+            )),
+            None if matches!(element, Ty::Unknown) => {}
+            None => found.push(
+                Diagnostic::error(
+                    code::UNKNOWN_FIELD,
+                    place,
+                    format!(
+                        "{} has no field `{}` to be the key",
+                        describe_type(db, workspace, element),
+                        key.text
+                    ),
+                )
+                .suggest(
+                    place,
+                    &key.text,
+                    field_names(db, workspace, element).iter().map(Name::as_str),
+                ),
+            ),
+        }
+    }
+    found
 }
 
 /// A type that has no declaration.
