@@ -914,7 +914,7 @@ impl Infer<'_> {
     /// declarations do is known when they are merged.
     fn set_once(&mut self, record: &Record, known: &mut Leaves) {
         for entry in &record.entries {
-            let EntryKind::Set { path, value, .. } = &entry.kind else { continue };
+            let EntryKind::Set { path, value, append, .. } = &entry.kind else { continue };
             let mut at = &mut *known;
             let mut shown = String::new();
             let mut is_static = true;
@@ -959,6 +959,22 @@ impl Infer<'_> {
                 continue;
             }
             let here = path.id;
+            // What is added to a list stands beside what is said of its elements, but two
+            // additions have no order.
+            let added = at.added;
+            if *append {
+                match at.set.map(|(first, _)| first).or(added) {
+                    Some(first) => self.twice(path, value, &shown, first),
+                    None => at.added = Some(here),
+                }
+                continue;
+            }
+            if let Some(first) = added
+                && !matches!(value.kind, ExprKind::Hole)
+            {
+                self.twice(path, value, &shown, first);
+                continue;
+            }
             match &value.kind {
                 ExprKind::Hole => {}
                 ExprKind::Record(inner) => match at.set {
@@ -3043,6 +3059,8 @@ impl Shape {
 struct Leaves {
     /// Where it is set, and whether as a leaf: nothing can be inside it.
     set: Option<(NodeId, bool)>,
+    /// Where `+=` adds to it.
+    added: Option<NodeId>,
     parts: BTreeMap<Name, Leaves>,
 }
 
