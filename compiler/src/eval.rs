@@ -1053,7 +1053,10 @@ impl<'a> Evaluator<'a> {
                                 || assignment.operation == Operation::Append
                                 || takes_out)
                         {
-                            if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
+                            // As a path through an absent optional record creates none there.
+                            if matches!(layer.kind, LayerKind::Defaults { .. })
+                                && ty.is_optional()
+                            {
                                 return Ok(());
                             }
                             return Err(self.no_element(at, &key, frame.origin(*node)));
