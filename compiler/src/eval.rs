@@ -4,7 +4,7 @@
 //! has an error fails alone; everything beside it is still evaluated, so that one run finds every
 //! mistake. Fields are evaluated when they are read, so a default may read its siblings.
 
-use crate::builtins::{self, Limit, compare};
+use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
@@ -35,8 +35,10 @@ pub type Eval<T> = Result<T, Failed>;
 
 /// The steps that a request in an environment may take.
 pub const MAX_STEPS: u64 = 1_000_000;
-/// The text that a single value may hold, in bytes, and the elements of a single list.
+/// The bytes that a single text may hold, and all manifests of a request in an environment.
 pub const MAX_BYTES: usize = 16 << 20;
+/// The bytes of text that a step makes or reads.
+const BYTES_PER_STEP: usize = 64;
 /// How deep calls and values may nest.
 const MAX_DEPTH: u32 = 1_000;
 
@@ -116,6 +118,7 @@ pub fn laid(
         given: None,
         fields: FxHashMap::default(),
         request: None,
+        path: String::new(),
         origin: evaluator.subject,
     });
     evaluator.bare = Some(instance);
@@ -230,10 +233,14 @@ pub fn shown(value: &Value) -> String {
     let text = match &value.data {
         Data::None => "none".into(),
         Data::Null => "null".into(),
-        Data::String(text) => format!("{:?}", text.as_str()),
+        Data::String(text) => {
+            let start: String = text.chars().take(61).collect();
+            format!("{start:?}")
+        }
         Data::List(_) | Data::Record(_) => {
             let mut out = String::new();
-            crate::json::write(&mut out, value, false);
+            // Cut below in any case.
+            let _ = crate::json::write_within(&mut out, value, 400);
             out
         }
         _ => scalar_text(value).unwrap_or_default().to_string(),
@@ -247,23 +254,43 @@ pub fn shown(value: &Value) -> String {
 /// Whether two values are the same: numbers and amounts by what they are worth, records without
 /// regard to order.
 pub fn same(a: &Value, b: &Value) -> bool {
-    match (&a.data, &b.data) {
+    same_within(a, b, &mut u64::MAX.clone()).unwrap_or(false)
+}
+
+/// [`same`], unless that takes more than `room` steps: values that hold one another many times are
+/// small in memory and of any size to walk.
+fn same_within(a: &Value, b: &Value, room: &mut u64) -> Option<bool> {
+    *room = room.checked_sub(1)?;
+    Some(match (&a.data, &b.data) {
         (Data::None, Data::None) | (Data::Null, Data::Null) => true,
         (Data::Bool(a), Data::Bool(b)) => a == b,
         (Data::List(a), Data::List(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
+            if a.len() != b.len() {
+                return Some(false);
+            }
+            for (a, b) in a.iter().zip(b.iter()) {
+                if !same_within(a, b, room)? {
+                    return Some(false);
+                }
+            }
+            true
         }
         (Data::Record(a), Data::Record(b)) => {
             let there =
                 |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
-            there(a) == there(b)
-                && a.fields
-                    .iter()
-                    .filter(|(_, it)| !it.is_none())
-                    .all(|(name, it)| b.fields.get(name).is_some_and(|other| same(it, other)))
+            if there(a) != there(b) {
+                return Some(false);
+            }
+            for (name, a) in a.fields.iter().filter(|(_, it)| !it.is_none()) {
+                let Some(b) = b.fields.get(name) else { return Some(false) };
+                if !same_within(a, b, room)? {
+                    return Some(false);
+                }
+            }
+            true
         }
         (a, b) => compare(a, b) == Some(Ordering::Equal),
-    }
+    })
 }
 
 /// Runs `visit` on an expression and everything inside it.
@@ -370,6 +397,8 @@ struct Instance {
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
+    /// Where it stands in its request; empty: it is the request.
+    path: String,
     origin: Origin,
 }
 
@@ -491,6 +520,41 @@ impl<'a> Evaluator<'a> {
         Err(Failed)
     }
 
+    fn equal(&mut self, a: &Value, b: &Value) -> Eval<bool> {
+        let left = MAX_STEPS.saturating_sub(self.steps);
+        let mut room = left;
+        let found = same_within(a, b, &mut room);
+        self.step(left - room + u64::from(found.is_none()))?;
+        found.ok_or(Failed)
+    }
+
+    /// Text is charged by what it holds, so that many large ones end as one does.
+    fn charge_text(&mut self, bytes: usize) -> Eval<()> {
+        self.step((bytes / BYTES_PER_STEP) as u64)
+    }
+
+    /// Charges for walking or making a value: everything in it, or only its own elements.
+    fn charge(&mut self, value: &Value, deep: bool) -> Eval<()> {
+        let inner: Vec<&Value> = match &value.data {
+            Data::String(text) => return self.charge_text(text.len()),
+            Data::List(elements) => {
+                self.step(elements.len() as u64)?;
+                elements.iter().collect()
+            }
+            Data::Record(record) => {
+                self.step(record.fields.len() as u64)?;
+                record.fields.values().collect()
+            }
+            _ => return self.step(1),
+        };
+        if deep {
+            for value in inner {
+                stacker::maybe_grow(64 << 10, 1 << 20, || self.charge(value, true))?;
+            }
+        }
+        Ok(())
+    }
+
     fn limit(&self) -> Limit {
         Limit { elements: (MAX_STEPS - self.steps.min(MAX_STEPS)) as usize, bytes: MAX_BYTES }
     }
@@ -508,6 +572,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            path: String::new(),
             origin,
         });
         self.all_fields(instance)
@@ -637,6 +702,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: None,
+            path: String::new(),
             origin,
         }))
     }
@@ -823,7 +889,8 @@ impl<'a> Evaluator<'a> {
             if value.is_none() && !ty.is_optional() {
                 return Ok(value);
             }
-            return self.complete(value, &ty, name);
+            let path = join(&self.instances[instance].path, name);
+            return self.complete(value, &ty, &path);
         }
         let slot = self.slot(instance, name, &ty)?;
         self.advise_hidden(&slot, name);
@@ -857,6 +924,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            path: String::new(),
             origin,
         });
         let ty = match schema(db, workspace, schema_id).field(name) {
@@ -1129,7 +1197,10 @@ impl<'a> Evaluator<'a> {
                         if !there
                             && (!last || assignment.operation == Operation::Append || takes_out)
                         {
-                            if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
+                            // As a path through an absent optional record creates none there.
+                            if matches!(layer.kind, LayerKind::Defaults { .. })
+                                && ty.is_optional()
+                            {
                                 return Ok(());
                             }
                             return Err(self.no_element(at, &key, frame.origin(*node)));
@@ -1497,7 +1568,7 @@ impl<'a> Evaluator<'a> {
                 if value.is_none() {
                     return Ok(value);
                 }
-                self.refine(&value, &refined.check, path)?;
+                self.refine(&value, &refined.check, &format!("`{path}`"))?;
                 Ok(value)
             }
             Ty::Schema(id) | Ty::Request(id) => {
@@ -1522,6 +1593,7 @@ impl<'a> Evaluator<'a> {
                     given: Some(given),
                     fields: FxHashMap::default(),
                     request: None,
+                    path: path.to_string(),
                     origin,
                 });
                 let result = self.all_fields(instance);
@@ -1553,7 +1625,7 @@ impl<'a> Evaluator<'a> {
                     for (name, entry) in fields {
                         let key = Value::new(Data::String(name.clone()), entry.origin);
                         failed |= self
-                            .refine(&key, &refined.check, &format!("key {name:?} of {path}"))
+                            .refine(&key, &refined.check, &format!("a key of `{path}`"))
                             .is_err();
                     }
                     if failed {
@@ -1691,7 +1763,9 @@ impl<'a> Evaluator<'a> {
         message: String,
         rule: Option<(Place, String)>,
     ) -> Failed {
-        let platform = matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
+        // What lacks a field lacks it whatever the request says.
+        let platform = code != code::MISSING_FIELD
+            && matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
         let mut error = Diagnostic::error(code, value.origin, message);
         if platform {
             let sources = self.sources(value.origin);
@@ -1735,9 +1809,12 @@ impl<'a> Evaluator<'a> {
         let Some(tree) = item(self.db, origin.item) else { return found };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
         let index = BlockIndex::of(block);
-        let Some(expr) = index.expressions.iter().find(|expr| expr.id == origin.node) else {
-            return found;
+        let made = |expr: &&&Expr| match &expr.kind {
+            // A record's origin is its braces.
+            ExprKind::Record(record) if record.id == origin.node => true,
+            _ => expr.id == origin.node,
         };
+        let Some(expr) = index.expressions.iter().find(made) else { return found };
         let mut todo = vec![*expr];
         let mut seen: Vec<&Name> = Vec::new();
         while let Some(expr) = todo.pop() {
@@ -1777,14 +1854,15 @@ impl<'a> Evaluator<'a> {
         found
     }
 
-    fn refine(&mut self, value: &Value, check: &Check, path: &str) -> Eval<()> {
-        let subject = || format!("`{path}` is {}", shown(value));
+    /// Checks a condition of a value; `name` is what messages call it.
+    fn refine(&mut self, value: &Value, check: &Check, name: &str) -> Eval<()> {
+        let subject = || format!("{name} is {}", shown(value));
         let text = match &value.data {
             Data::String(text) => text.as_str(),
             _ => "",
         };
         let problem: Option<String> = match check {
-            Check::Condition(owner, node) => return self.condition(value, *owner, *node, path),
+            Check::Condition(owner, node) => return self.condition(value, *owner, *node, name),
             Check::Range(low, high) => {
                 let Data::Int(number) = value.data else { return Ok(()) };
                 let fits =
@@ -1803,7 +1881,7 @@ impl<'a> Evaluator<'a> {
                             Diagnostic::warning(
                                 code::UNPINNED_IMAGE,
                                 value.origin,
-                                format!("`{path}` is not pinned: its tag can name another image tomorrow"),
+                                format!("{name} is not pinned: its tag can name another image tomorrow"),
                             )
                             .help("add the digest of the image that was tested: `name:tag@sha256:…`"),
                         );
@@ -1826,7 +1904,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, path: &str) -> Eval<()> {
+    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, name: &str) -> Eval<()> {
         let Some(tree) = item(self.db, owner) else { return Ok(()) };
         let Some((condition, otherwise)) = find_condition(tree, node) else { return Ok(()) };
         let inference = infer(self.db, self.workspace, owner);
@@ -1843,7 +1921,7 @@ impl<'a> Evaluator<'a> {
                         None => "it breaks the condition of its type".to_string(),
                     },
                 };
-                let message = format!("`{path}` is {}; {rule}", shown(value));
+                let message = format!("{name} is {}; {rule}", shown(value));
                 let place = Place::Node(owner, condition.id);
                 Err(self.refuse(
                     value,
@@ -1890,6 +1968,7 @@ impl<'a> Evaluator<'a> {
                     }
                     self.bounded(text.len(), origin)?;
                 }
+                self.charge_text(text.len())?;
                 Data::String(text.into())
             }
             ExprKind::Name(name) => return self.name(frame, expr, name),
@@ -2226,19 +2305,15 @@ impl<'a> Evaluator<'a> {
         }
         match resolution {
             Resolution::Builtin(builtin) => {
-                let cost: usize = values
-                    .iter()
-                    .map(|value| match &value.data {
-                        Data::List(it) => it.len(),
-                        Data::Record(it) => it.fields.len(),
-                        Data::String(it) => it.len() / 64,
-                        _ => 1,
-                    })
-                    .sum();
-                self.step(cost as u64)?;
+                let shallow =
+                    matches!(builtin, Builtin::Len | Builtin::Keys | Builtin::Values);
+                for value in &values {
+                    self.charge(value, !shallow)?;
+                }
                 let limit = self.limit();
                 let mut value = builtins::call(builtin, &values, origin, limit)
                     .map_err(|why| self.fail(code::FAILED_EXPRESSION, origin, why))?;
+                self.charge(&value, false)?;
                 // The sum of no quantities is a quantity, which only the type knows.
                 if let (Data::Int(0), Some(coercion)) =
                     (&value.data, frame.inference.coercions.get(&expr.id))
@@ -2310,7 +2385,7 @@ impl<'a> Evaluator<'a> {
             if directory.is_empty() { name.into() } else { format!("{directory}/{name}").into() };
         match file_at(self.db, self.workspace, full.clone()).map(|file| file.content(self.db)) {
             Some(FileContent::Text(text)) => {
-                self.step((text.len() / 64) as u64)?;
+                self.charge_text(text.len())?;
                 Ok(Value::new(Data::String(Name::from(text.as_ref())), origin))
             }
             Some(FileContent::Unreadable(why)) => {
@@ -2755,7 +2830,7 @@ impl<'a> Evaluator<'a> {
                 else {
                     return Err(Failed);
                 };
-                self.step((text.len() / 64) as u64)?;
+                self.charge_text(text.len())?;
                 let regex =
                     compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
                 return truth(regex.is_match(text));
@@ -2774,8 +2849,12 @@ impl<'a> Evaluator<'a> {
                 let container = self.expr(frame, right)?;
                 return match (&container.data, &value.data) {
                     (Data::List(elements), _) => {
-                        self.step(elements.len() as u64)?;
-                        truth(elements.iter().any(|element| same(element, &value)))
+                        for element in elements.iter() {
+                            if self.equal(element, &value)? {
+                                return truth(true);
+                            }
+                        }
+                        truth(false)
                     }
                     (Data::Record(record), Data::String(key)) => {
                         truth(record.fields.get(key).is_some_and(|it| !it.is_none()))
@@ -2789,8 +2868,8 @@ impl<'a> Evaluator<'a> {
         let a = self.expr(frame, left)?;
         let b = self.expr(frame, right)?;
         match op {
-            BinaryOp::Equal => return truth(same(&a, &b)),
-            BinaryOp::NotEqual => return truth(!same(&a, &b)),
+            BinaryOp::Equal => return truth(self.equal(&a, &b)?),
+            BinaryOp::NotEqual => return truth(!self.equal(&a, &b)?),
             BinaryOp::Less
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
@@ -2818,6 +2897,7 @@ impl<'a> Evaluator<'a> {
             Ok(data) => {
                 if let Data::String(text) = &data {
                     self.bounded(text.len(), origin)?;
+                    self.charge_text(text.len())?;
                 }
                 Ok(Value::new(data, origin))
             }

@@ -104,10 +104,11 @@ pub fn why(
         }
     }
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let value = finish(at);
     Ok(Why {
-        value: finish(at),
+        uses: uses(db, workspace, environment, request, &path, value.as_ref()),
+        value,
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
-        uses: uses(db, workspace, environment, request, &path),
     })
 }
 
@@ -144,7 +145,7 @@ fn inside(
     Ok(Why {
         value: Some(value.clone()),
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
-        uses: uses(db, workspace, environment, request, path),
+        uses: uses(db, workspace, environment, request, path, Some(value)),
     })
 }
 
@@ -211,13 +212,14 @@ fn layer_name(db: &dyn Db, kind: LayerKind, setting: &crate::layers::Setting) ->
 }
 
 /// The places of manifests that read a field: what carries its value on, and what is computed
-/// from it.
+/// from it. `value` is the field's, where it has one.
 fn uses(
     db: &dyn Db,
     workspace: Workspace,
     environment: ItemId,
     request: ItemId,
     path: &[Name],
+    value: Option<&Value>,
 ) -> Vec<String> {
     let evaluated = crate::eval::evaluate(db, workspace, request, environment);
     let made = objects(db, workspace, request, environment);
@@ -232,11 +234,10 @@ fn uses(
     evaluator.traced = Some(record.clone());
     // Values that came through unchanged keep the origin that they have in the request.
     let mut origins = Vec::new();
-    let mut value = Some(record);
-    for name in path {
-        value = value.and_then(|value| value.fields()).and_then(|fields| fields.get(name));
-    }
-    if let Some(value) = value {
+    let absent = || {
+        path.iter().try_fold(record, |value, name| value.fields().and_then(|it| it.get(name)))
+    };
+    if let Some(value) = value.or_else(absent) {
         leaves(value, &mut |leaf| origins.push(leaf.origin));
     }
     let mut found = Vec::new();
