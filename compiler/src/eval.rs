@@ -592,6 +592,7 @@ impl<'a> Evaluator<'a> {
             fields: FxHashMap::default(),
             request: Some(request),
             origin,
+            path: String::new(),
         });
         let compose = crate::types::composition(db, workspace, schema_id).ok_or(Failed)?;
         let tree = item(db, compose).as_ref().ok_or(Failed)?;
@@ -1198,8 +1199,7 @@ impl<'a> Evaluator<'a> {
                             && (!last || assignment.operation == Operation::Append || takes_out)
                         {
                             // As a path through an absent optional record creates none there.
-                            if matches!(layer.kind, LayerKind::Defaults { .. })
-                                && ty.is_optional()
+                            if matches!(layer.kind, LayerKind::Defaults { .. }) && ty.is_optional()
                             {
                                 return Ok(());
                             }
@@ -1874,10 +1874,11 @@ impl<'a> Evaluator<'a> {
                     (None, None) => String::new(),
                 })
             }
-            Check::Image => match notation::image(text) {
-                Ok(image) => {
-                    if image.digest.is_none() {
-                        self.report(
+            Check::Image => {
+                match notation::image(text) {
+                    Ok(image) => {
+                        if image.digest.is_none() {
+                            self.report(
                             Diagnostic::warning(
                                 code::UNPINNED_IMAGE,
                                 value.origin,
@@ -1885,11 +1886,12 @@ impl<'a> Evaluator<'a> {
                             )
                             .help("add the digest of the image that was tested: `name:tag@sha256:…`"),
                         );
+                        }
+                        None
                     }
-                    None
+                    Err(why) => Some(why),
                 }
-                Err(why) => Some(why),
-            },
+            }
             Check::Cron => notation::cron(text).err(),
             Check::Base64 => (!is_base64(text)).then(|| "it must be base64".to_string()),
             Check::DateTime => (!is_date_time(text))
@@ -2305,8 +2307,7 @@ impl<'a> Evaluator<'a> {
         }
         match resolution {
             Resolution::Builtin(builtin) => {
-                let shallow =
-                    matches!(builtin, Builtin::Len | Builtin::Keys | Builtin::Values);
+                let shallow = matches!(builtin, Builtin::Len | Builtin::Keys | Builtin::Values);
                 for value in &values {
                     self.charge(value, !shallow)?;
                 }

@@ -63,13 +63,8 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
     evaluator.request = Some(request);
     let mut frame = Frame::new(compose, infer(db, workspace, compose));
     frame.locals.push((binder.text.clone(), record.clone()));
-    let mut emission = Emission {
-        request: record,
-        compose,
-        emitted: Vec::new(),
-        room: MAX_BYTES,
-        failed: false,
-    };
+    let mut emission =
+        Emission { request: record, compose, emitted: Vec::new(), room: MAX_BYTES, failed: false };
     emission.block(&mut evaluator, &mut frame, block);
     let failed = emission.failed;
     let emitted = std::mem::take(&mut emission.emitted);

@@ -234,9 +234,8 @@ fn uses(
     evaluator.traced = Some(record.clone());
     // Values that came through unchanged keep the origin that they have in the request.
     let mut origins = Vec::new();
-    let absent = || {
-        path.iter().try_fold(record, |value, name| value.fields().and_then(|it| it.get(name)))
-    };
+    let absent =
+        || path.iter().try_fold(record, |value, name| value.fields().and_then(|it| it.get(name)));
     if let Some(value) = value.or_else(absent) {
         leaves(value, &mut |leaf| origins.push(leaf.origin));
     }

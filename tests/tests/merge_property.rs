@@ -7,7 +7,7 @@
 use plumb_compiler::eval::evaluate;
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
-use plumb_compiler::{Database, check, engine, json, names};
+use plumb_compiler::{Database, check, json, names};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -62,7 +62,10 @@ impl Line {
 
     fn source(&self) -> String {
         let entries = |list: &[(&str, i64)]| {
-            list.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+            list.iter()
+                .map(|(key, value)| format!("{key} = {value}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let optional = |value: &Option<i64>| value.map_or("none".to_string(), |it| it.to_string());
         match self {
@@ -72,7 +75,9 @@ impl Line {
             Line::List(list) => format!("list = {list:?}"),
             Line::Append(list) => format!("list += {list:?}"),
             // The two ways to write one thing, told apart by the value.
-            Line::Entry(key, Some(value)) if value % 2 == 0 => format!("map = {{ {key} = {value} }}"),
+            Line::Entry(key, Some(value)) if value % 2 == 0 => {
+                format!("map = {{ {key} = {value} }}")
+            }
             Line::Entry(key, value) => format!("map.{key} = {}", optional(value)),
             Line::ReplaceMap(list) => format!("replace map = {{ {} }}", entries(list)),
             Line::Element(name, a, b) => match b {
@@ -82,8 +87,10 @@ impl Line {
             Line::ElementField(name, a) => format!("keyed[{name:?}].a = {a}"),
             Line::RemoveElement(name) => format!("keyed[{name:?}] = none"),
             Line::ReplaceKeyed(list) => {
-                let elements: Vec<String> =
-                    list.iter().map(|(name, a)| format!("{{ name = {name:?}, a = {a} }}")).collect();
+                let elements: Vec<String> = list
+                    .iter()
+                    .map(|(name, a)| format!("{{ name = {name:?}, a = {a} }}"))
+                    .collect();
                 format!("replace keyed = [{}]", elements.join(", "))
             }
             Line::InnerA(value) => format!("inner.a = {value}"),
@@ -245,11 +252,8 @@ struct Layers {
 
 fn workspaces() -> impl Strategy<Value = Layers> {
     let each = || prop::collection::vec(lines(), ENVIRONMENTS.len());
-    (lines(), each(), lines(), each()).prop_map(|(everywhere, defaults, request, overlays)| Layers {
-        everywhere,
-        defaults,
-        request,
-        overlays,
+    (lines(), each(), lines(), each()).prop_map(|(everywhere, defaults, request, overlays)| {
+        Layers { everywhere, defaults, request, overlays }
     })
 }
 
@@ -276,7 +280,8 @@ impl Layers {
         let _ = write!(platform, "defaults T {}", Layers::block(&self.everywhere));
         let mut apps = format!("use platform.{{T}}\nrequest r: T {}", Layers::block(&self.request));
         for (index, (name, _)) in ENVIRONMENTS.iter().enumerate() {
-            let _ = write!(platform, "defaults T in {name} {}", Layers::block(&self.defaults[index]));
+            let _ =
+                write!(platform, "defaults T in {name} {}", Layers::block(&self.defaults[index]));
             let _ = write!(apps, "overlay r in {name} {}", Layers::block(&self.overlays[index]));
         }
         [("platform/t.plumb", platform), ("apps/a.plumb", apps)]
@@ -323,7 +328,7 @@ fn compiled(layers: &Layers) -> Vec<Option<Json>> {
     assert!(other.is_none(), "{other:?}");
     let value = |name: &str| {
         let environment = names::environments(&db, workspace).0[name];
-        let request = engine::requests(&db, workspace, environment)[0];
+        let request = plumb_compiler::outputs::requests(&db, workspace, environment)[0];
         let value = evaluate(&db, workspace, request, environment).value.clone()?;
         let mut text = String::new();
         json::write(&mut text, &value, false);
