@@ -393,7 +393,7 @@ mod tests {
     fn manifest(request: &str, number: i64) -> Manifest {
         let origin = origin();
         let mut fields = Fields::default();
-        fields.insert("n".into(), Value::new(Data::Int(number), origin));
+        fields.insert("count".into(), Value::new(Data::Int(number), origin));
         Manifest { request: request.into(), object: Value::record(fields, origin) }
     }
 
@@ -413,10 +413,13 @@ mod tests {
 
     #[test]
     fn yaml_documents_are_separated_and_told_their_environment_where_there_are_several() {
-        assert_eq!(stream(Manifests::Yaml, false, &[("prod", &[1, 2])]), "---\nn: 1\n---\nn: 2\n");
+        assert_eq!(
+            stream(Manifests::Yaml, false, &[("prod", &[1, 2])]),
+            "---\ncount: 1\n---\ncount: 2\n"
+        );
         assert_eq!(
             stream(Manifests::Yaml, true, &[("dev", &[1, 2]), ("test", &[]), ("prod", &[3])]),
-            "---\n# environment: dev\nn: 1\n---\nn: 2\n---\n# environment: prod\nn: 3\n"
+            "---\n# environment: dev\ncount: 1\n---\ncount: 2\n---\n# environment: prod\ncount: 3\n"
         );
         assert_eq!(stream(Manifests::Yaml, false, &[("prod", &[])]), "");
     }
@@ -426,11 +429,11 @@ mod tests {
         let json = |by_environment, environments: &[(&str, &[i64])]| -> serde_json::Value {
             serde_json::from_str(&stream(Manifests::Json, by_environment, environments)).unwrap()
         };
-        assert_eq!(json(false, &[("prod", &[1, 2])]), json!([{ "n": 1 }, { "n": 2 }]));
+        assert_eq!(json(false, &[("prod", &[1, 2])]), json!([{ "count": 1 }, { "count": 2 }]));
         assert_eq!(json(false, &[("prod", &[])]), json!([]));
         assert_eq!(
             json(true, &[("dev", &[1, 2]), ("test", &[]), ("prod", &[3])]),
-            json!({ "dev": [{ "n": 1 }, { "n": 2 }], "test": [], "prod": [{ "n": 3 }] })
+            json!({ "dev": [{ "count": 1 }, { "count": 2 }], "test": [], "prod": [{ "count": 3 }] })
         );
     }
 

@@ -118,12 +118,16 @@ pub mod code {
         OVER_BUDGET = "over-budget";
         /// A file that `file()` names and that is not there.
         MISSING_FILE = "missing-file";
+        /// A request that is read in an environment which it is not in.
+        REQUEST_NOT_HERE = "request-not-here";
         /// Two objects with one identity.
         DUPLICATE_OBJECT = "duplicate-object";
         /// A value that the Kubernetes API server would refuse.
         KUBERNETES_REFUSES = "kubernetes-refuses";
         /// A namespaced object without a namespace.
         MISSING_NAMESPACE = "missing-namespace";
+        /// An image without a digest, which can change while its name stays.
+        UNPINNED_IMAGE = "unpinned-image";
         /// Logic in a request or overlay, which hold data only.
         LOGIC_IN_REQUEST = "logic-in-request";
     }

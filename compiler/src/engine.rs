@@ -5,13 +5,14 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
 use crate::infer::infer;
-use crate::items::{has_syntax_error, item, items, locate, name_place, syntax_diagnostics};
+use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
-    environment_order, environments as all_environments, named_environments, package_files,
-    package_of, packages, scope, uses,
+    environment_order, environments as all_environments, package_files, package_of, packages,
+    scope, uses,
 };
 use crate::objects::{Object, objects};
-use crate::references::{closure, order};
+use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
+use crate::references::{closure, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::alias;
@@ -47,7 +48,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
         gathered.environments = vec![environment];
         let mut identities = Identities::default();
-        for request in requests(db, workspace, environment) {
+        for request in order(db, workspace, environment).iter().copied() {
             let Some(emitted) = gathered.request(request, environment) else { continue };
             let clash = emitted
                 .iter()
@@ -72,7 +73,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
             }
         }
     }
-    // Stable: within a rank, by package, request and emission.
+    // Stable: within a rank, who is needed first, then by package, request and emission.
     made.sort_by_key(|(rank, _)| *rank);
     Build {
         manifests: made.into_iter().map(|(_, manifest)| manifest).collect(),
@@ -91,79 +92,79 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
     }
 }
 
-/// The requests of an environment, by package and name.
-pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
-    let mut found = Vec::new();
-    for path in packages(db, workspace).keys() {
-        for request in &scope(db, Package::new(db, workspace, path.clone())).requests {
-            let named = named_environments(db, *request);
-            if named.is_empty()
-                || crate::names::distance(db, workspace, &named, environment).is_some()
-            {
-                found.push(*request);
-            }
-        }
-    }
-    found
+/// What stands in the way of a request, before it is evaluated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Blocked {
+    /// Nothing.
+    No,
+    /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
+    Manifests,
+    /// What it stands on has an error: whatever it would say now would be a consequence.
+    Everything,
 }
 
-/// Whether something that a request stands on, itself and its layers left out, has an error: the
-/// platform's, or a broken file of its package.
+/// What stands in the way of a request: an error of the platform, or a broken file of a package
+/// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
+/// found.
 #[salsa::tracked(returns(copy))]
-fn is_blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
+fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Blocked {
     let layers = crate::layers::layers(db, workspace, request, environment);
-    let mut standing: Vec<ItemId> = closure(db, workspace, request).to_vec();
-    if let Some(schema) = crate::infer::request_schema(db, workspace, request) {
-        standing.push(schema);
-        for included in &crate::types::schema(db, workspace, schema).includes {
-            standing.push(*included);
-        }
-        match crate::types::composition(db, workspace, schema) {
-            Some(compose) => standing.extend(closure(db, workspace, compose).iter().copied()),
-            None => return true,
-        }
-    } else {
-        return true;
+    let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
+        return Blocked::Everything;
+    };
+    let Some(compose) = crate::types::composition(db, workspace, schema) else {
+        return Blocked::Everything;
+    };
+    let included = crate::types::schema(db, workspace, schema).includes.iter().copied();
+    let roots = [request, schema, compose]
+        .into_iter()
+        .chain(included)
+        .chain(layers.iter().map(|layer| layer.item))
+        .chain(crate::names::ancestry(db, workspace, environment).0.iter().copied());
+    let mut standing: FxHashSet<ItemId> = FxHashSet::default();
+    for root in roots {
+        standing.extend(closure(db, workspace, root).iter().copied());
     }
-    for layer in layers {
-        standing.extend(closure(db, workspace, layer.item).iter().copied());
-    }
-    for ancestor in &crate::names::ancestry(db, workspace, environment).0 {
-        standing.extend(closure(db, workspace, *ancestor).iter().copied());
-    }
+    standing.retain(|id| id.file(db) != db.prelude());
     let mut packages: FxHashSet<Package> = FxHashSet::default();
-    let mut seen: FxHashSet<ItemId> = FxHashSet::default();
-    for id in standing {
-        if !seen.insert(id) {
-            continue;
-        }
-        let file = id.file(db);
-        if file == db.prelude() {
-            continue;
-        }
-        let package = package_of(db, workspace, file);
+    let mut result = Blocked::No;
+    for id in &standing {
+        let package = package_of(db, workspace, id.file(db));
         if packages.insert(package) {
-            let broken =
-                package_files(db, package).iter().any(|file| has_syntax_error(db, *file));
-            if broken || !scope(db, package).doubled.is_empty() {
-                return true;
+            if !scope(db, package).doubled.is_empty() {
+                return Blocked::Everything;
+            }
+            for file in package_files(db, package) {
+                match soundness(db, *file) {
+                    Soundness::Sound => {}
+                    Soundness::Torn => return Blocked::Everything,
+                    Soundness::Damaged(damaged) => {
+                        result = Blocked::Manifests;
+                        // A damaged overlay may be one of this request's, whatever it now says.
+                        let touches =
+                            |id: &ItemId| standing.contains(id) || id.kind(db) == Kind::Overlay;
+                        if damaged.iter().any(touches) {
+                            return Blocked::Everything;
+                        }
+                    }
+                }
             }
         }
-        // The request's own layers fail field by field, so that all their mistakes are found.
-        let own = id == request || layers.iter().any(|layer| layer.item == id);
-        if !own && !uses(db, workspace, file).diagnostics.is_empty() {
-            return true;
-        }
-        if !own && infer(db, workspace, id).has_errors() {
-            return true;
+        let own = *id == request || layers.iter().any(|layer| layer.item == *id);
+        let broken = || {
+            !uses(db, workspace, id.file(db)).diagnostics.is_empty()
+                || infer(db, workspace, *id).has_errors()
+        };
+        if !own && broken() {
+            return Blocked::Everything;
         }
         if id.kind(db) == Kind::Environment
-            && !environment_diagnostics(db, workspace, id).is_empty()
+            && !environment_diagnostics(db, workspace, *id).is_empty()
         {
-            return true;
+            return Blocked::Everything;
         }
     }
-    false
+    result
 }
 
 type Identities = FxHashMap<(Name, Name, Option<Name>, Name), (ItemId, crate::value::Origin)>;
@@ -189,10 +190,25 @@ impl<'a> Gathered<'a> {
         // objects it makes.
         let what = match diagnostic.code {
             code::MISSING_NAMESPACE => String::new(),
+            code::CYCLE => {
+                // The same circle is found from each of its members.
+                let mut places: Vec<String> = diagnostic
+                    .related
+                    .iter()
+                    .map(|(place, _)| place)
+                    .chain([&diagnostic.place])
+                    .map(|place| format!("{place:?}"))
+                    .collect();
+                places.sort();
+                places.concat()
+            }
             code::DUPLICATE_OBJECT => format!("{:?}", diagnostic.related[0].0),
             _ => diagnostic.message.clone(),
         };
-        let key = format!("{:?}{:?}{what}", diagnostic.code, diagnostic.place);
+        let key = match diagnostic.code {
+            code::CYCLE => what,
+            code => format!("{code:?}{:?}{what}", diagnostic.place),
+        };
         let index = *self.index.entry(key).or_insert_with(|| {
             self.found.push((diagnostic.clone(), Vec::new()));
             self.found.len() - 1
@@ -209,7 +225,7 @@ impl<'a> Gathered<'a> {
     fn statics(&mut self) {
         let (db, workspace) = (self.db, self.workspace);
         // What others stand on comes first, so that no answer waits for a long chain of others.
-        for id in &order(db, workspace).items {
+        for id in &typing_order(db, workspace).items {
             if id.kind(db) == Kind::Type {
                 alias(db, workspace, *id);
             }
@@ -270,7 +286,8 @@ impl<'a> Gathered<'a> {
     /// A request in an environment; its objects, where nothing stands in the way.
     fn request(&mut self, request: ItemId, environment: ItemId) -> Option<&'a Vec<Object>> {
         let (db, workspace) = (self.db, self.workspace);
-        if is_blocked(db, workspace, request, environment) {
+        let blocked = blocked(db, workspace, request, environment);
+        if blocked == Blocked::Everything {
             return None;
         }
         let evaluated = evaluate(db, workspace, request, environment);
@@ -288,7 +305,18 @@ impl<'a> Gathered<'a> {
         for diagnostic in &made.diagnostics {
             self.add(diagnostic, Some(environment));
         }
-        made.objects.as_ref()
+        let schema = crate::infer::request_schema(db, workspace, request)?;
+        let compose = crate::types::composition(db, workspace, schema)?;
+        for declared in declared_outputs(db, workspace, compose) {
+            let node = Node::Output(request, declared.name.clone());
+            if circle(db, workspace, environment, node).is_none() {
+                let output = output(db, workspace, environment, request, declared.name.clone());
+                for diagnostic in &output.diagnostics {
+                    self.add(diagnostic, Some(environment));
+                }
+            }
+        }
+        if blocked == Blocked::No { made.objects.as_ref() } else { None }
     }
 
     /// Whether an object has the identity of another; says so.

@@ -4,15 +4,16 @@
 //! has an error fails alone; everything beside it is still evaluated, so that one run finds every
 //! mistake. Fields are evaluated when they are read, so a default may read its siblings.
 
-use crate::builtins::{self, Limit, compare};
+use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
 use crate::items::item;
 use crate::layers::{
-    self, Content, Layer, LayerKind, Merge, Operation, Setting, Slot, describe_layer, layer_record,
+    self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
+    layer_record,
 };
-use crate::names::{ancestry, kubernetes, package_of, scope};
+use crate::names::{ancestry, kubernetes, package_of};
 use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
@@ -34,8 +35,10 @@ pub type Eval<T> = Result<T, Failed>;
 
 /// The steps that a request in an environment may take.
 pub const MAX_STEPS: u64 = 1_000_000;
-/// The text that a single value may hold, in bytes, and the elements of a single list.
+/// The bytes that a single text may hold, and all manifests of a request in an environment.
 pub const MAX_BYTES: usize = 16 << 20;
+/// The bytes of text that a step makes or reads.
+const BYTES_PER_STEP: usize = 64;
 /// How deep calls and values may nest.
 const MAX_DEPTH: u32 = 1_000;
 
@@ -89,14 +92,62 @@ pub fn environment_diagnostics(
     let mut evaluator = Evaluator::new(db, workspace, None, name_origin(db, environment));
     let Some(instance) = evaluator.environment_instance(environment) else { return Vec::new() };
     let _ = evaluator.all_fields(instance);
-    let mut diagnostics = evaluator.diagnostics;
-    // One that only groups leaves to its descendants what it does not say.
+    // What is never built may leave to its descendants what they say each for themselves.
     if let Some(tree) = item(db, environment)
         && let ItemKind::Environment { is_abstract: true, .. } = tree.kind
     {
-        diagnostics.retain(|found| found.code != code::MISSING_FIELD);
+        evaluator.diagnostics.retain(|found| found.code != code::MISSING_FIELD);
     }
-    diagnostics
+    evaluator.diagnostics
+}
+
+/// What a schema says of its values where they stand inside others: its defaults and `final` lines and
+/// the `defaults` of it, by field. Those that read other fields of the value are left out; they are
+/// known only with the value. With it, what is wrong with them.
+#[salsa::tracked(cycle_result = nothing_laid)]
+pub fn laid(
+    db: &dyn Db,
+    workspace: Workspace,
+    schema_id: ItemId,
+    environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    let mut evaluator = Evaluator::new(db, workspace, environment, name_origin(db, schema_id));
+    let instance = evaluator.push(Instance {
+        schema: schema_id,
+        layers: layers::default_layers(db, workspace, schema_id, environment),
+        given: None,
+        fields: FxHashMap::default(),
+        request: None,
+        path: String::new(),
+        origin: evaluator.subject,
+    });
+    evaluator.bare = Some(instance);
+    let mut parts = Parts::default();
+    for field in &schema(db, workspace, schema_id).fields {
+        let told = evaluator.diagnostics.len();
+        evaluator.reads_own = false;
+        match evaluator.slot(instance, &field.name, &field.ty) {
+            Ok(mut slot) if !evaluator.reads_own => {
+                if slot != Slot::default() {
+                    slot.lay_below();
+                    parts.insert(field.name.clone(), slot);
+                }
+            }
+            _ => evaluator.diagnostics.truncate(told),
+        }
+    }
+    (parts, evaluator.diagnostics)
+}
+
+/// A schema whose default is made of its own values has no end; completing one says so.
+fn nothing_laid(
+    _db: &dyn Db,
+    _id: salsa::Id,
+    _workspace: Workspace,
+    _schema: ItemId,
+    _environment: Option<ItemId>,
+) -> (Parts, Vec<Diagnostic>) {
+    Default::default()
 }
 
 /// What is wrong with a schema's own defaults, where they can be known without a request.
@@ -182,10 +233,14 @@ pub fn shown(value: &Value) -> String {
     let text = match &value.data {
         Data::None => "none".into(),
         Data::Null => "null".into(),
-        Data::String(text) => format!("{:?}", text.as_str()),
+        Data::String(text) => {
+            let start: String = text.chars().take(61).collect();
+            format!("{start:?}")
+        }
         Data::List(_) | Data::Record(_) => {
             let mut out = String::new();
-            crate::json::write(&mut out, value, false);
+            // Cut below in any case.
+            let _ = crate::json::write_within(&mut out, value, 400);
             out
         }
         _ => scalar_text(value).unwrap_or_default().to_string(),
@@ -199,23 +254,43 @@ pub fn shown(value: &Value) -> String {
 /// Whether two values are the same: numbers and amounts by what they are worth, records without
 /// regard to order.
 pub fn same(a: &Value, b: &Value) -> bool {
-    match (&a.data, &b.data) {
+    same_within(a, b, &mut u64::MAX.clone()).unwrap_or(false)
+}
+
+/// [`same`], unless that takes more than `room` steps: values that hold one another many times are
+/// small in memory and of any size to walk.
+fn same_within(a: &Value, b: &Value, room: &mut u64) -> Option<bool> {
+    *room = room.checked_sub(1)?;
+    Some(match (&a.data, &b.data) {
         (Data::None, Data::None) | (Data::Null, Data::Null) => true,
         (Data::Bool(a), Data::Bool(b)) => a == b,
         (Data::List(a), Data::List(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b))
+            if a.len() != b.len() {
+                return Some(false);
+            }
+            for (a, b) in a.iter().zip(b.iter()) {
+                if !same_within(a, b, room)? {
+                    return Some(false);
+                }
+            }
+            true
         }
         (Data::Record(a), Data::Record(b)) => {
             let there =
                 |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
-            there(a) == there(b)
-                && a.fields
-                    .iter()
-                    .filter(|(_, it)| !it.is_none())
-                    .all(|(name, it)| b.fields.get(name).is_some_and(|other| same(it, other)))
+            if there(a) != there(b) {
+                return Some(false);
+            }
+            for (name, a) in a.fields.iter().filter(|(_, it)| !it.is_none()) {
+                let Some(b) = b.fields.get(name) else { return Some(false) };
+                if !same_within(a, b, room)? {
+                    return Some(false);
+                }
+            }
+            true
         }
         (a, b) => compare(a, b) == Some(Ordering::Equal),
-    }
+    })
 }
 
 /// Runs `visit` on an expression and everything inside it.
@@ -287,12 +362,24 @@ pub struct Frame<'a> {
     pub locals: Vec<(Name, Value)>,
     it: Option<Value>,
     own: Option<usize>,
+    /// The request of an output, whose fields are evaluated when they are read.
+    lazy: Option<Lazy<'a>>,
+}
+
+/// A composition's names, evaluated when they are read.
+struct Lazy<'a> {
+    /// What the request is called.
+    binder: &'a Name,
+    /// The request.
+    instance: usize,
+    /// The lets at the top of the composition.
+    block: &'a Block,
 }
 
 impl<'a> Frame<'a> {
     /// At the top of a declaration.
     pub fn new(item: ItemId, inference: &'a Inference) -> Self {
-        Frame { item, inference, locals: Vec::new(), it: None, own: None }
+        Frame { item, inference, locals: Vec::new(), it: None, own: None, lazy: None }
     }
 
     fn origin(&self, node: NodeId) -> Origin {
@@ -305,12 +392,21 @@ struct Instance {
     schema: ItemId,
     /// The declarations that speak of it; empty for a literal.
     layers: Vec<Layer>,
-    /// The fields that a literal or the layers gave.
-    given: Option<Fields>,
+    /// The fields of a value that stands inside another.
+    given: Option<Given>,
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
+    /// Where it stands in its request; empty: it is the request.
+    path: String,
     origin: Origin,
+}
+
+/// The fields of a value inside another, before it is complete.
+struct Given {
+    fields: Fields,
+    /// What [`laid`] says is in them.
+    laid: bool,
 }
 
 #[derive(Clone)]
@@ -322,8 +418,18 @@ enum State {
 /// A step of a path, with its key evaluated.
 enum Step {
     Field(Name),
-    /// The key of an element or entry, with the values of its parts.
-    Element(Name, Vec<Value>, NodeId),
+    /// The parts of the key of an element or entry.
+    Element(Vec<Value>, NodeId),
+}
+
+impl Step {
+    /// The name of the field or entry in a record or map.
+    fn name(&self) -> Option<Name> {
+        match self {
+            Step::Field(name) => Some(name.clone()),
+            Step::Element(parts, _) => scalar_text(parts.first()?),
+        }
+    }
 }
 
 /// Evaluates for one request in one environment, or for one declaration.
@@ -336,16 +442,21 @@ pub struct Evaluator<'a> {
     /// What a mistake without a better place is told at.
     pub subject: Origin,
     instances: Vec<Instance>,
-    /// The fields that are being evaluated, the innermost last.
-    open: Vec<(usize, Name)>,
+    /// The fields that are being evaluated, the innermost last, and what reads each.
+    open: Vec<(usize, Name, Origin)>,
     lets: FxHashMap<ItemId, Eval<Value>>,
     steps: u64,
     depth: u32,
     exhausted: bool,
+    /// An instance without values: reading its fields only shows that they are read.
+    bare: Option<usize>,
+    reads_own: bool,
     /// What is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
     /// The request as its composition reads it: what a computed value is traced to.
     pub traced: Option<Value>,
+    /// The request at hand, for `used_by` and `uses`.
+    pub request: Option<ItemId>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -367,8 +478,11 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             depth: 0,
             exhausted: false,
+            bare: None,
+            reads_own: false,
             diagnostics: Vec::new(),
             traced: None,
+            request: None,
         }
     }
 
@@ -406,6 +520,41 @@ impl<'a> Evaluator<'a> {
         Err(Failed)
     }
 
+    fn equal(&mut self, a: &Value, b: &Value) -> Eval<bool> {
+        let left = MAX_STEPS.saturating_sub(self.steps);
+        let mut room = left;
+        let found = same_within(a, b, &mut room);
+        self.step(left - room + u64::from(found.is_none()))?;
+        found.ok_or(Failed)
+    }
+
+    /// Text is charged by what it holds, so that many large ones end as one does.
+    fn charge_text(&mut self, bytes: usize) -> Eval<()> {
+        self.step((bytes / BYTES_PER_STEP) as u64)
+    }
+
+    /// Charges for walking or making a value: everything in it, or only its own elements.
+    fn charge(&mut self, value: &Value, deep: bool) -> Eval<()> {
+        let inner: Vec<&Value> = match &value.data {
+            Data::String(text) => return self.charge_text(text.len()),
+            Data::List(elements) => {
+                self.step(elements.len() as u64)?;
+                elements.iter().collect()
+            }
+            Data::Record(record) => {
+                self.step(record.fields.len() as u64)?;
+                record.fields.values().collect()
+            }
+            _ => return self.step(1),
+        };
+        if deep {
+            for value in inner {
+                stacker::maybe_grow(64 << 10, 1 << 20, || self.charge(value, true))?;
+            }
+        }
+        Ok(())
+    }
+
     fn limit(&self) -> Limit {
         Limit { elements: (MAX_STEPS - self.steps.min(MAX_STEPS)) as usize, bytes: MAX_BYTES }
     }
@@ -423,9 +572,115 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            path: String::new(),
             origin,
         });
         self.all_fields(instance)
+    }
+
+    /// An output of a request, or its name or namespace; only the fields it reads are evaluated.
+    pub fn output(&mut self, request: ItemId, environment: ItemId, name: &Name) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
+        self.subject = name_origin(db, request);
+        self.request = Some(request);
+        let origin = self.subject;
+        let instance = self.push(Instance {
+            schema: schema_id,
+            layers: layers::layers(db, workspace, request, environment).clone(),
+            given: None,
+            fields: FxHashMap::default(),
+            request: Some(request),
+            origin,
+            path: String::new(),
+        });
+        let compose = crate::types::composition(db, workspace, schema_id).ok_or(Failed)?;
+        let tree = item(db, compose).as_ref().ok_or(Failed)?;
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Err(Failed) };
+        let found = block.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Output { name: own, value, .. } if own.text == *name => Some(value),
+            _ => None,
+        });
+        let Some(expr) = found else { return self.own_field(instance, name, origin) };
+        let declared = crate::outputs::declared_outputs(db, workspace, compose);
+        let ty =
+            declared.iter().find(|it| it.name == *name).map_or(Ty::Unknown, |it| it.ty.clone());
+        let mut frame = Frame::new(compose, infer(db, workspace, compose));
+        frame.lazy = Some(Lazy { binder: &binder.text, instance, block });
+        let value = self.expr(&mut frame, expr)?;
+        self.complete(value, &ty, name)
+    }
+
+    /// What another request tells, read at `reader`.
+    fn read(&mut self, request: ItemId, name: &Name, reader: Origin) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let environment = self.environment.ok_or(Failed)?;
+        if !crate::outputs::runs_in(db, workspace, request, environment) {
+            return Err(self.report(
+                Diagnostic::error(
+                    code::REQUEST_NOT_HERE,
+                    reader,
+                    format!("`{}` is not in this environment", request.name(db)),
+                )
+                .related(name_origin(db, request), "it lists its environments here")
+                .help("take it into the environment, or leave this field to an overlay of those that have it"),
+            ));
+        }
+        let node = crate::outputs::Node::Output(request, name.clone());
+        if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
+            // A circle is one mistake: it is told where one of its fields reads its first output.
+            let field = self.open.last().and_then(|(instance, field, _)| {
+                let request = self.instances[*instance].request?;
+                Some(crate::outputs::Node::Field(request, field.clone()))
+            });
+            if way.first() == crate::outputs::first_of(db, way)
+                && field.is_some_and(|it| way.contains(&it))
+            {
+                self.report(crate::outputs::circle_error(db, way, reader));
+            }
+            return Err(Failed);
+        }
+        // Where it has an error of its own, that is said there and nothing more here.
+        let output = crate::outputs::output(db, workspace, environment, request, name.clone());
+        let value = output.value.as_ref().ok_or(Failed)?;
+        Ok(Value::new(value.data.clone(), reader))
+    }
+
+    fn neighbours(&mut self, found: &[ItemId], origin: Origin) -> Eval<Value> {
+        let environment = self.environment.ok_or(Failed)?;
+        let mut list = Vec::new();
+        for request in found {
+            let mut fields = Fields::default();
+            for name in ["name", "namespace"] {
+                let output = crate::outputs::output(
+                    self.db,
+                    self.workspace,
+                    environment,
+                    *request,
+                    name.into(),
+                );
+                let value = output.value.clone().ok_or(Failed)?;
+                fields.insert(name.into(), value);
+            }
+            list.push(Value::record(fields, origin));
+        }
+        Ok(Value::list(list, origin))
+    }
+
+    /// A local that an output reads before it was evaluated: the request, or a let beside it.
+    fn lazy_local(&mut self, frame: &mut Frame<'a>, name: &Name, reader: Origin) -> Eval<Value> {
+        let Some(lazy) = &frame.lazy else { return Err(Failed) };
+        let (binder, instance, block) = (lazy.binder, lazy.instance, lazy.block);
+        if name == binder {
+            return self.itself(instance, reader);
+        }
+        let value = block.statements.iter().find_map(|statement| match &statement.kind {
+            StatementKind::Let(it) if it.name.text == *name => Some(&it.value),
+            _ => None,
+        });
+        let value = self.expr(frame, value.ok_or(Failed)?)?;
+        frame.locals.insert(0, (name.clone(), value.clone()));
+        Ok(value)
     }
 
     fn environment_instance(&mut self, environment: ItemId) -> Option<usize> {
@@ -448,6 +703,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: None,
+            path: String::new(),
             origin,
         }))
     }
@@ -481,6 +737,11 @@ impl<'a> Evaluator<'a> {
             match self.own_field(instance, &field.name, origin) {
                 Ok(value) => {
                     if value.is_none() && !field.ty.is_optional() {
+                        failed = true;
+                        // A misspelt field was told already; it is not missing as well.
+                        if self.is_misspelt(instance, &field.name) {
+                            continue;
+                        }
                         missing.push((&field.name, Place::Node(field.owner, field.node)));
                         failed = true;
                     }
@@ -499,7 +760,7 @@ impl<'a> Evaluator<'a> {
             let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
             let who = match self.instances[instance].request {
                 Some(request) => format!("request `{}`", request.name(self.db)),
-                None if self.instances[instance].layers.is_empty() => {
+                None if self.instances[instance].given.is_some() => {
                     format!("this `{}`", self.instances[instance].schema.name(self.db))
                 }
                 None => format!("environment `{}`", origin.item.name(self.db)),
@@ -524,31 +785,64 @@ impl<'a> Evaluator<'a> {
         Ok(Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), origin))
     }
 
+    /// Whether a layer has an unknown field that was meant for this one.
+    fn is_misspelt(&self, instance: usize, name: &Name) -> bool {
+        self.instances[instance].layers.iter().any(|layer| {
+            infer(self.db, self.workspace, layer.item).diagnostics.iter().any(|found| {
+                found.code == code::UNKNOWN_FIELD
+                    && found.fix.as_ref().is_some_and(|fix| fix.2 == *name)
+            })
+        })
+    }
+
     /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.
     fn own_field(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Value> {
+        if self.bare == Some(instance) {
+            self.reads_own = true;
+            return Err(Failed);
+        }
         match self.instances[instance].fields.get(name) {
             Some(State::Done(done)) => return done.clone(),
             Some(State::Open) => {
-                let start =
-                    self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
-                let names: Vec<String> = self.open[start..]
-                    .iter()
-                    .map(|(_, name)| name.to_string())
-                    .chain([name.to_string()])
-                    .collect();
-                return Err(self.report(
-                    Diagnostic::error(code::CYCLE, reader, format!("`{name}` depends on itself"))
-                        .help(format!("the circle is {}", names.join(" → "))),
-                ));
+                return Err(self.circle(instance, name, reader));
             }
             None => {}
         }
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), reader));
         let result = self.compute(instance, name);
         self.open.pop();
         self.instances[instance].fields.insert(name.clone(), State::Done(result.clone()));
         result
+    }
+
+    /// Tells of a field that is read while it is evaluated: at the request's line that closes the
+    /// circle, if one does.
+    fn circle(&mut self, instance: usize, name: &Name, reader: Origin) -> Failed {
+        let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
+        let circle = &self.open[start..];
+        let names: Vec<String> =
+            circle.iter().map(|(_, name, _)| name).chain([name]).map(Name::to_string).collect();
+        // Who reads each field of the circle, the first one last.
+        let reads: Vec<(&Name, Origin)> = circle[1..]
+            .iter()
+            .map(|(_, name, reader)| (name, *reader))
+            .chain([(name, reader)])
+            .collect();
+        let at = reads
+            .iter()
+            .position(|(_, reader)| layers::is_data(self.db, reader.item))
+            .unwrap_or(reads.len() - 1);
+        let mut error =
+            Diagnostic::error(code::CYCLE, reads[at].1, format!("`{name}` depends on itself"))
+                .help(format!("the circle is {}", names.join(" → ")));
+        error.label = format!("reads `{}`", reads[at].0);
+        for (index, (name, reader)) in reads.iter().enumerate() {
+            if index != at {
+                error = error.related(*reader, format!("reads `{name}`"));
+            }
+        }
+        self.report(error)
     }
 
     fn compute(&mut self, instance: usize, name: &Name) -> Eval<Value> {
@@ -569,16 +863,35 @@ impl<'a> Evaluator<'a> {
             None => return Err(Failed),
         };
         if let Some(given) = &self.instances[instance].given {
-            let value = match given.get(name).cloned() {
-                Some(value) => value,
-                None => match field {
-                    Some(field) => self
-                        .default(instance, field)
-                        .unwrap_or(Ok(Value::new(Data::None, origin)))?,
-                    None => return Err(Failed),
-                },
+            let own = given.fields.get(name).cloned();
+            let laid = given.laid;
+            let value = match own {
+                Some(value) if laid => value,
+                own => {
+                    let mut slot = self.slot(instance, name, &ty)?;
+                    if let Some(value) = own {
+                        let layer = Layer {
+                            item: value.origin.item,
+                            level: u32::MAX,
+                            kind: LayerKind::Request,
+                        };
+                        let setting = plain_setting(layer, value.origin);
+                        let told = self.diagnostics.len();
+                        self.merge(|merge| {
+                            merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
+                        });
+                        if self.diagnostics.len() > told {
+                            return Err(Failed);
+                        }
+                    }
+                    layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
+                }
             };
-            return self.complete(value, &ty, name);
+            if value.is_none() && !ty.is_optional() {
+                return Ok(value);
+            }
+            let path = join(&self.instances[instance].path, name);
+            return self.complete(value, &ty, &path);
         }
         let slot = self.slot(instance, name, &ty)?;
         self.advise_hidden(&slot, name);
@@ -612,6 +925,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            path: String::new(),
             origin,
         });
         let ty = match schema(db, workspace, schema_id).field(name) {
@@ -619,7 +933,7 @@ impl<'a> Evaluator<'a> {
             None => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
         };
         self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone()));
+        self.open.push((instance, name.clone(), origin));
         self.slot(instance, name, &ty)
     }
 
@@ -716,40 +1030,22 @@ impl<'a> Evaluator<'a> {
                 }
             }
             for entry in &record.entries {
-                let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind
-                else {
-                    continue;
-                };
-                if first_key(path) != Some(name) {
-                    continue;
+                let EntryKind::Set { path, .. } = &entry.kind else { continue };
+                if first_key(path) == Some(name) {
+                    failed |= self.entry(&mut frame, &mut slot, ty, layer, entry).is_err();
                 }
-                if frame.inference.poisoned.contains(&entry.id)
-                    || frame.inference.poisoned.contains(&path.id)
-                {
-                    failed = true;
-                    continue;
-                }
-                let operation = match (modifier, append) {
-                    (_, true) => Operation::Append,
-                    (Some(Modifier::Replace), _) => Operation::Replace,
-                    _ => Operation::Merge,
-                };
-                let assignment = Assignment {
-                    node: entry.id,
-                    path,
-                    value,
-                    operation,
-                    sealed: *modifier == Some(Modifier::Final),
-                    otherwise: otherwise.as_ref(),
-                };
-                failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
             }
         }
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
     fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
-        let mut merge = Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
+        let mut merge = Merge {
+            db: self.db,
+            workspace: self.workspace,
+            environment: self.environment,
+            diagnostics: Vec::new(),
+        };
         run(&mut merge);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
@@ -781,7 +1077,9 @@ impl<'a> Evaluator<'a> {
             "labels" | "annotations" => Ok(Some(Value::record(Fields::default(), origin))),
             "namespace" => {
                 let package = package_of(self.db, self.workspace, request.file(self.db));
-                let Some(declaration) = scope(self.db, package).package else { return Ok(None) };
+                let Some(declaration) = crate::names::package_declaration(self.db, package) else {
+                    return Ok(None);
+                };
                 let Some(tree) = item(self.db, declaration) else { return Ok(None) };
                 let ItemKind::Package { record } = &tree.kind else { return Ok(None) };
                 let mut frame =
@@ -803,6 +1101,39 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// An entry of a layer, its path's first step already taken.
+    fn entry(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        layer: Layer,
+        entry: &'a Entry,
+    ) -> Eval<()> {
+        let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else {
+            return Ok(());
+        };
+        if frame.inference.poisoned.contains(&entry.id)
+            || frame.inference.poisoned.contains(&path.id)
+        {
+            return Err(Failed);
+        }
+        let operation = match (modifier, append) {
+            (_, true) => Operation::Append,
+            (Some(Modifier::Replace), _) => Operation::Replace,
+            _ => Operation::Merge,
+        };
+        let assignment = Assignment {
+            node: entry.id,
+            path,
+            value,
+            operation,
+            sealed: *modifier == Some(Modifier::Final),
+            otherwise: otherwise.as_ref(),
+        };
+        self.assign(frame, slot, ty, layer, &assignment)
+    }
+
     fn assign(
         &mut self,
         frame: &mut Frame<'a>,
@@ -815,78 +1146,221 @@ impl<'a> Evaluator<'a> {
         for segment in &assignment.path.segments[1..] {
             steps.push(self.segment(frame, segment)?);
         }
-        let mut value = self.expr(frame, assignment.value)?;
+        // Braces are many paths at once, so that in them as outside a path reaches what the layers
+        // below say.
+        let braces = match &assignment.value.kind {
+            _ if assignment.operation == Operation::Append => None,
+            ExprKind::Record(record) | ExprKind::Named { record, .. }
+                if record.entries.iter().all(|it| !matches!(it.kind, EntryKind::For { .. })) =>
+            {
+                Some(record)
+            }
+            _ => None,
+        };
+        if frame.inference.poisoned.contains(&assignment.value.id) {
+            return Err(Failed);
+        }
+        let mut value = match braces {
+            Some(_) => None,
+            None => Some(self.expr(frame, assignment.value)?),
+        };
+        let takes_out = value.as_ref().is_some_and(Value::is_none);
         let why = assignment.otherwise.and_then(|why| self.text(frame, why));
         // Where the path is longer than a name, the entry is where it is set.
-        let origin = if value.origin.item == layer.item {
-            value.origin
-        } else {
-            frame.origin(assignment.node)
+        let origin = match (&value, braces) {
+            (Some(value), _) if value.origin.item == layer.item => value.origin,
+            (None, Some(record)) => frame.origin(record.id),
+            _ => frame.origin(assignment.node),
         };
         let setting = plain_setting(layer, origin);
         let mut ty = ty.clone();
         let mut at = slot;
+        // The element that the path went through last, and its key.
+        let mut element: Option<(Arc<layers::KeyFields>, &[Value])> = None;
+        let mut way = 0;
         for (index, step) in steps.iter().enumerate() {
             let last = index + 1 == steps.len();
             let container = record_arm(ty.base());
-            let creates = !value.is_none()
+            let creates = !takes_out
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
-            let (name, keyed) = match step {
+            let name = match step {
                 Step::Field(name) => {
-                    let inner = field_type(self.db, self.workspace, &container, name)
+                    way += 1;
+                    ty = field_type(self.db, self.workspace, &container, name)
                         .unwrap_or(Ty::Unknown);
-                    ty = inner;
-                    (name, false)
+                    name.clone()
                 }
-                Step::Element(key, parts, node) => match &container {
+                Step::Element(parts, node) => match &container {
                     Ty::List(item, Keys::By(keys)) => {
+                        let key = layers::named_key(parts, keys).ok_or(Failed)?;
                         let there = matches!(&at.content, Content::Parts { parts, .. }
-                            if parts.get(key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
+                            if parts.get(&key).is_some_and(|it| !matches!(it.content, Content::Unset | Content::Removed)));
                         if !there
-                            && (!last
-                                || assignment.operation == Operation::Append
-                                || value.is_none())
+                            && (!last || assignment.operation == Operation::Append || takes_out)
                         {
-                            if matches!(layer.kind, LayerKind::Defaults { .. }) && !creates {
+                            // As a path through an absent optional record creates none there.
+                            if matches!(layer.kind, LayerKind::Defaults { .. }) && ty.is_optional()
+                            {
                                 return Ok(());
                             }
-                            return Err(self.no_element(at, key, frame.origin(*node)));
+                            return Err(self.no_element(at, &key, frame.origin(*node)));
                         }
-                        if last && !value.is_none() {
-                            value = with_key(value, keys, parts);
-                        }
+                        element = Some((keys.clone(), parts));
+                        way = 0;
                         ty = (**item).clone();
-                        (key, true)
+                        key
                     }
                     _ => {
-                        ty = field_type(self.db, self.workspace, &container, key)
+                        element = None;
+                        let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
+                        ty = field_type(self.db, self.workspace, &container, &key)
                             .unwrap_or(Ty::Unknown);
-                        (key, false)
+                        key
                     }
                 },
             };
             let mut next = None;
-            let mut merge =
-                Merge { db: self.db, workspace: self.workspace, diagnostics: Vec::new() };
-            if let Some(inner) = merge.part(at, name, keyed, &setting, creates) {
-                next = Some(inner);
-            }
-            let diagnostics = std::mem::take(&mut merge.diagnostics);
-            for diagnostic in diagnostics {
-                if !self.diagnostics.contains(&diagnostic) {
-                    self.diagnostics.push(diagnostic);
-                }
-            }
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
             }
         }
-        self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+        if let (Some((keys, parts)), Some(given)) = (&element, &mut value)
+            && !takes_out
+        {
+            match steps.last() {
+                Some(Step::Element(..)) => *given = with_key(given.clone(), keys, parts),
+                Some(Step::Field(name)) if way == 1 => self.same_key(keys, parts, name, given)?,
+                _ => {}
+            }
+        }
+        match (value, braces) {
+            (Some(value), _) => {
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+            }
+            (None, Some(record)) => {
+                let key = element.as_ref().filter(|_| way == 0);
+                self.braces(frame, at, &ty, record, assignment.operation, &setting, key)?;
+            }
+            (None, None) => return Err(Failed),
+        }
+        if let Some((keys, parts)) = &element
+            && let Content::Parts { parts: fields, .. } = &at.content
+            && way == 0
+        {
+            for (name, _) in keys.iter() {
+                if let Some(Slot { content: Content::Whole(found), .. }) = fields.get(name) {
+                    self.same_key(keys, parts, name, found)?;
+                }
+            }
+        }
         if assignment.sealed {
             at.sealed = Some((setting, why));
         }
         Ok(())
+    }
+
+    /// The braces of a layer: each entry by itself. `key`: the element that they are.
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts of an assignment")]
+    fn braces(
+        &mut self,
+        frame: &mut Frame<'a>,
+        slot: &mut Slot,
+        ty: &Ty,
+        record: &'a Record,
+        operation: Operation,
+        setting: &Setting,
+        key: Option<&(Arc<layers::KeyFields>, &[Value])>,
+    ) -> Eval<()> {
+        self.step(1)?;
+        let container = record_arm(ty.base());
+        let mut opened = false;
+        self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
+        if !opened {
+            return Err(Failed);
+        }
+        if let Some((keys, parts)) = key {
+            for ((name, _), part) in keys.iter().zip(parts.iter()) {
+                let inner = Setting { origin: part.origin, spread: true, ..setting.clone() };
+                let ty =
+                    field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                self.merge(|merge| {
+                    if let Some(field) = merge.part(slot, &container, name, &inner, true) {
+                        merge.set(field, &ty, part.clone(), Operation::Merge, &inner);
+                    }
+                });
+            }
+        }
+        let mut failed = false;
+        for entry in &record.entries {
+            let EntryKind::Spread(value) = &entry.kind else { continue };
+            match self.expr(frame, value) {
+                Ok(value) if value.is_none() => {}
+                Ok(value) => {
+                    self.step(value.fields().map_or(0, |it| it.len() as u64))?;
+                    let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
+                    self.merge(|merge| {
+                        merge.set(slot, &container, value, Operation::Merge, &inner)
+                    });
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        for entry in &record.entries {
+            let EntryKind::Set { path, .. } = &entry.kind else { continue };
+            let name = match path.segments.first().ok_or(Failed)? {
+                PathSegment { kind: SegmentKind::Key(name), .. } => Ok(name.clone()),
+                segment => match self.segment(frame, segment) {
+                    Ok(Step::Element(parts, _)) => {
+                        parts.first().and_then(scalar_text).ok_or(Failed)
+                    }
+                    _ => Err(Failed),
+                },
+            };
+            let Ok(name) = name else {
+                failed = true;
+                continue;
+            };
+            if frame.inference.poisoned.contains(&path.id) {
+                failed = true;
+                continue;
+            }
+            let ty = field_type(self.db, self.workspace, &container, &name).unwrap_or(Ty::Unknown);
+            let inner = Setting { origin: frame.origin(entry.id), ..setting.clone() };
+            let mut part = None;
+            self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
+            match part {
+                Some(part) => failed |= self.entry(frame, part, &ty, setting.layer, entry).is_err(),
+                None => failed = true,
+            }
+        }
+        if operation == Operation::Replace {
+            slot.close(setting);
+        }
+        if failed { Err(Failed) } else { Ok(()) }
+    }
+
+    /// The key of an element is what it is reached by; it does not change.
+    fn same_key(
+        &mut self,
+        keys: &layers::KeyFields,
+        parts: &[Value],
+        name: &Name,
+        given: &Value,
+    ) -> Eval<()> {
+        let named = keys.iter().position(|(key, _)| key == name).and_then(|at| parts.get(at));
+        match named {
+            Some(part) if !same(part, given) => Err(self.report(
+                Diagnostic::error(
+                    code::KEYED_ELEMENT,
+                    given.origin,
+                    format!("`{name}` is the key of this element and is {}", shown(part)),
+                )
+                .help(format!("leave it out; for another `{name}` add another element")),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn no_element(&mut self, slot: &Slot, key: &Name, origin: Origin) -> Failed {
@@ -927,10 +1401,7 @@ impl<'a> Evaluator<'a> {
                 for key in keys {
                     parts.push(self.expr(frame, key)?);
                 }
-                let texts: Option<Vec<Name>> = parts.iter().map(scalar_text).collect();
-                let Some(texts) = texts.filter(|it| !it.is_empty()) else { return Err(Failed) };
-                let key = if texts.len() == 1 { texts[0].clone() } else { texts.join("/").into() };
-                Step::Element(key, parts, segment.id)
+                Step::Element(parts, segment.id)
             }
         })
     }
@@ -1097,26 +1568,32 @@ impl<'a> Evaluator<'a> {
                 if value.is_none() {
                     return Ok(value);
                 }
-                self.refine(&value, &refined.check, path)?;
+                self.refine(&value, &refined.check, &format!("`{path}`"))?;
                 Ok(value)
             }
             Ty::Schema(id) | Ty::Request(id) => {
-                let (fields, origin) = match value.data {
+                let (given, origin) = match value.data {
                     Data::Record(record) => {
-                        if record.tag != Tag::Plain {
+                        let laid = match record.tag {
+                            Tag::Plain => false,
+                            Tag::Partial(_) => true,
                             // A value of this schema, or of one that includes it, is complete.
-                            return Ok(Value::new(Data::Record(record), value.origin));
-                        }
-                        (Arc::unwrap_or_clone(record).fields, value.origin)
+                            Tag::Schema(_) | Tag::Kind(_) => {
+                                return Ok(Value::new(Data::Record(record), value.origin));
+                            }
+                        };
+                        let fields = Arc::unwrap_or_clone(record).fields;
+                        (Given { fields, laid }, value.origin)
                     }
                     _ => return Ok(value),
                 };
                 let instance = self.push(Instance {
                     schema: *id,
-                    layers: Vec::new(),
-                    given: Some(fields),
+                    layers: layers::default_layers(self.db, self.workspace, *id, self.environment),
+                    given: Some(given),
                     fields: FxHashMap::default(),
                     request: None,
+                    path: path.to_string(),
                     origin,
                 });
                 let result = self.all_fields(instance);
@@ -1130,16 +1607,25 @@ impl<'a> Evaluator<'a> {
                     .find(|(field, _)| field == name)
                     .map_or(Ty::Unknown, |(_, ty)| ty.clone())
             }),
-            Ty::Object(_) | Ty::Kind(_) => self.complete_fields(value, path, ty, |this, name| {
-                field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
-            }),
+            Ty::Object(_) | Ty::Kind(_) => {
+                let mut value = self.complete_fields(value, path, ty, |this, name| {
+                    field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
+                })?;
+                // A record without a name before its braces is of the kind that its place takes.
+                if let (Ty::Kind(kind), Data::Record(record)) = (ty, &mut value.data)
+                    && record.tag == Tag::Plain
+                {
+                    Arc::make_mut(record).tag = Tag::Kind(*kind);
+                }
+                Ok(value)
+            }
             Ty::Map(key, inner) => {
                 if let (Ty::Refined(refined), Some(fields)) = (&**key, value.fields()) {
                     let mut failed = false;
                     for (name, entry) in fields {
                         let key = Value::new(Data::String(name.clone()), entry.origin);
                         failed |= self
-                            .refine(&key, &refined.check, &format!("key {name:?} of {path}"))
+                            .refine(&key, &refined.check, &format!("a key of `{path}`"))
                             .is_err();
                     }
                     if failed {
@@ -1254,7 +1740,7 @@ impl<'a> Evaluator<'a> {
             | (Ty::Duration, Data::Duration(_))
             | (Ty::List(..), Data::List(_)) => true,
             (Ty::Schema(id) | Ty::Request(id), Data::Record(record)) => match record.tag {
-                Tag::Schema(tag) => {
+                Tag::Schema(tag) | Tag::Partial(tag) => {
                     tag == *id || schema(self.db, self.workspace, tag).includes.contains(id)
                 }
                 Tag::Plain => true,
@@ -1277,7 +1763,9 @@ impl<'a> Evaluator<'a> {
         message: String,
         rule: Option<(Place, String)>,
     ) -> Failed {
-        let platform = matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
+        // What lacks a field lacks it whatever the request says.
+        let platform = code != code::MISSING_FIELD
+            && matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
         let mut error = Diagnostic::error(code, value.origin, message);
         if platform {
             let sources = self.sources(value.origin);
@@ -1321,9 +1809,12 @@ impl<'a> Evaluator<'a> {
         let Some(tree) = item(self.db, origin.item) else { return found };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
         let index = BlockIndex::of(block);
-        let Some(expr) = index.expressions.iter().find(|expr| expr.id == origin.node) else {
-            return found;
+        let made = |expr: &&&Expr| match &expr.kind {
+            // A record's origin is its braces.
+            ExprKind::Record(record) if record.id == origin.node => true,
+            _ => expr.id == origin.node,
         };
+        let Some(expr) = index.expressions.iter().find(made) else { return found };
         let mut todo = vec![*expr];
         let mut seen: Vec<&Name> = Vec::new();
         while let Some(expr) = todo.pop() {
@@ -1363,14 +1854,15 @@ impl<'a> Evaluator<'a> {
         found
     }
 
-    fn refine(&mut self, value: &Value, check: &Check, path: &str) -> Eval<()> {
-        let subject = || format!("`{path}` is {}", shown(value));
+    /// Checks a condition of a value; `name` is what messages call it.
+    fn refine(&mut self, value: &Value, check: &Check, name: &str) -> Eval<()> {
+        let subject = || format!("{name} is {}", shown(value));
         let text = match &value.data {
             Data::String(text) => text.as_str(),
             _ => "",
         };
         let problem: Option<String> = match check {
-            Check::Condition(owner, node) => return self.condition(value, *owner, *node, path),
+            Check::Condition(owner, node) => return self.condition(value, *owner, *node, name),
             Check::Range(low, high) => {
                 let Data::Int(number) = value.data else { return Ok(()) };
                 let fits =
@@ -1382,10 +1874,24 @@ impl<'a> Evaluator<'a> {
                     (None, None) => String::new(),
                 })
             }
-            Check::Image => match notation::image(text) {
-                Ok(_) => None,
-                Err(why) => Some(why),
-            },
+            Check::Image => {
+                match notation::image(text) {
+                    Ok(image) => {
+                        if image.digest.is_none() {
+                            self.report(
+                            Diagnostic::warning(
+                                code::UNPINNED_IMAGE,
+                                value.origin,
+                                format!("{name} is not pinned: its tag can name another image tomorrow"),
+                            )
+                            .help("add the digest of the image that was tested: `name:tag@sha256:…`"),
+                        );
+                        }
+                        None
+                    }
+                    Err(why) => Some(why),
+                }
+            }
             Check::Cron => notation::cron(text).err(),
             Check::Base64 => (!is_base64(text)).then(|| "it must be base64".to_string()),
             Check::DateTime => (!is_date_time(text))
@@ -1400,7 +1906,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, path: &str) -> Eval<()> {
+    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, name: &str) -> Eval<()> {
         let Some(tree) = item(self.db, owner) else { return Ok(()) };
         let Some((condition, otherwise)) = find_condition(tree, node) else { return Ok(()) };
         let inference = infer(self.db, self.workspace, owner);
@@ -1417,7 +1923,7 @@ impl<'a> Evaluator<'a> {
                         None => "it breaks the condition of its type".to_string(),
                     },
                 };
-                let message = format!("`{path}` is {}; {rule}", shown(value));
+                let message = format!("{name} is {}; {rule}", shown(value));
                 let place = Place::Node(owner, condition.id);
                 Err(self.refuse(
                     value,
@@ -1464,6 +1970,7 @@ impl<'a> Evaluator<'a> {
                     }
                     self.bounded(text.len(), origin)?;
                 }
+                self.charge_text(text.len())?;
                 Data::String(text.into())
             }
             ExprKind::Name(name) => return self.name(frame, expr, name),
@@ -1561,13 +2068,13 @@ impl<'a> Evaluator<'a> {
 
     fn name(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, name: &Name) -> Eval<Value> {
         match frame.inference.resolutions.get(&expr.id) {
-            Some(Resolution::Local) => frame
-                .locals
-                .iter()
-                .rev()
-                .find(|(local, _)| local == name)
-                .map(|(_, value)| value.clone())
-                .ok_or(Failed),
+            Some(Resolution::Local) => {
+                let local = frame.locals.iter().rev().find(|(local, _)| local == name);
+                match local {
+                    Some((_, value)) => Ok(value.clone()),
+                    None => self.lazy_local(frame, name, frame.origin(expr.id)),
+                }
+            }
             Some(Resolution::It) => frame.it.clone().ok_or(Failed),
             Some(Resolution::OwnField) => {
                 let instance = frame.own.ok_or(Failed)?;
@@ -1595,7 +2102,10 @@ impl<'a> Evaluator<'a> {
                     frame.origin(expr.id),
                 ))
             }
-            Some(Resolution::Builtin(_) | Resolution::File) | None => Err(Failed),
+            Some(
+                Resolution::Builtin(_) | Resolution::File | Resolution::UsedBy | Resolution::Uses,
+            )
+            | None => Err(Failed),
         }
     }
 
@@ -1664,7 +2174,27 @@ impl<'a> Evaluator<'a> {
                 let instance = frame.own.ok_or(Failed)?;
                 return self.own_field(instance, &name.text, origin);
             }
+            Some(Resolution::Item(request)) if request.kind(self.db) == Kind::Request => {
+                return self.read(*request, &name.text, origin);
+            }
             _ => {}
+        }
+        let neighbours = frame.inference.resolutions.get(&expr.id);
+        if let (Some(Resolution::UsedBy | Resolution::Uses), Some(environment), Some(request)) =
+            (neighbours, self.environment, self.request)
+        {
+            let found = if neighbours == Some(&Resolution::Uses) {
+                crate::outputs::dependencies(self.db, self.workspace, environment, request)
+            } else {
+                crate::outputs::used_by(self.db, self.workspace, environment, request)
+            };
+            return self.neighbours(found, origin);
+        }
+        if let (Some(lazy), ExprKind::Name(word)) = (&frame.lazy, &base.kind)
+            && word == lazy.binder
+            && !frame.locals.iter().any(|(local, _)| local == word)
+        {
+            return self.own_field(lazy.instance, &name.text, origin);
         }
         let value = self.expr(frame, base)?;
         match (&value.data, name.text.as_str()) {
@@ -1708,30 +2238,33 @@ impl<'a> Evaluator<'a> {
                 Ok(record.fields.get(&key).cloned().unwrap_or(Value::new(Data::None, origin)))
             }
             Data::List(elements) => {
-                if let [Value { data: Data::Int(position), .. }] = parts.as_slice()
-                    && !elements.iter().any(|it| it.fields().is_some())
-                {
-                    let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
-                    return match found {
+                match (frame.inference.keys.get(&expr.id), parts.as_slice()) {
+                    (Some(Keys::By(keys)), parts) => {
+                        self.step(elements.len() as u64)?;
+                        let wanted = layers::named_key(parts, keys).ok_or(Failed)?;
+                        let found = elements
+                            .iter()
+                            .find(|it| layers::element_key(it, keys).as_ref() == Some(&wanted));
+                        Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
+                    }
+                    (_, [Value { data: Data::Int(position), .. }]) => {
+                        let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
+                        match found {
                         Some(found) => Ok(found.clone()),
                         None => Err(self.fail(
                             code::FAILED_EXPRESSION,
                             origin,
-                            format!(
-                                "the list has {} elements, so there is none at {position}",
-                                elements.len()
-                            ),
+                            match elements.len() {
+                                1 => format!("the list has 1 element, so there is none at {position}"),
+                                count => format!(
+                                    "the list has {count} elements, so there is none at {position}"
+                                ),
+                            },
                         )),
-                    };
+                    }
+                    }
+                    _ => Err(Failed),
                 }
-                self.step(elements.len() as u64)?;
-                // A keyed list: its keys are the first fields that the parts are compared with.
-                let found = elements.iter().find(|element| {
-                    element.fields().is_some_and(|fields| {
-                        parts.iter().all(|part| fields.values().any(|field| same(field, part)))
-                    })
-                });
-                Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)))
             }
             _ => Err(Failed),
         }
@@ -1774,19 +2307,14 @@ impl<'a> Evaluator<'a> {
         }
         match resolution {
             Resolution::Builtin(builtin) => {
-                let cost: usize = values
-                    .iter()
-                    .map(|value| match &value.data {
-                        Data::List(it) => it.len(),
-                        Data::Record(it) => it.fields.len(),
-                        Data::String(it) => it.len() / 64,
-                        _ => 1,
-                    })
-                    .sum();
-                self.step(cost as u64)?;
+                let shallow = matches!(builtin, Builtin::Len | Builtin::Keys | Builtin::Values);
+                for value in &values {
+                    self.charge(value, !shallow)?;
+                }
                 let limit = self.limit();
                 let mut value = builtins::call(builtin, &values, origin, limit)
                     .map_err(|why| self.fail(code::FAILED_EXPRESSION, origin, why))?;
+                self.charge(&value, false)?;
                 // The sum of no quantities is a quantity, which only the type knows.
                 if let (Data::Int(0), Some(coercion)) =
                     (&value.data, frame.inference.coercions.get(&expr.id))
@@ -1858,7 +2386,7 @@ impl<'a> Evaluator<'a> {
             if directory.is_empty() { name.into() } else { format!("{directory}/{name}").into() };
         match file_at(self.db, self.workspace, full.clone()).map(|file| file.content(self.db)) {
             Some(FileContent::Text(text)) => {
-                self.step((text.len() / 64) as u64)?;
+                self.charge_text(text.len())?;
                 Ok(Value::new(Data::String(Name::from(text.as_ref())), origin))
             }
             Some(FileContent::Unreadable(why)) => {
@@ -1939,11 +2467,9 @@ impl<'a> Evaluator<'a> {
                                     .first()
                                     .ok_or(Failed)
                                     .and_then(|it| self.segment(frame, it));
-                                match (step, self.expr(frame, value)) {
-                                    (
-                                        Ok(Step::Field(name) | Step::Element(name, ..)),
-                                        Ok(value),
-                                    ) => {
+                                let name = step.and_then(|step| step.name().ok_or(Failed));
+                                match (name, self.expr(frame, value)) {
+                                    (Ok(name), Ok(value)) => {
                                         if !value.is_none() {
                                             fields.insert(name, value);
                                         }
@@ -1995,7 +2521,8 @@ impl<'a> Evaluator<'a> {
         }
         let base = record_arm(ty.base());
         match (step, &base) {
-            (Step::Element(key, parts, node), Ty::List(item, Keys::By(keys))) => {
+            (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) => {
+                let key = &layers::named_key(parts, keys).ok_or(Failed)?;
                 let mut elements = match container.map(|it| it.data) {
                     Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
                     _ => Vec::new(),
@@ -2028,7 +2555,8 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(Some(Value::list(elements, origin)))
             }
-            (Step::Field(name) | Step::Element(name, ..), _) => {
+            (step, _) => {
+                let name = &step.name().ok_or(Failed)?;
                 let (mut record, at) = match container {
                     Some(Value { data: Data::Record(record), origin }) => (record, origin),
                     _ => (Arc::default(), origin),
@@ -2195,7 +2723,7 @@ impl<'a> Evaluator<'a> {
                 .iter()
                 .filter(|(_, value)| !value.is_none())
                 .map(|(name, value)| {
-                    (Value::new(Data::String(name.clone()), value.origin), value.clone())
+                    (Value::new(Data::String(name.clone()), origin), value.clone())
                 })
                 .collect(),
             _ => return Err(Failed),
@@ -2303,7 +2831,7 @@ impl<'a> Evaluator<'a> {
                 else {
                     return Err(Failed);
                 };
-                self.step((text.len() / 64) as u64)?;
+                self.charge_text(text.len())?;
                 let regex =
                     compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
                 return truth(regex.is_match(text));
@@ -2322,8 +2850,12 @@ impl<'a> Evaluator<'a> {
                 let container = self.expr(frame, right)?;
                 return match (&container.data, &value.data) {
                     (Data::List(elements), _) => {
-                        self.step(elements.len() as u64)?;
-                        truth(elements.iter().any(|element| same(element, &value)))
+                        for element in elements.iter() {
+                            if self.equal(element, &value)? {
+                                return truth(true);
+                            }
+                        }
+                        truth(false)
                     }
                     (Data::Record(record), Data::String(key)) => {
                         truth(record.fields.get(key).is_some_and(|it| !it.is_none()))
@@ -2337,8 +2869,8 @@ impl<'a> Evaluator<'a> {
         let a = self.expr(frame, left)?;
         let b = self.expr(frame, right)?;
         match op {
-            BinaryOp::Equal => return truth(same(&a, &b)),
-            BinaryOp::NotEqual => return truth(!same(&a, &b)),
+            BinaryOp::Equal => return truth(self.equal(&a, &b)?),
+            BinaryOp::NotEqual => return truth(!self.equal(&a, &b)?),
             BinaryOp::Less
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
@@ -2366,6 +2898,7 @@ impl<'a> Evaluator<'a> {
             Ok(data) => {
                 if let Data::String(text) = &data {
                     self.bounded(text.len(), origin)?;
+                    self.charge_text(text.len())?;
                 }
                 Ok(Value::new(data, origin))
             }
@@ -2493,7 +3026,7 @@ fn untag(value: &mut Value) {
 }
 
 /// An element of a keyed list with the key that its path named.
-fn with_key(value: Value, keys: &[(Name, Option<Literal>)], parts: &[Value]) -> Value {
+fn with_key(value: Value, keys: &layers::KeyFields, parts: &[Value]) -> Value {
     let Data::Record(record) = &value.data else { return value };
     let mut fields = Fields::default();
     for ((key, _), part) in keys.iter().zip(parts) {

@@ -9,8 +9,8 @@ use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    Target, ancestry, check_environment_names, environments, kubernetes, package_of, resolve_path,
-    resolve_schema, resolve_word, scope, unknown_word, Sense,
+    Sense, Target, ancestry, check_environment_names, environments, kubernetes, package_of,
+    resolve_path, resolve_schema, resolve_word, scope, unknown_word,
 };
 use crate::notation;
 use crate::references::{chain, circle};
@@ -34,6 +34,8 @@ pub struct Inference {
     pub coercions: FxHashMap<NodeId, Coercion>,
     /// The type of each record literal, by its braces: what its entries merge by.
     pub records: FxHashMap<NodeId, Ty>,
+    /// What brackets after a list mean, by the whole expression: a position or a key.
+    pub keys: FxHashMap<NodeId, Keys>,
     /// The types that arms of a `match` ask for, by the arm.
     pub patterns: FxHashMap<NodeId, Ty>,
     /// What has an error and must not be evaluated.
@@ -72,6 +74,10 @@ pub enum Resolution {
     Builtin(Builtin),
     /// `file`
     File,
+    /// `used_by` of the request: who speaks of it.
+    UsedBy,
+    /// `uses` of the request: whom it speaks of.
+    Uses,
 }
 
 /// What a literal becomes in its place.
@@ -122,11 +128,12 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         itself: None,
         target: Vec::new(),
         partial: false,
+        reads_request: false,
         spreading: false,
         spreads: FxHashMap::default(),
         result: Inference::default(),
     };
-    infer.item(&tree);
+    infer.item(tree);
     infer.result
 }
 
@@ -161,6 +168,8 @@ struct Infer<'a> {
     target: Vec<Subject>,
     /// Record literals add to what other layers say, so nothing is missing yet.
     partial: bool,
+    /// The expression at hand may name a request: it is read from, or listed in `after`.
+    reads_request: bool,
     /// The mistake at hand is one of a spread.
     spreading: bool,
     /// The types of values that a record literal takes in, by their node.
@@ -384,7 +393,8 @@ impl Infer<'_> {
                             )
                             .suggest(self.place(name.id), &name.text, known);
                         if error.fix.is_none()
-                            && let Some((package, other)) = request_elsewhere(db, workspace, &name.text)
+                            && let Some((package, other)) =
+                                request_elsewhere(db, workspace, &name.text)
                         {
                             error = error
                                 .help(format!(
@@ -676,8 +686,7 @@ impl Infer<'_> {
                 self.type_conditions(item);
                 if !keys.is_empty() {
                     let element = self.lower_quietly(item);
-                    let mistakes =
-                        key_mistakes(self.db, self.workspace, self.item, &element, keys);
+                    let mistakes = key_mistakes(self.db, self.workspace, self.item, &element, keys);
                     self.result.diagnostics.extend(mistakes);
                 }
             }
@@ -907,7 +916,7 @@ impl Infer<'_> {
     /// declarations do is known when they are merged.
     fn set_once(&mut self, record: &Record, known: &mut Leaves) {
         for entry in &record.entries {
-            let EntryKind::Set { path, append, value, .. } = &entry.kind else { continue };
+            let EntryKind::Set { path, value, append, .. } = &entry.kind else { continue };
             let mut at = &mut *known;
             let mut shown = String::new();
             let mut is_static = true;
@@ -919,9 +928,7 @@ impl Infer<'_> {
                             .iter()
                             .map(|key| match &key.kind {
                                 ExprKind::Literal(Literal::String(text)) => Some(text.to_string()),
-                                ExprKind::Literal(Literal::Int(number)) => {
-                                    Some(number.to_string())
-                                }
+                                ExprKind::Literal(Literal::Int(number)) => Some(number.to_string()),
                                 _ => None,
                             })
                             .collect();
@@ -954,6 +961,22 @@ impl Infer<'_> {
                 continue;
             }
             let here = path.id;
+            // What is added to a list stands beside what is said of its elements, but two
+            // additions have no order.
+            let added = at.added;
+            if *append {
+                match at.set.map(|(first, _)| first).or(added) {
+                    Some(first) => self.twice(path, value, &shown, first),
+                    None => at.added = Some(here),
+                }
+                continue;
+            }
+            if let Some(first) = added
+                && !matches!(value.kind, ExprKind::Hole)
+            {
+                self.twice(path, value, &shown, first);
+                continue;
+            }
             match &value.kind {
                 ExprKind::Hole => {}
                 ExprKind::Record(inner) => match at.set {
@@ -962,8 +985,7 @@ impl Infer<'_> {
                 },
                 kind => {
                     let first = at.set.map(|(first, _)| first);
-                    // What is added to a keyed list leaves its other elements alone.
-                    let is_leaf = !append && matches!(
+                    let is_leaf = matches!(
                         kind,
                         ExprKind::Literal(_) | ExprKind::Interpolated(_) | ExprKind::List(_)
                     );
@@ -1151,6 +1173,9 @@ impl Infer<'_> {
         let around = self.target.len();
         let told = self.result.diagnostics.len();
         let ty = self.path_type(path, base);
+        let names_requests =
+            matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
+        let reads = std::mem::replace(&mut self.reads_request, names_requests);
         if let ExprKind::Hole = value.kind {
             // Half typed: the parser has said so, and the name may not be whole yet.
             self.result.diagnostics.truncate(told);
@@ -1193,6 +1218,7 @@ impl Infer<'_> {
         } else {
             self.check(value, &ty)
         };
+        self.reads_request = reads;
         self.spreads.insert(value.id, found.clone());
         self.target.truncate(around);
         if matches!(base, Ty::Unknown) {
@@ -1221,9 +1247,8 @@ impl Infer<'_> {
     fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
         let last = path.segments.last().expect("a path has a segment");
         let keyed = matches!(last.kind, SegmentKind::Index(_));
-        let in_map =
-            self.result.records.is_empty() || matches!(self.parent_type(path), Some(Ty::Map(..)));
-        if keyed || ty.is_optional() || in_map && self.partial {
+        let in_map = matches!(self.parent_type(path), Some(Ty::Map(..)));
+        if keyed || ty.is_optional() || in_map {
             return;
         }
         let SegmentKind::Key(name) = &last.kind else { return };
@@ -1258,6 +1283,10 @@ impl Infer<'_> {
                     let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
+                        // What an open record takes beyond its fields, nothing is known of.
+                        None if matches!(&container, Ty::Record(record) if record.open) => {
+                            Ty::Unknown
+                        }
                         None => {
                             self.unknown_field(segment.id, name, &container);
                             self.poison(path.id);
@@ -1380,6 +1409,7 @@ impl Infer<'_> {
             && BUILT_IN_FIELDS.contains(&name.as_str())
         {
             return Some(match name.as_str() {
+                "after" => Ty::List(Arc::new(Ty::Outputs(None)), Keys::Plain),
                 "name" | "namespace" => {
                     let label = self.prelude_type("DnsLabel");
                     if name == "namespace" { label.optional() } else { label }
@@ -1387,7 +1417,11 @@ impl Infer<'_> {
                 other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),
             });
         }
-        field_type(self.db, self.workspace, container, name)
+        match (field_type(self.db, self.workspace, container, name), container) {
+            // `{ a: T, ... }` accepts more than it knows.
+            (None, Ty::Record(record)) if record.open => Some(Ty::Unknown),
+            (found, _) => found,
+        }
     }
 
     fn unknown_field(&mut self, node: NodeId, name: &str, container: &Ty) {
@@ -1407,8 +1441,9 @@ impl Infer<'_> {
                 let found = describe_type(self.db, self.workspace, container);
                 let error = unknown(format!("there is no `{name}` here: this is {found}"));
                 match container {
-                    Ty::List(_, Keys::By(_)) => error
-                        .help(format!("an element is reached by its key in brackets: `[\"{name}\"]`")),
+                    Ty::List(_, Keys::By(_)) => error.help(format!(
+                        "an element is reached by its key in brackets: `[\"{name}\"]`"
+                    )),
                     _ => error,
                 }
             }
@@ -1422,6 +1457,11 @@ impl Infer<'_> {
             }
             Ty::Environment(_) => unknown(format!("the environment has no field `{name}`"))
                 .suggest(self.place(node), name, known),
+            Ty::Outputs(Some(id)) => {
+                unknown(format!("`{}` has no output `{name}`", id.name(self.db)))
+                    .suggest(self.place(node), name, known)
+                    .related(name_place(self.db, *id), "the request")
+            }
             Ty::Schema(id) | Ty::Request(id) => {
                 unknown(format!("`{}` has no field `{name}`", self.show(container)))
                     .suggest(self.place(node), name, known)
@@ -1441,13 +1481,7 @@ impl Infer<'_> {
     }
 
     /// Kubernetes' objects nest: says where a field is that was written too high up.
-    fn elsewhere(
-        &self,
-        error: Diagnostic,
-        node: NodeId,
-        name: &str,
-        container: &Ty,
-    ) -> Diagnostic {
+    fn elsewhere(&self, error: Diagnostic, node: NodeId, name: &str, container: &Ty) -> Diagnostic {
         if !matches!(container, Ty::Object(_) | Ty::Kind(_)) {
             return error;
         }
@@ -1471,14 +1505,15 @@ impl Infer<'_> {
                 }
             }
         }
-        let in_elements = field_names(self.db, self.workspace, container).into_iter().find(|list| {
-            matches!(
-                field_type(self.db, self.workspace, container, list).as_ref().map(Ty::base),
-                Some(Ty::List(item, _))
-                    if matches!(item.base(), Ty::Object(_))
-                        && field_type(self.db, self.workspace, item, name).is_some()
-            )
-        });
+        let in_elements =
+            field_names(self.db, self.workspace, container).into_iter().find(|list| {
+                matches!(
+                    field_type(self.db, self.workspace, container, list).as_ref().map(Ty::base),
+                    Some(Ty::List(item, _))
+                        if matches!(item.base(), Ty::Object(_))
+                            && field_type(self.db, self.workspace, item, name).is_some()
+                )
+            });
         match in_elements {
             Some(list) => error.help(format!("the elements of `{list}` have it")),
             None => error,
@@ -1715,11 +1750,8 @@ impl Infer<'_> {
                     .into(),
             ),
             (Ty::Literal(Literal::Int(number)), Ty::Duration) => {
-                error.fix = Some((
-                    "count it in seconds".into(),
-                    self.place(expr.id),
-                    format!("{number}s"),
-                ));
+                error.fix =
+                    Some(("count it in seconds".into(), self.place(expr.id), format!("{number}s")));
                 Some(format!("write its unit: `{number}s` for seconds, `{number}m` for minutes"))
             }
             (_, Ty::List(item, _)) if fits(self.db, self.workspace, found, item) => {
@@ -1777,8 +1809,7 @@ impl Infer<'_> {
     fn reason(&mut self, reason: Option<&Expr>) {
         let Some(reason) = reason else { return };
         match reason.kind {
-            ExprKind::Literal(Literal::String(_) | Literal::Raw(_))
-            | ExprKind::Interpolated(_) => {
+            ExprKind::Literal(Literal::String(_) | Literal::Raw(_)) | ExprKind::Interpolated(_) => {
                 self.check(reason, &Ty::String);
             }
             _ => {
@@ -1808,8 +1839,7 @@ impl Infer<'_> {
 
     fn expr(&mut self, expr: &Expr, wanted: &Ty) -> Ty {
         let site = self.site;
-        let found =
-            stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_inner(expr, wanted));
+        let found = stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_inner(expr, wanted));
         self.site = site;
         found
     }
@@ -1995,23 +2025,22 @@ impl Infer<'_> {
                 Ty::Quantity
             }
             Literal::Float(_) => Ty::Float,
-            Literal::Unit(text) => {
-                match notation::unit(text) {
-                    Err(why) => {
-                        self.report(self.error(code::BAD_TOKEN, expr.id, why));
-                        self.poison(expr.id)
-                    }
-                    Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
-                    Ok(notation::Unit::Duration(_)) => Ty::Duration,
-                    Ok(notation::Unit::Ambiguous { .. }) => {
-                        if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
-                            self.result.coercions.insert(expr.id, Coercion::Quantity);
-                            Ty::Quantity
-                        } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
-                            self.result.coercions.insert(expr.id, Coercion::Duration);
-                            Ty::Duration
-                        } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
-                            self.report(
+            Literal::Unit(text) => match notation::unit(text) {
+                Err(why) => {
+                    self.report(self.error(code::BAD_TOKEN, expr.id, why));
+                    self.poison(expr.id)
+                }
+                Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
+                Ok(notation::Unit::Duration(_)) => Ty::Duration,
+                Ok(notation::Unit::Ambiguous { .. }) => {
+                    if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
+                        self.result.coercions.insert(expr.id, Coercion::Quantity);
+                        Ty::Quantity
+                    } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
+                        self.result.coercions.insert(expr.id, Coercion::Duration);
+                        Ty::Duration
+                    } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
+                        self.report(
                             self.error(
                                 code::AMBIGUOUS_UNIT,
                                 expr.id,
@@ -2019,13 +2048,12 @@ impl Infer<'_> {
                             )
                             .help(format!("say which by a type: `let timeout: Duration = {text}`")),
                         );
-                            self.poison(expr.id)
-                        } else {
-                            Ty::Quantity
-                        }
+                        self.poison(expr.id)
+                    } else {
+                        Ty::Quantity
                     }
                 }
-            }
+            },
             Literal::Date(_) => Ty::String,
             Literal::Raw(text) => Ty::Literal(Literal::String(text.clone())),
             other => Ty::Literal(other.clone()),
@@ -2080,7 +2108,7 @@ impl Infer<'_> {
                     self.result.resolutions.insert(node, Resolution::Item(found));
                     self.let_type(found)
                 }
-                Kind::Request => self.not_yet(node, "reading another request is"),
+                Kind::Request => self.request(node, found),
                 other => {
                     let what = match other {
                         Kind::Fn => "a function: call it with its arguments in parentheses",
@@ -2143,9 +2171,10 @@ impl Infer<'_> {
         }
         if let Some(Ty::Request(_) | Ty::Schema(_)) = &self.itself
             && self.site != Site::Schema
-            && self.itself.as_ref().is_some_and(|ty| {
-                field_names(self.db, self.workspace, ty).contains(name)
-            })
+            && self
+                .itself
+                .as_ref()
+                .is_some_and(|ty| field_names(self.db, self.workspace, ty).contains(name))
         {
             let mut error = change(unknown, format!("self.{name}"));
             error.help = Some(format!("for the request's own field write `self.{name}`"));
@@ -2178,8 +2207,7 @@ impl Infer<'_> {
             locals.push("environment".into());
         }
         let ident = Ident { id: node, text: name.clone() };
-        let error =
-            unknown_word(self.db, self.workspace, self.item, &ident, &locals, Sense::Value);
+        let error = unknown_word(self.db, self.workspace, self.item, &ident, &locals, Sense::Value);
         if error.help.is_some() {
             return error;
         }
@@ -2228,7 +2256,7 @@ impl Infer<'_> {
                 return self.let_type(found);
             }
             Some(Target::Item(found)) if found.kind(self.db) == Kind::Request => {
-                return self.not_yet(expr.id, "reading another request is");
+                return self.request(expr.id, found);
             }
             _ => {}
         }
@@ -2243,7 +2271,9 @@ impl Infer<'_> {
             self.result.diagnostics.extend(error);
             return self.poison(expr.id);
         }
+        let before = std::mem::replace(&mut self.reads_request, true);
         let ty = self.expr(base, &Ty::Unknown);
+        self.reads_request = before;
         if name.is_hole() {
             return self.poison(expr.id);
         }
@@ -2257,7 +2287,12 @@ impl Infer<'_> {
         let found = match (ty.base(), name.text.as_str()) {
             (Ty::Quantity, "bytes") | (Ty::Duration, "seconds") => Some(Ty::Int),
             (Ty::Request(_), "used_by" | "uses") => {
-                return self.not_yet(expr.id, &format!("`{}` is", name.text));
+                let resolution =
+                    if name.text == "uses" { Resolution::Uses } else { Resolution::UsedBy };
+                self.result.resolutions.insert(expr.id, resolution);
+                let fields = vec![("name".into(), Ty::String), ("namespace".into(), Ty::String)];
+                let neighbour = Ty::Record(Arc::new(RecordTy { fields, open: false }));
+                Some(Ty::List(Arc::new(neighbour), Keys::Plain))
             }
             (Ty::Any, _) => {
                 self.report(self.error(
@@ -2281,10 +2316,43 @@ impl Infer<'_> {
         }
     }
 
+    /// A word that names another request.
+    fn request(&mut self, node: NodeId, found: ItemId) -> Ty {
+        if matches!(self.site, Site::Pure | Site::Environment) {
+            let what = match self.item.kind(self.db) {
+                Kind::Fn => "a function knows no requests: pass what it needs",
+                Kind::Environment => "an environment knows no requests",
+                _ => "a type knows no requests",
+            };
+            self.report(self.error(code::MISPLACED, node, what));
+            return self.poison(node);
+        }
+        if !self.reads_request {
+            let readable = crate::outputs::readable(self.db, self.workspace, found);
+            let names: Vec<&str> = readable.iter().map(|(name, _)| name.as_str()).collect();
+            let name = found.name(self.db);
+            self.report(
+                self.error(
+                    code::TYPE_MISMATCH,
+                    node,
+                    format!("`{name}` is a request, not a value"),
+                )
+                .related(name_place(self.db, found), "declared here")
+                .help(format!("read one of its outputs, `{name}.…`: {}", list(&names, "or"))),
+            );
+            return self.poison(node);
+        }
+        self.result.resolutions.insert(node, Resolution::Item(found));
+        Ty::Outputs(Some(found))
+    }
+
     fn index(&mut self, expr: &Expr, base: &Expr, keys: &[Expr]) -> Ty {
         let ty = self.expr(base, &Ty::Unknown);
         if matches!(ty, Ty::Optional(_)) {
             self.maybe_none(base, "read", "?? …");
+        }
+        if let Ty::List(_, by) = ty.base() {
+            self.result.keys.insert(expr.id, by.clone());
         }
         match ty.base().clone() {
             Ty::List(item, Keys::By(fields)) => {
@@ -2370,8 +2438,9 @@ impl Infer<'_> {
     fn matching(&mut self, expr: &Expr, subject: &Expr, arms: &[Arm], wanted: &Ty) -> Ty {
         self.no_logic(expr.id, "`match`");
         let ty = self.expr(subject, &Ty::Unknown);
-        // What no arm has taken yet; `None` where the values are too many to list.
-        let mut left: Option<Vec<Ty>> = cases(&ty);
+        // What no arm has taken yet.
+        let all = cases(&ty);
+        let mut left = all.clone();
         let mut any = false;
         let mut results = Vec::new();
         for arm in arms {
@@ -2380,9 +2449,7 @@ impl Infer<'_> {
                 Pattern::Hole => {}
                 Pattern::Any => any = true,
                 Pattern::None => {
-                    if let Some(left) = &mut left {
-                        left.retain(|it| *it != Ty::None);
-                    }
+                    left.retain(|it| *it != Ty::None);
                 }
                 Pattern::Literals(literals) => {
                     for (node, literal) in literals {
@@ -2401,16 +2468,12 @@ impl Infer<'_> {
                                 format!("this can never be {shown}: the value is {found}"),
                             ));
                         }
-                        if let Some(left) = &mut left {
-                            left.retain(|it| *it != case);
-                        }
+                        left.retain(|it| *it != case);
                     }
                 }
                 Pattern::Typed { name, ty: written } => {
                     let narrowed = self.lower(written);
-                    if let Some(left) = &mut left {
-                        left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
-                    }
+                    left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
                     self.result.patterns.insert(arm.id, narrowed.clone());
                     self.locals.push((name.text.clone(), narrowed));
                 }
@@ -2418,29 +2481,26 @@ impl Infer<'_> {
             results.push(self.check(&arm.value, wanted));
             self.locals.truncate(before);
         }
-        if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() {
-            match left {
-                None => self.report(
-                    self.error(
-                        code::INCOMPLETE_MATCH,
-                        expr.id,
-                        "this `match` has no arm for other values",
-                    )
-                    .help("add `_ => …`"),
-                ),
-                Some(left) if !left.is_empty() => {
-                    let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
-                    self.report(
-                        self.error(
-                            code::INCOMPLETE_MATCH,
-                            expr.id,
-                            format!("this `match` has no arm for {}", shown.join(", ")),
-                        )
-                        .help("add an arm for each, or `_ => …` for all others"),
-                    );
-                }
-                Some(_) => {}
-            }
+        if !any && !matches!(ty, Ty::Unknown) && !arms.is_empty() && !left.is_empty() {
+            // Of a type with more values than can be listed, some literals may be taken.
+            let some_taken = left == all && matches!(left.as_slice(), [one] if !is_one_value(one));
+            let error = if some_taken {
+                self.error(
+                    code::INCOMPLETE_MATCH,
+                    expr.id,
+                    "this `match` has no arm for other values",
+                )
+                .help("add `_ => …`")
+            } else {
+                let shown: Vec<String> = left.iter().map(|it| self.show(it)).collect();
+                self.error(
+                    code::INCOMPLETE_MATCH,
+                    expr.id,
+                    format!("this `match` has no arm for {}", shown.join(", ")),
+                )
+                .help("add an arm for each, or `_ => …` for all others")
+            };
+            self.report(error);
         }
         widen(results)
     }
@@ -2798,8 +2858,10 @@ impl Infer<'_> {
                 self.comparable(expr, &found, &item);
                 Ty::Bool
             }
+            // Comparisons do not chain, which the parser has said.
+            _ if is_comparison(op) && is_compared(left) => self.poison(expr.id),
             BinaryOp::Equal | BinaryOp::NotEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 self.comparable(expr, &a, &b);
                 Ty::Bool
             }
@@ -2807,7 +2869,7 @@ impl Infer<'_> {
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
             | BinaryOp::GreaterOrEqual => {
-                let (a, b) = self.operands(left, right);
+                let (a, b) = self.operands(left, right, &Ty::Unknown);
                 for (side, ty) in [(left, &a), (right, &b)] {
                     if matches!(ty, Ty::Optional(_) | Ty::None) {
                         self.maybe_none(side, "compared", "?? …");
@@ -2835,19 +2897,24 @@ impl Infer<'_> {
             | BinaryOp::Subtract
             | BinaryOp::Multiply
             | BinaryOp::Divide
-            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right),
+            | BinaryOp::Remainder => self.arithmetic(expr, op, left, right, wanted),
         }
     }
 
     /// Both sides of an operator; a literal takes the type of the other side.
-    fn operands(&mut self, left: &Expr, right: &Expr) -> (Ty, Ty) {
+    fn operands(&mut self, left: &Expr, right: &Expr, wanted: &Ty) -> (Ty, Ty) {
+        let hint = |ty: &Ty| match ty.base() {
+            // Another list need not hold the very values of this one.
+            Ty::List(item, keys) => Ty::List(Arc::new(number_base(item)), keys.clone()),
+            other => other.clone(),
+        };
         if literal_like(left) && !literal_like(right) {
             let b = self.expr(right, &Ty::Unknown);
-            let a = self.expr(left, b.base());
+            let a = self.expr(left, &hint(&b));
             (a, b)
         } else {
-            let a = self.expr(left, &Ty::Unknown);
-            let b = self.expr(right, a.base());
+            let a = self.expr(left, &operand_hint(left, wanted));
+            let b = self.expr(right, &hint(&a));
             (a, b)
         }
     }
@@ -2900,12 +2967,22 @@ impl Infer<'_> {
         self.poison(expr.id);
     }
 
-    fn arithmetic(&mut self, expr: &Expr, op: BinaryOp, left: &Expr, right: &Expr) -> Ty {
+    fn arithmetic(
+        &mut self,
+        expr: &Expr,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+        wanted: &Ty,
+    ) -> Ty {
         use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
         let (a, b) = match op {
             // `2Gi * 2` and `1h / 2`: the number stays one.
-            Multiply | Divide => (self.expr(left, &Ty::Unknown), self.expr(right, &Ty::Unknown)),
-            _ => self.operands(left, right),
+            Multiply | Divide => (
+                self.expr(left, &operand_hint(left, wanted)),
+                self.expr(right, &operand_hint(right, wanted)),
+            ),
+            _ => self.operands(left, right, wanted),
         };
         for (side, ty) in [(left, &a), (right, &b)] {
             if matches!(ty, Ty::Optional(_) | Ty::None) {
@@ -2984,6 +3061,8 @@ impl Shape {
 struct Leaves {
     /// Where it is set, and whether as a leaf: nothing can be inside it.
     set: Option<(NodeId, bool)>,
+    /// Where `+=` adds to it.
+    added: Option<NodeId>,
     parts: BTreeMap<Name, Leaves>,
 }
 
@@ -3075,6 +3154,23 @@ fn number_base(ty: &Ty) -> Ty {
     }
 }
 
+fn is_comparison(op: BinaryOp) -> bool {
+    use BinaryOp::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, Matches, NotEqual};
+    matches!(op, Equal | NotEqual | Less | LessOrEqual | Greater | GreaterOrEqual | In | Matches)
+}
+
+fn is_compared(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Binary { op, .. } if is_comparison(op))
+}
+
+/// What the type of a calculation says of an operand: what a number's `m` counts.
+fn operand_hint(operand: &Expr, wanted: &Ty) -> Ty {
+    match (&operand.kind, wanted.base()) {
+        (ExprKind::Literal(Literal::Unit(_)), Ty::Quantity | Ty::Duration) => wanted.base().clone(),
+        _ => Ty::Unknown,
+    }
+}
+
 fn literal_like(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Literal(_) => true,
@@ -3084,23 +3180,24 @@ fn literal_like(expr: &Expr) -> bool {
     }
 }
 
-/// The values a type can have, where they can be listed.
-fn cases(ty: &Ty) -> Option<Vec<Ty>> {
-    Some(match ty {
+/// What the arms of a `match` have to take: the values of a type, one by one where they can be listed,
+/// else the type.
+fn cases(ty: &Ty) -> Vec<Ty> {
+    match ty {
         Ty::Bool => vec![Ty::Literal(Literal::Bool(true)), Ty::Literal(Literal::Bool(false))],
-        Ty::Literal(_) | Ty::None => vec![ty.clone()],
         Ty::Optional(inner) => {
-            let mut inner = cases(inner)?;
+            let mut inner = cases(inner);
             inner.push(Ty::None);
             inner
         }
-        // An arm with more values than can be listed is taken by a type: `s: String`.
-        Ty::Union(arms) => {
-            arms.iter().flat_map(|arm| cases(arm).unwrap_or_else(|| vec![arm.clone()])).collect()
-        }
-        Ty::Refined(refined) => cases(&refined.base)?,
-        _ => return None,
-    })
+        Ty::Union(arms) => arms.iter().flat_map(cases).collect(),
+        Ty::Refined(refined) => cases(&refined.base),
+        other => vec![other.clone()],
+    }
+}
+
+fn is_one_value(ty: &Ty) -> bool {
+    matches!(ty, Ty::Literal(_) | Ty::None | Ty::Null)
 }
 
 /// Whether a type is a choice of literals.

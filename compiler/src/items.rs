@@ -46,7 +46,7 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
     let mut items = keyed_items(db, file).clone();
-    items.sort_by(|a, b| sort_key(db, *a).cmp(&sort_key(db, *b)));
+    items.sort_by_key(|id| sort_key(db, *id));
     items
 }
 
@@ -143,10 +143,40 @@ pub fn syntax_diagnostics(db: &dyn Db, file: SourceFile) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Whether a file has a syntax error, which blocks its package.
-#[salsa::tracked(returns(copy))]
-pub fn has_syntax_error(db: &dyn Db, file: SourceFile) -> bool {
-    !syntax_diagnostics(db, file).is_empty()
+/// Whether the text of a file can be trusted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Soundness {
+    /// No syntax error.
+    Sound,
+    /// Every error stands inside one of these declarations.
+    Damaged(Vec<ItemId>),
+    /// Some text belongs to no declaration, so one may be missing, or there is no text at all.
+    Torn,
+}
+
+/// Whether the text of a file can be trusted. Any error blocks what its package makes; but where
+/// the damage is known, what stands on nothing damaged is still held against the rules, so that a
+/// slip of the pen does not hide the other mistakes.
+#[salsa::tracked]
+pub fn soundness(db: &dyn Db, file: SourceFile) -> Soundness {
+    let errors = syntax_diagnostics(db, file);
+    if errors.is_empty() {
+        return Soundness::Sound;
+    }
+    let parsed = &parse(db, file).items;
+    let damaged: Vec<ItemId> = keyed_items(db, file)
+        .iter()
+        .zip(parsed)
+        .filter(|(_, parsed)| parsed.damaged)
+        .map(|(id, _)| *id)
+        .collect();
+    let inside = errors.iter().all(|error| match error.place {
+        Place::Range(_, range) => parsed.iter().any(|item| {
+            item.damaged && item.range.start <= range.start && range.start <= item.range.end
+        }),
+        Place::Node(..) => true,
+    });
+    if inside && !damaged.is_empty() { Soundness::Damaged(damaged) } else { Soundness::Torn }
 }
 
 fn key(item: &Item) -> (Kind, Name, Name) {
@@ -168,7 +198,9 @@ fn key(item: &Item) -> (Kind, Name, Name) {
         ItemKind::Compose { schema, .. } => (Kind::Compose, path(schema), none()),
         ItemKind::Policy { name, .. } => (Kind::Policy, name.text.clone(), none()),
         ItemKind::Fn { name, .. } => (Kind::Fn, name.text.clone(), none()),
-        ItemKind::Request { name, .. } => (Kind::Request, name.text.clone(), none()),
+        ItemKind::Request { name, environments, .. } => {
+            (Kind::Request, name.text.clone(), envs(environments))
+        }
         ItemKind::Overlay { requests, environments, .. } => {
             (Kind::Overlay, envs(requests), envs(environments))
         }

@@ -7,12 +7,12 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
 use crate::names::{
-    ancestry, describe, distance, environments, named_environments, package_of, scope,
+    ancestry, describe, distance, environments, named_environments, overlays_of, package_of, scope,
 };
 use crate::source::{ItemId, Kind, Workspace};
-use crate::syntax::ast::{ItemKind, Name, Record};
+use crate::syntax::ast::{ItemKind, Name};
 use crate::types::{Keys, Ty, field_type};
-use crate::value::{Data, Fields, Origin, Value};
+use crate::value::{Data, Fields, Origin, Record, Tag, Value};
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,26 +59,11 @@ pub fn layers(
     let depth = ancestry(db, workspace, environment).0.len();
     // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
     let level_of = |distance: usize| (depth - distance) as u32;
-    for defaults in defaults_of(db, workspace, schema) {
-        let named = named_environments(db, *defaults);
-        if named.is_empty() {
-            found.push(Layer {
-                item: *defaults,
-                level: 1,
-                kind: LayerKind::Defaults { in_environment: false },
-            });
-        } else if let Some(distance) = distance(db, workspace, &named, environment) {
-            found.push(Layer {
-                item: *defaults,
-                level: 1 + level_of(distance),
-                kind: LayerKind::Defaults { in_environment: true },
-            });
-        }
-    }
+    found.extend(default_layers(db, workspace, schema, Some(environment)));
     let request_level = 2 + depth as u32;
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
-    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
+    for overlay in overlays_of(db, package, request.name(db).clone()) {
         if let Some(distance) =
             distance(db, workspace, &named_environments(db, *overlay), environment)
         {
@@ -87,6 +72,32 @@ pub fn layers(
                 level: request_level + level_of(distance),
                 kind: LayerKind::Overlay,
             });
+        }
+    }
+    found.sort_by_key(|layer| layer.level);
+    found
+}
+
+/// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
+/// that speak everywhere.
+pub fn default_layers(
+    db: &dyn Db,
+    workspace: Workspace,
+    schema: ItemId,
+    environment: Option<ItemId>,
+) -> Vec<Layer> {
+    let mut found = Vec::new();
+    for defaults in defaults_of(db, workspace, schema) {
+        let named = named_environments(db, *defaults);
+        if named.is_empty() {
+            let kind = LayerKind::Defaults { in_environment: false };
+            found.push(Layer { item: *defaults, level: 1, kind });
+        } else if let Some(environment) = environment
+            && let Some(distance) = distance(db, workspace, &named, environment)
+        {
+            let depth = ancestry(db, workspace, environment).0.len();
+            let kind = LayerKind::Defaults { in_environment: true };
+            found.push(Layer { item: *defaults, level: 1 + (depth - distance) as u32, kind });
         }
     }
     found.sort_by_key(|layer| layer.level);
@@ -117,7 +128,7 @@ pub fn defaults_of(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Vec<Ite
 }
 
 /// The record of a layer's declaration.
-pub fn layer_record(tree: &crate::syntax::ast::Item) -> Option<&Record> {
+pub fn layer_record(tree: &crate::syntax::ast::Item) -> Option<&crate::syntax::ast::Record> {
     match &tree.kind {
         ItemKind::Defaults { record, .. }
         | ItemKind::Request { record, .. }
@@ -137,13 +148,18 @@ pub fn describe_layer(db: &dyn Db, layer: &Layer) -> String {
 pub struct Slot {
     /// What holds now.
     pub content: Content,
-    /// Every setting of exactly this, the earliest first.
+    /// Every setting of exactly this since it began anew, the earliest first.
     pub history: Vec<Setting>,
     /// The setting that refuses every later layer, with its reason.
     pub sealed: Option<(Setting, Option<Name>)>,
+    /// What was there before a layer took it out, replaced it or gave something of another kind.
+    pub before: Vec<Slot>,
     /// The setting that replaced all that was below.
     replaced: Option<Setting>,
 }
+
+/// The parts of a slot by name or key, in the order they were first set.
+pub type Parts = IndexMap<Name, Slot, rustc_hash::FxBuildHasher>;
 
 /// What a slot holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -158,14 +174,49 @@ pub enum Content {
     /// A record or map, by field; a keyed list, by key.
     Parts {
         /// In the order they were first set.
-        parts: IndexMap<Name, Slot, rustc_hash::FxBuildHasher>,
+        parts: Parts,
         /// Some layer gave it, rather than only spoken of a field inside it.
         given: bool,
         /// Where it was given first.
         origin: Origin,
         /// The parts are elements of a keyed list.
         keyed: bool,
+        /// The schema whose value it is; what that says by default is among the parts.
+        schema: Option<ItemId>,
     },
+}
+
+impl Slot {
+    /// All that was below is replaced: its layer may not speak of a part of it as well.
+    pub fn close(&mut self, replacing: &Setting) {
+        self.replaced = Some(replacing.clone());
+    }
+
+    /// Begins anew: what was there stays known, and nothing of it holds.
+    fn renew(&mut self) {
+        if matches!(self.content, Content::Unset) && self.history.is_empty() {
+            return;
+        }
+        let content = std::mem::take(&mut self.content);
+        let history = std::mem::take(&mut self.history);
+        self.before.push(Slot { content, history, ..Slot::default() });
+        self.replaced = None;
+    }
+
+    /// Puts this below every layer: whatever is written out wins over it.
+    pub(crate) fn lay_below(&mut self) {
+        let below = |setting: &mut Setting| {
+            setting.layer.level = 0;
+            setting.spread = true;
+        };
+        self.history.iter_mut().for_each(below);
+        self.sealed.iter_mut().for_each(|(setting, _)| below(setting));
+        self.replaced = None;
+        self.before.iter_mut().for_each(Slot::lay_below);
+        if let Content::Parts { parts, .. } = &mut self.content {
+            parts.values_mut().for_each(Slot::lay_below);
+        }
+    }
 }
 
 /// One layer's word on a slot.
@@ -200,6 +251,8 @@ pub struct Merge<'a> {
     pub db: &'a dyn Db,
     /// The workspace.
     pub workspace: Workspace,
+    /// Whose defaults of nested values hold.
+    pub environment: Option<ItemId>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -223,41 +276,41 @@ impl Merge<'_> {
         match (&value.data, operation) {
             (Data::None, _) => {
                 if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                    if matches!(slot.content, Content::Parts { .. }) {
+                        slot.renew();
+                    }
                     slot.content = Content::Removed;
                     slot.history.push(setting.clone());
                 }
             }
             (_, Operation::Replace) => {
-                if self.nothing_sealed(slot, setting) {
-                    if let Some(other) = deepest_of_level(slot, setting) {
-                        self.twice(&other, setting);
-                        return;
-                    }
-                    let history = std::mem::take(&mut slot.history);
-                    *slot = Slot { history, ..Slot::default() };
+                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                    slot.renew();
                     self.set(slot, &ty, value, Operation::Merge, setting);
                     slot.replaced = Some(setting.clone());
                 }
             }
             (Data::List(added), Operation::Append) => self.append(slot, &ty, added, setting),
             (Data::Record(record), _) if !matches!(ty, Ty::List(..)) => {
-                slot.history.push(setting.clone());
                 let fields = record.fields.clone();
-                let parts = parts(slot, value.origin, false, true);
-                // The parts are taken out while they merge, since merging needs the whole `self`.
+                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                    return;
+                };
                 let mut taken = std::mem::take(parts);
                 for (name, field) in fields {
                     let ty = field_type(self.db, self.workspace, &ty, &name).unwrap_or(Ty::Unknown);
                     let inner = Setting { origin: field.origin, ..setting.clone() };
                     self.set(taken.entry(name).or_default(), &ty, field, Operation::Merge, &inner);
                 }
-                *parts_of(slot) = taken;
+                put_back(slot, taken);
+                slot.history.push(setting.clone());
             }
             (Data::List(elements), _) if matches!(ty, Ty::List(_, Keys::By(_))) => {
                 let Ty::List(item, Keys::By(keys)) = &ty else { unreachable!("matched above") };
-                slot.history.push(setting.clone());
                 let elements = elements.clone();
-                let parts = parts(slot, value.origin, true, true);
+                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                    return;
+                };
                 let mut taken = std::mem::take(parts);
                 let mut seen = BTreeSet::new();
                 for element in elements.iter() {
@@ -282,10 +335,14 @@ impl Merge<'_> {
                         &inner,
                     );
                 }
-                *parts_of(slot) = taken;
+                put_back(slot, taken);
+                slot.history.push(setting.clone());
             }
             _ => {
-                if self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                    if matches!(slot.content, Content::Parts { .. }) {
+                        slot.renew();
+                    }
                     slot.content = Content::Whole(value);
                     slot.history.push(setting.clone());
                 }
@@ -295,9 +352,15 @@ impl Merge<'_> {
 
     fn append(&mut self, slot: &mut Slot, ty: &Ty, added: &Arc<Vec<Value>>, setting: &Setting) {
         let setting = &Setting { appended: true, ..setting.clone() };
+        let other = slot.history.iter().find(|it| {
+            clash(it, setting) && (it.appended || !matches!(slot.content, Content::Parts { .. }))
+        });
+        if let Some(other) = other.cloned() {
+            self.twice(&other, setting);
+            return;
+        }
         if let Ty::List(item, Keys::By(keys)) = ty {
-            slot.history.push(setting.clone());
-            let parts = parts(slot, setting.origin, true, true);
+            let Some(parts) = self.parts(slot, ty, setting.origin, setting, true) else { return };
             let mut taken = std::mem::take(parts);
             for element in added.iter() {
                 let Some(key) = element_key(element, keys) else { continue };
@@ -318,14 +381,8 @@ impl Merge<'_> {
                 }
                 self.set(slot, item, element.clone(), Operation::Merge, &inner);
             }
-            *parts_of(slot) = taken;
-            return;
-        }
-        let same_level = slot.history.iter().find(|it| {
-            it.layer.level == setting.layer.level && !it.spread && it.origin != setting.origin
-        });
-        if let Some(other) = same_level.cloned() {
-            self.twice(&other, setting);
+            put_back(slot, taken);
+            slot.history.push(setting.clone());
             return;
         }
         let mut elements = match &slot.content {
@@ -337,13 +394,13 @@ impl Merge<'_> {
         slot.history.push(setting.clone());
     }
 
-    /// Goes through a slot to a part of it, for a dotted path. `creates`: the way may make a record
-    /// that is not there.
+    /// Goes through a slot of type `ty` to a part of it, for a dotted path. `creates`: the way may
+    /// make a record that is not there.
     pub fn part<'s>(
         &mut self,
         slot: &'s mut Slot,
+        ty: &Ty,
         name: &Name,
-        keyed: bool,
         setting: &Setting,
         creates: bool,
     ) -> Option<&'s mut Slot> {
@@ -358,8 +415,73 @@ impl Merge<'_> {
             self.twice(&other, setting);
             return None;
         }
-        let parts = parts(slot, setting.origin, keyed, creates);
+        let parts = self.parts(slot, ty, setting.origin, setting, creates)?;
         Some(parts.entry(name.clone()).or_default())
+    }
+
+    /// Gives a slot of type `ty` a record or map whose fields follow one by one: what braces that
+    /// are written in a layer begin with. `false` where that is refused.
+    pub fn open(
+        &mut self,
+        slot: &mut Slot,
+        ty: &Ty,
+        operation: Operation,
+        setting: &Setting,
+    ) -> bool {
+        if !self.admitted(slot, setting) {
+            return false;
+        }
+        if operation == Operation::Replace {
+            if !self.nothing_sealed(slot, setting) || !self.set_once(slot, setting) {
+                return false;
+            }
+            slot.renew();
+        }
+        let opened = self.parts(slot, ty, setting.origin, setting, true).is_some();
+        if opened {
+            let value = Some(Value::record(Fields::default(), setting.origin));
+            slot.history.push(Setting { value, ..setting.clone() });
+        }
+        opened
+    }
+
+    /// The parts of a slot of type `ty`, made where it had none: then what a schema says of its
+    /// values lies at the bottom. `None` where its own layer said that there are none.
+    fn parts<'s>(
+        &mut self,
+        slot: &'s mut Slot,
+        ty: &Ty,
+        origin: Origin,
+        setting: &Setting,
+        gives: bool,
+    ) -> Option<&'s mut Parts> {
+        if !matches!(slot.content, Content::Parts { .. }) {
+            if let Some(other) = slot.history.iter().find(|it| clash(it, setting)).cloned() {
+                self.twice(&other, setting);
+                return None;
+            }
+            let schema = match ty {
+                Ty::Schema(id) | Ty::Request(id) => Some(*id),
+                _ => None,
+            };
+            let mut parts = Parts::default();
+            if let Some(schema) = schema {
+                let (below, diagnostics) =
+                    crate::eval::laid(self.db, self.workspace, schema, self.environment);
+                parts.clone_from(below);
+                self.diagnostics.extend(diagnostics.iter().cloned());
+            }
+            slot.renew();
+            let keyed = matches!(ty, Ty::List(..));
+            slot.content = Content::Parts { parts, given: false, origin, keyed, schema };
+        }
+        match &mut slot.content {
+            Content::Parts { parts, given, .. } => {
+                *given |= gives;
+                Some(parts)
+            }
+            _ => unreachable!("made above"),
+        }
     }
 
     /// Whether no earlier layer made this final.
@@ -409,17 +531,10 @@ impl Merge<'_> {
         self.diagnostics.push(error);
     }
 
-    /// Whether no other declaration of the same level set this leaf.
+    /// Whether no other line of the same level set this or anything under it.
     fn set_once(&mut self, slot: &Slot, setting: &Setting) -> bool {
-        let other = slot.history.iter().find(|it| {
-            it.layer.level == setting.layer.level
-                && it.origin != setting.origin
-                && !it.spread
-                && !setting.spread
-                && !matches!(slot.content, Content::Parts { .. })
-        });
-        let Some(other) = other.cloned() else { return true };
-        self.twice(&other, setting);
+        let Some(other) = clashing(slot, setting) else { return true };
+        self.twice(&other.clone(), setting);
         false
     }
 
@@ -439,66 +554,59 @@ impl Merge<'_> {
     }
 }
 
-/// A setting of the same level anywhere at or under a slot, by another origin.
-fn deepest_of_level(slot: &Slot, setting: &Setting) -> Option<Setting> {
-    let here = slot.history.iter().find(|it| {
-        it.layer.level == setting.layer.level && it.origin != setting.origin && !it.spread
-    });
-    if let Some(found) = here {
-        return Some(found.clone());
-    }
-    match &slot.content {
-        Content::Parts { parts, .. } => {
-            parts.values().find_map(|part| deepest_of_level(part, setting))
-        }
+/// Whether two settings of one slot cannot both stand: neither is above the other, and neither came
+/// in by a spread.
+fn clash(one: &Setting, other: &Setting) -> bool {
+    one.layer.level == other.layer.level
+        && one.origin != other.origin
+        && !one.spread
+        && !other.spread
+}
+
+/// A setting at or under a slot that cannot stand beside one of the whole.
+fn clashing<'s>(slot: &'s Slot, setting: &Setting) -> Option<&'s Setting> {
+    let here = slot.history.iter().find(|it| clash(it, setting));
+    here.or_else(|| match &slot.content {
+        Content::Parts { parts, .. } => parts.values().find_map(|part| clashing(part, setting)),
         _ => None,
+    })
+}
+
+/// Puts the parts back that were taken out of a slot while they merged, since merging needs the
+/// whole [`Merge`].
+fn put_back(slot: &mut Slot, taken: Parts) {
+    if let Content::Parts { parts, .. } = &mut slot.content {
+        *parts = taken;
     }
 }
 
-/// The parts of a slot, made where it had none.
-fn parts(
-    slot: &mut Slot,
-    origin: Origin,
-    keyed: bool,
-    gives: bool,
-) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
-    if !matches!(slot.content, Content::Parts { .. }) {
-        slot.content = Content::Parts { parts: IndexMap::default(), given: false, origin, keyed };
-    }
-    match &mut slot.content {
-        Content::Parts { parts, given, .. } => {
-            *given |= gives;
-            parts
-        }
-        _ => unreachable!("made above"),
-    }
-}
-
-fn parts_of(slot: &mut Slot) -> &mut IndexMap<Name, Slot, rustc_hash::FxBuildHasher> {
-    match &mut slot.content {
-        Content::Parts { parts, .. } => parts,
-        _ => unreachable!("only called after `parts`"),
-    }
-}
+/// The fields that a keyed list is keyed by, each with the value it has where it is left out.
+pub type KeyFields = [(Name, Option<crate::syntax::ast::Literal>)];
 
 /// The key of an element, its parts joined where there are several. `None` where it is missing,
 /// which the check of required fields says.
-pub fn element_key(
-    element: &Value,
-    keys: &[(Name, Option<crate::syntax::ast::Literal>)],
-) -> Option<Name> {
+pub fn element_key(element: &Value, keys: &KeyFields) -> Option<Name> {
     let fields = element.fields()?;
-    let mut parts = Vec::new();
-    for (key, default) in keys {
-        match fields.get(key) {
-            Some(value) if !value.is_none() => parts.push(crate::eval::scalar_text(value)?),
-            _ => parts
-                .push(crate::types::display_literal(default.as_ref()?).trim_matches('"').into()),
-        }
+    joined(keys, |_, name| fields.get(name).filter(|value| !value.is_none()))
+}
+
+/// The key that the parts in brackets name; parts that are left out have the value that the fields
+/// have then.
+pub fn named_key(parts: &[Value], keys: &KeyFields) -> Option<Name> {
+    joined(keys, |index, _| parts.get(index))
+}
+
+fn joined<'v>(keys: &KeyFields, part: impl Fn(usize, &Name) -> Option<&'v Value>) -> Option<Name> {
+    let mut texts = Vec::with_capacity(keys.len());
+    for (index, (name, default)) in keys.iter().enumerate() {
+        texts.push(match part(index, name) {
+            Some(value) => crate::eval::scalar_text(value)?,
+            None => crate::types::display_literal(default.as_ref()?).trim_matches('"').into(),
+        });
     }
-    Some(match parts.len() {
-        1 => parts.remove(0),
-        _ => parts.join("/").into(),
+    Some(match texts.len() {
+        1 => texts.remove(0),
+        _ => texts.join("/").into(),
     })
 }
 
@@ -507,7 +615,7 @@ pub fn finish(slot: &Slot) -> Option<Value> {
     match &slot.content {
         Content::Unset | Content::Removed => None,
         Content::Whole(value) => Some(value.clone()),
-        Content::Parts { parts, given, origin, keyed } => {
+        Content::Parts { parts, given, origin, keyed, schema } => {
             if !given {
                 return None;
             }
@@ -518,9 +626,15 @@ pub fn finish(slot: &Slot) -> Option<Value> {
             for (name, part) in parts {
                 if let Some(value) = finish(part) {
                     fields.insert(name.clone(), value);
+                } else if let (Some(_), Content::Removed, Some(last)) =
+                    (schema, &part.content, part.history.last())
+                {
+                    // A default that is still to come must not fill it again.
+                    fields.insert(name.clone(), Value::new(Data::None, last.origin));
                 }
             }
-            Some(Value::record(fields, *origin))
+            let tag = schema.map_or(Tag::Plain, Tag::Partial);
+            Some(Value::new(Data::Record(Arc::new(Record { tag, fields })), *origin))
         }
     }
 }

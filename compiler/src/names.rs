@@ -153,6 +153,38 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
     scope
 }
 
+/// A declaration of a package by its name. A query a name, so that a new neighbour leaves alone
+/// whoever asked for another.
+#[salsa::tracked(returns(copy))]
+pub fn declared(db: &dyn Db, package: Package, name: Name) -> Option<ItemId> {
+    scope(db, package).names.get(&name).copied()
+}
+
+/// Whether a package declares a name twice, so that nobody knows which is meant.
+#[salsa::tracked(returns(copy))]
+fn is_doubled(db: &dyn Db, package: Package, name: Name) -> bool {
+    scope(db, package).doubled.contains(&name)
+}
+
+/// Whether a declaration is marked `private`. A query of its own, so that who names a declaration
+/// does not depend on what stands in it.
+#[salsa::tracked(returns(copy))]
+fn is_private(db: &dyn Db, id: ItemId) -> bool {
+    item(db, id).as_ref().is_some_and(|tree| tree.private)
+}
+
+/// The overlays of a package's request.
+#[salsa::tracked]
+pub fn overlays_of(db: &dyn Db, package: Package, request: Name) -> Vec<ItemId> {
+    scope(db, package).overlays.get(&request).cloned().unwrap_or_default()
+}
+
+/// The `package { }` of a package.
+#[salsa::tracked(returns(copy))]
+pub fn package_declaration(db: &dyn Db, package: Package) -> Option<ItemId> {
+    scope(db, package).package
+}
+
 /// What the `use` lines of a file bring in.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Uses {
@@ -306,32 +338,28 @@ fn step(
     match base {
         Target::Unknown => Err(None),
         Target::Package(package) => {
-            if let Some(found) = scope(db, *package).names.get(&segment.text) {
-                if scope(db, *package).doubled.contains(&segment.text) {
+            if let Some(found) = declared(db, *package, segment.text.clone()) {
+                if is_doubled(db, *package, segment.text.clone()) {
                     return Ok(Target::Unknown);
                 }
-                if own != Some(*package)
-                    && let Some(tree) = item(db, *found)
-                    && tree.private
-                {
+                if own != Some(*package) && is_private(db, found) {
                     return Err(Some(
                         Diagnostic::error(
                             code::PRIVATE_NAME,
                             place,
                             format!("`{name}` is private to package `{}`", package.path(db)),
                         )
-                        .related(name_place(db, *found), "declared private here"),
+                        .related(name_place(db, found), "declared private here"),
                     ));
                 }
-                return Ok(Target::Item(*found));
+                return Ok(Target::Item(found));
             }
             let inner: Name = format!("{}.{name}", package.path(db)).into();
             if packages(db, workspace).contains_key(&inner) {
                 return Ok(Target::Package(Package::new(db, workspace, inner)));
             }
             let visible = scope(db, *package).names.iter().filter(|(_, id)| {
-                own == Some(*package)
-                    || item(db, **id).as_ref().is_some_and(|tree| !tree.private)
+                own == Some(*package) || item(db, **id).as_ref().is_some_and(|tree| !tree.private)
             });
             Err(Some(
                 Diagnostic::error(
@@ -421,11 +449,11 @@ pub fn resolve_word(
         return Some(target.clone());
     }
     let own = if file == db.prelude() { None } else { Some(package_of(db, workspace, file)) };
-    if let Some(scope) = own.map(|package| scope(db, package))
-        && let Some(found) = scope.names.get(word)
+    if let Some(package) = own
+        && let Some(found) = declared(db, package, word.clone())
     {
-        let doubled = scope.doubled.contains(word);
-        return Some(if doubled { Target::Unknown } else { Target::Item(*found) });
+        let doubled = is_doubled(db, package, word.clone());
+        return Some(if doubled { Target::Unknown } else { Target::Item(found) });
     }
     prelude_names(db).get(word).copied().map(Target::Item)
 }
@@ -519,7 +547,8 @@ pub fn unknown_word(
         .filter(|path| !path.is_empty())
         .filter_map(|path| {
             let package = Package::new(db, workspace, path.clone());
-            let declares = crate::names::scope(db, package).names.get(&word.text).is_some_and(takes);
+            let declares =
+                crate::names::scope(db, package).names.get(&word.text).is_some_and(takes);
             let is_it = path.rsplit('.').next() == Some(&word.text);
             (declares || is_it).then(|| (path.to_string(), is_it))
         })
@@ -528,8 +557,9 @@ pub fn unknown_word(
     if let Some((path, is_it)) = having.first() {
         return match is_it {
             true => found.help(format!("bring the package in: `use {path}`")),
-            false => found
-                .help(format!("package `{path}` declares it: `use {path}.{{{}}}`", word.text)),
+            false => {
+                found.help(format!("package `{path}` declares it: `use {path}.{{{}}}`", word.text))
+            }
         };
     }
     let facts = kubernetes(db, workspace);
@@ -697,7 +727,8 @@ pub fn unknown_environment(
     }
     // `production` for `prod`, or the other way round.
     let longer = known.keys().filter(|known| {
-        let (short, long) = if known.len() < name.len() { (known.as_str(), name) } else { (name, known.as_str()) };
+        let (short, long) =
+            if known.len() < name.len() { (known.as_str(), name) } else { (name, known.as_str()) };
         short.len() >= 3 && long.starts_with(short)
     });
     match longer.min_by_key(|known| known.len()) {
@@ -724,7 +755,22 @@ pub fn distance(
 
 /// The names after `in` of a declaration.
 pub fn named_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
+    if id.kind(db) == Kind::Request {
+        return request_environments(db, id).clone();
+    }
     id.environments(db).split(',').filter(|name| !name.is_empty()).map(Name::from).collect()
+}
+
+/// The environments that a request lists. They are no part of its key: a request stays the same
+/// one when it is taken into another environment.
+#[salsa::tracked]
+fn request_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
+    match item(db, id).as_ref().map(|tree| &tree.kind) {
+        Some(ItemKind::Request { environments, .. }) => {
+            environments.iter().filter(|it| !it.is_hole()).map(|it| it.text.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A declaration's name for messages: "request `shop`".
@@ -790,7 +836,7 @@ pub fn resolve_schema(
                     )
                     .label(format!("this is {word}"));
                     if let Some(tree) = item(db, found)
-                        && declared_name(&tree).is_some()
+                        && declared_name(tree).is_some()
                     {
                         error = error.related(name_place(db, found), "declared here");
                     }

@@ -6,7 +6,7 @@
 
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
-use crate::eval::{Eval, Evaluator, Failed, Frame, bind, evaluate, kind_facts};
+use crate::eval::{Eval, Evaluator, Failed, Frame, MAX_BYTES, bind, evaluate, kind_facts};
 use crate::infer::infer;
 use crate::items::{item, name_place};
 use crate::notation;
@@ -14,6 +14,7 @@ use crate::source::{ItemId, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Ty, composition};
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
+use crate::yaml;
 use std::sync::Arc;
 
 /// The objects of a request in an environment.
@@ -59,9 +60,11 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
     evaluator.traced = Some(record.clone());
+    evaluator.request = Some(request);
     let mut frame = Frame::new(compose, infer(db, workspace, compose));
     frame.locals.push((binder.text.clone(), record.clone()));
-    let mut emission = Emission { request: record, compose, emitted: Vec::new(), failed: false };
+    let mut emission =
+        Emission { request: record, compose, emitted: Vec::new(), room: MAX_BYTES, failed: false };
     emission.block(&mut evaluator, &mut frame, block);
     let failed = emission.failed;
     let emitted = std::mem::take(&mut emission.emitted);
@@ -72,6 +75,8 @@ struct Emission<'r> {
     request: &'r Value,
     compose: ItemId,
     emitted: Vec<Object>,
+    /// The bytes that more manifests may hold.
+    room: usize,
     failed: bool,
 }
 
@@ -94,7 +99,8 @@ impl Emission<'_> {
                     let origin = Origin { item: self.compose, node: statement.id };
                     let made = evaluator
                         .expr(frame, value)
-                        .and_then(|value| self.object(evaluator, value, origin));
+                        .and_then(|value| self.object(evaluator, value, origin))
+                        .and_then(|object| self.within(evaluator, object));
                     match made {
                         Ok(object) => self.emitted.push(object),
                         Err(Failed) => self.failed = true,
@@ -132,11 +138,31 @@ impl Emission<'_> {
                     }
                     Err(Failed) => self.failed = true,
                 },
-                // Nothing reads it in this version; it was checked when it was written.
+                // A query of its own: who reads it does not wait for the objects.
                 StatementKind::Output { .. } => {}
             }
         }
         frame.locals.truncate(before);
+    }
+
+    /// Whether the manifests so far hold what a request may make in an environment.
+    fn within(&mut self, evaluator: &mut Evaluator<'_>, object: Object) -> Eval<Object> {
+        let mut text = String::new();
+        let fits = yaml::write_within(&mut text, &object.value, self.room).is_ok();
+        self.room = self.room.saturating_sub(text.len());
+        if fits {
+            return Ok(object);
+        }
+        self.room = 0;
+        let subject = evaluator.subject;
+        Err(evaluator.report(
+            Diagnostic::error(
+                code::OVER_BUDGET,
+                subject,
+                "its manifests hold more than 16 MiB in one environment",
+            )
+            .related(object.origin, "this is where it is too much"),
+        ))
     }
 
     fn branch<'a>(&mut self, evaluator: &mut Evaluator<'a>, frame: &mut Frame<'a>, it: &'a If) {
@@ -334,17 +360,24 @@ impl Emission<'_> {
     fn labels(&self, evaluator: &mut Evaluator<'_>, metadata: &Fields) -> Eval<()> {
         let mut failed = false;
         for (key, limit) in [("labels", true), ("annotations", false)] {
-            for (name, value) in metadata.get(key).and_then(Value::fields).into_iter().flatten() {
+            let Some(whole) = metadata.get(key) else { continue };
+            for (name, value) in whole.fields().into_iter().flatten() {
                 let Data::String(text) = &value.data else { continue };
+                // A key has no origin of its own: where the composition computed it, that is what
+                // the whole was made from.
+                let is_own = crate::layers::is_data(evaluator.db, value.origin.item);
                 let problem = match qualified_name(name) {
-                    Err(problem) => Some(format!("{name:?} is no key of {key}: {problem}")),
+                    Err(problem) => Some((
+                        if is_own { value } else { whole },
+                        format!("{name:?} is no key of {key}: {problem}"),
+                    )),
                     Ok(()) if limit => label_value(text).err().map(|problem| {
-                        format!("label `{name}` cannot be {:?}: {problem}", text.as_str())
+                        (value, format!("label `{name}` cannot be {:?}: {problem}", text.as_str()))
                     }),
                     Ok(()) => None,
                 };
-                if let Some(problem) = problem {
-                    evaluator.refuse(value, code::KUBERNETES_REFUSES, problem, None);
+                if let Some((at, problem)) = problem {
+                    evaluator.refuse(at, code::KUBERNETES_REFUSES, problem, None);
                     failed = true;
                 }
             }
@@ -362,7 +395,7 @@ fn qualified_name(text: &str) -> Result<(), String> {
     if let Some(prefix) = prefix {
         notation::dns_subdomain(prefix).map_err(|problem| format!("before the `/`, {problem}"))?;
     }
-    if name.is_empty() || !label_value(name).is_ok() {
+    if name.is_empty() || label_value(name).is_err() {
         return Err("its name is at most 63 letters, digits, `-`, `_` and `.`, and begins and ends with a letter or digit".into());
     }
     Ok(())

@@ -23,7 +23,7 @@ pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> 
         known: FxHashSet::default(),
         found: Vec::new(),
     };
-    walk.item(&tree);
+    walk.item(tree);
     walk.found
 }
 
@@ -37,9 +37,7 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
         next += 1;
         for reference in references(db, workspace, current) {
             // A request that another names is sound or not by itself.
-            if reference.kind(db) != Kind::Request
-                && known.insert(*reference)
-            {
+            if reference.kind(db) != Kind::Request && known.insert(*reference) {
                 seen.push(*reference);
             }
         }

@@ -4,7 +4,8 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    BUILT_IN_TYPES, Sense, Target, kubernetes, package_of, resolve_path, resolve_schema, unknown_word,
+    BUILT_IN_TYPES, Sense, Target, kubernetes, package_of, resolve_path, resolve_schema,
+    unknown_word,
 };
 use crate::references::circle;
 use crate::source::{ItemId, Kind, Workspace};
@@ -60,6 +61,8 @@ pub enum Ty {
     Request(ItemId),
     /// The environment, of this schema.
     Environment(Option<ItemId>),
+    /// Another request, of which only the outputs can be read; `None`: any.
+    Outputs(Option<ItemId>),
 }
 
 /// How a list merges.
@@ -548,14 +551,8 @@ impl<'a> Lowering<'a> {
                     return Ty::Unknown;
                 }
                 // A lower-case slip of a built-in type is common: `string`, `int`.
-                let mut error = unknown_word(
-                    self.db,
-                    self.workspace,
-                    self.item,
-                    only,
-                    &[],
-                    Sense::Type,
-                );
+                let mut error =
+                    unknown_word(self.db, self.workspace, self.item, only, &[], Sense::Type);
                 error.message = format!("there is no type `{}`", only.text);
                 match only.text.to_lowercase().as_str() {
                     "list" | "array" | "slice" => {
@@ -655,9 +652,8 @@ pub fn alias(db: &dyn Db, workspace: Workspace, id: ItemId) -> (Ty, bool) {
         return (Ty::Unknown, false);
     }
     // A chain of aliases may be as long as the text.
-    let lowered = stacker::maybe_grow(128 << 10, 4 << 20, || {
-        Lowering::new(db, workspace, id).lower(ty)
-    });
+    let lowered =
+        stacker::maybe_grow(128 << 10, 4 << 20, || Lowering::new(db, workspace, id).lower(ty));
     if !is_bounded(&lowered) {
         return (Ty::Unknown, true);
     }
@@ -829,6 +825,10 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             let Some(id) = id else { return Some(Ty::Unknown) };
             schema(db, workspace, *id).field(name).map(|field| field.ty.clone())
         }
+        Ty::Outputs(Some(id)) => {
+            let outputs = crate::outputs::readable(db, workspace, *id);
+            outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
+        }
         Ty::Record(record) => {
             record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
         }
@@ -860,6 +860,9 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
         Ty::Request(id) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
             own.chain(BUILT_IN_FIELDS.iter().map(|name| Name::from(*name))).collect()
+        }
+        Ty::Outputs(Some(id)) => {
+            crate::outputs::readable(db, workspace, *id).into_iter().map(|(name, _)| name).collect()
         }
         Ty::Environment(Some(id)) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
@@ -941,6 +944,7 @@ pub fn fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
             Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_),
         ) => record_fits(db, workspace, from, to),
         (Ty::Environment(a), Ty::Schema(b)) => *a == Some(*b),
+        (Ty::Outputs(_), Ty::Outputs(None)) => true,
         _ => from == to,
     }
 }
@@ -1085,6 +1089,8 @@ pub fn display(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
             (None, _) => display(db, workspace, &refined.base),
         },
         Ty::Environment(_) => "the environment".into(),
+        Ty::Outputs(Some(id)) => format!("request {}", id.name(db)),
+        Ty::Outputs(None) => "a request".into(),
     }
 }
 
@@ -1106,7 +1112,7 @@ pub fn describe_type(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
         Ty::Map(..) => format!("a map {}", display(db, workspace, ty)),
         Ty::List(..) => format!("a list {}", display(db, workspace, ty)),
         Ty::Record(_) => format!("a record {}", display(db, workspace, ty)),
-        Ty::Environment(_) => "the environment".into(),
+        Ty::Environment(_) | Ty::Outputs(_) => display(db, workspace, ty),
         _ => {
             let name = display(db, workspace, ty);
             let vowel = name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']);

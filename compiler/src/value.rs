@@ -70,6 +70,9 @@ pub enum Tag {
     Plain,
     /// A value of this schema.
     Schema(ItemId),
+    /// A value of this schema on its way out of the layers: what the schema's defaults say is in
+    /// it, but for those that read its other fields, and no condition is checked yet.
+    Partial(ItemId),
     /// A Kubernetes object of this kind; apiVersion and kind are not among its fields.
     Kind(plumb_kubernetes::KindId),
 }

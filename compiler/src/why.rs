@@ -3,13 +3,14 @@
 use crate::answers::{Why, WhyLayer};
 use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
-use crate::engine::{address, location, requests};
+use crate::engine::{address, location};
 use crate::eval::Evaluator;
 use crate::infer::request_schema;
 use crate::items::name_place;
 use crate::layers::{Content, LayerKind, Slot, describe_layer, finish, layers};
 use crate::names::{environment_order, environments, packages, scope};
 use crate::objects::objects;
+use crate::outputs::requests;
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{Name, NodeId};
 use crate::types::{BUILT_IN_FIELDS, schema};
@@ -86,7 +87,7 @@ pub fn why(
         }
     }
     let mut found = Vec::new();
-    gather(db, at, "", &mut found);
+    gather(db, at, "", false, &mut found);
     if found.is_empty() {
         // Nothing set it: the schema's line says that it may be absent.
         if let Some(field) = shape.field(first) {
@@ -103,10 +104,11 @@ pub fn why(
         }
     }
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+    let value = finish(at);
     Ok(Why {
-        value: finish(at),
+        uses: uses(db, workspace, environment, request, &path, value.as_ref()),
+        value,
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
-        uses: uses(db, workspace, environment, request, &path),
     })
 }
 
@@ -138,55 +140,65 @@ fn inside(
         })?;
     }
     let mut found = Vec::new();
-    gather(db, slot, "", &mut found);
+    gather(db, slot, "", false, &mut found);
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     Ok(Why {
         value: Some(value.clone()),
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
-        uses: uses(db, workspace, environment, request, path),
+        uses: uses(db, workspace, environment, request, path, Some(value)),
     })
 }
 
-/// The settings of a slot and everything under it.
-fn gather(db: &dyn Db, slot: &Slot, path: &str, found: &mut Vec<(u32, WhyLayer)>) {
-    let parts = match &slot.content {
-        Content::Parts { parts, keyed, .. } => Some((parts, *keyed)),
-        _ => None,
-    };
-    // Where a record was merged from several layers, its parts say who set what.
-    if parts.is_none_or(|(parts, _)| parts.is_empty()) {
-        let last = slot.history.len().saturating_sub(1);
-        for (index, setting) in slot.history.iter().enumerate() {
-            let appended_later = slot.history[index + 1..].iter().all(|it| it.appended);
-            let effect = match index == last {
-                true if setting.appended => "appended",
-                true => "",
-                false if appended_later && setting.appended => "appended",
-                false if appended_later => "",
-                false => "overridden",
-            };
-            found.push((
-                setting.layer.level,
-                WhyLayer {
-                    path: path.to_string(),
-                    value: setting.value.clone(),
-                    layer: layer_name(db, setting.layer.kind, setting),
-                    location: location(db, setting.into()),
-                    effect,
-                },
-            ));
+/// The settings of a slot and everything under it, the latest of each leaf first. `lost`: something
+/// later began anew.
+fn gather(db: &dyn Db, slot: &Slot, path: &str, lost: bool, found: &mut Vec<(u32, WhyLayer)>) {
+    match &slot.content {
+        // Where a record was merged from several layers, its parts say who set what.
+        Content::Parts { parts, keyed, .. } if !parts.is_empty() => {
+            for (name, part) in parts {
+                let inner = match (path.is_empty(), keyed) {
+                    (_, true) => format!("{path}[{:?}]", name.as_str()),
+                    (true, false) => name.to_string(),
+                    (false, false) => format!("{path}.{name}"),
+                };
+                gather(db, part, &inner, lost, found);
+            }
         }
-        return;
+        _ => {
+            let mut over = lost;
+            for (index, setting) in slot.history.iter().enumerate().rev() {
+                // What lies at the bottom of every value of a schema says nothing of a lost one.
+                if lost && setting.layer.level == 0 && setting.spread {
+                    continue;
+                }
+                let is_last = index + 1 == slot.history.len();
+                let effect = if over {
+                    "overridden"
+                } else if setting.appended {
+                    "appended"
+                } else if is_last && slot.sealed.is_some() {
+                    "final"
+                } else {
+                    ""
+                };
+                // What stands below a list that only grew is still in it.
+                over |= !setting.appended;
+                found.push((
+                    setting.layer.level,
+                    WhyLayer {
+                        path: path.to_string(),
+                        value: setting.value.clone(),
+                        layer: layer_name(db, setting.layer.kind, setting),
+                        location: location(db, setting.into()),
+                        effect,
+                    },
+                ));
+            }
+        }
     }
-    if let Some((parts, keyed)) = parts {
-        for (name, part) in parts {
-            let inner = match (path.is_empty(), keyed) {
-                (_, true) => format!("{path}[{:?}]", name.as_str()),
-                (true, false) => name.to_string(),
-                (false, false) => format!("{path}.{name}"),
-            };
-            gather(db, part, &inner, found);
-        }
+    // A list that only grew since it was taken out holds nothing of what was there before.
+    for before in slot.before.iter().rev() {
+        gather(db, before, path, true, found);
     }
 }
 
@@ -200,13 +212,14 @@ fn layer_name(db: &dyn Db, kind: LayerKind, setting: &crate::layers::Setting) ->
 }
 
 /// The places of manifests that read a field: what carries its value on, and what is computed
-/// from it.
+/// from it. `value` is the field's, where it has one.
 fn uses(
     db: &dyn Db,
     workspace: Workspace,
     environment: ItemId,
     request: ItemId,
     path: &[Name],
+    value: Option<&Value>,
 ) -> Vec<String> {
     let evaluated = crate::eval::evaluate(db, workspace, request, environment);
     let made = objects(db, workspace, request, environment);
@@ -221,11 +234,9 @@ fn uses(
     evaluator.traced = Some(record.clone());
     // Values that came through unchanged keep the origin that they have in the request.
     let mut origins = Vec::new();
-    let mut value = Some(record);
-    for name in path {
-        value = value.and_then(|value| value.fields()).and_then(|fields| fields.get(name));
-    }
-    if let Some(value) = value {
+    let absent =
+        || path.iter().try_fold(record, |value, name| value.fields().and_then(|it| it.get(name)));
+    if let Some(value) = value.or_else(absent) {
         leaves(value, &mut |leaf| origins.push(leaf.origin));
     }
     let mut found = Vec::new();

@@ -3,4 +3,5 @@
 //! The tests themselves are in `tests/tests/*.rs`; this library holds what several of them stand on.
 
 pub mod cluster;
+pub mod documents;
 pub mod facts;

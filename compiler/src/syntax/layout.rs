@@ -5,6 +5,7 @@
 //! closed by a token that is not in the text, one that closes nothing is left out; both are
 //! reported here and nowhere else, so the parser needs no thought about them.
 
+use super::MAX_ERRORS;
 use super::ast::TextRange;
 use super::lexer::{Token, TokenKind, is_declaration};
 use crate::diagnostics::{SyntaxError, code};
@@ -32,6 +33,8 @@ pub(super) struct Mark {
     column: u32,
     /// The column of the first token of its line.
     indent: u32,
+    /// The first token of its line closes a bracket.
+    after_closing: bool,
     is_first: bool,
 }
 
@@ -42,6 +45,7 @@ pub(super) fn marks(text: &str, tokens: &[Token]) -> Vec<Mark> {
     let mut line_start =
         if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() as u32 } else { 0 };
     let mut indent = 0;
+    let mut after_closing = false;
     let mut is_first = true;
     for (token, Token { kind, range }) in tokens.iter().enumerate() {
         if *kind == TokenKind::Newline {
@@ -55,6 +59,7 @@ pub(super) fn marks(text: &str, tokens: &[Token]) -> Vec<Mark> {
         let column = range.start - line_start;
         if is_first {
             indent = column;
+            after_closing = kind.closes();
         }
         marks.push(Mark {
             kind: *kind,
@@ -63,6 +68,7 @@ pub(super) fn marks(text: &str, tokens: &[Token]) -> Vec<Mark> {
             line,
             column,
             indent,
+            after_closing,
             is_first,
         });
         // After a block of several lines the column means nothing, but such a token is never first.
@@ -108,10 +114,12 @@ fn slice(text: &str, range: TextRange) -> &str {
 
 /// Where the annotation that starts at `at` ends, if one does and it is whole.
 fn annotation_end(text: &str, marks: &[Mark], at: usize) -> Option<usize> {
-    if marks[at].kind != TokenKind::At || marks.get(at + 1)?.kind != TokenKind::Word {
+    if marks[at].kind != TokenKind::At {
         return None;
     }
-    let mut end = at + 2;
+    // The name may be missing.
+    let next = marks.get(at + 1)?;
+    let mut end = at + 1 + usize::from(next.kind == TokenKind::Word && next.line == marks[at].line);
     if marks.get(end)?.kind == TokenKind::LeftParen {
         let mut depth = 0;
         loop {
@@ -147,6 +155,43 @@ pub(super) fn arrange(text: &str, marks: &[Mark], pieces: &mut Vec<Piece>) -> Ve
     }
 }
 
+/// The brackets that are open.
+#[derive(Default)]
+struct Open {
+    /// Their marks, the innermost last.
+    marks: Vec<usize>,
+    /// For `{`, `[` and `(`: where they stand in `marks`. Without it a closing bracket would search
+    /// all that is open, and a hostile text would take quadratic time.
+    places: [Vec<usize>; 3],
+    kinds: Vec<usize>,
+}
+
+impl Open {
+    fn number(kind: TokenKind) -> usize {
+        match kind {
+            TokenKind::LeftBrace | TokenKind::RightBrace => 0,
+            TokenKind::LeftBracket | TokenKind::RightBracket => 1,
+            _ => 2,
+        }
+    }
+
+    fn push(&mut self, mark: usize, kind: TokenKind) {
+        self.places[Open::number(kind)].push(self.marks.len());
+        self.kinds.push(Open::number(kind));
+        self.marks.push(mark);
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        self.places[self.kinds.pop()?].pop();
+        self.marks.pop()
+    }
+
+    /// Where in `marks` the innermost bracket stands that `closing` could close.
+    fn innermost(&self, closing: TokenKind) -> Option<usize> {
+        self.places[Open::number(closing)].last().copied()
+    }
+}
+
 fn arrange_by(
     text: &str,
     marks: &[Mark],
@@ -155,10 +200,11 @@ fn arrange_by(
 ) -> Vec<SyntaxError> {
     pieces.clear();
     let mut errors = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
+    let mut open = Open::default();
     for (at, mark) in marks.iter().enumerate() {
         if by_indentation && mark.is_first {
             let left = open
+                .marks
                 .iter()
                 .rev()
                 .take_while(|opener| {
@@ -171,28 +217,31 @@ fn arrange_by(
             close(text, marks, pieces, &mut open, left, at, &mut errors);
         }
         if mark.kind.closes() {
-            let mut opener =
-                open.iter().rposition(|opener| closing(marks[*opener].kind) == mark.kind);
+            let mut opener = open.innermost(mark.kind);
             if by_indentation {
-                opener = opener
-                    .filter(|opener| pairs(marks, open[*opener], at, *opener + 1 == open.len()));
+                opener = opener.filter(|opener| {
+                    pairs(marks, open.marks[*opener], at, *opener + 1 == open.marks.len())
+                });
             }
             let Some(opener) = opener else {
-                errors.push(
-                    SyntaxError::new(
-                        code::UNCLOSED_BRACKET,
-                        mark.range,
-                        format!("this `{}` closes nothing", slice(text, mark.range)),
-                    )
-                    .fix(mark.range, ""),
-                );
+                let message = format!("this `{}` closes nothing", slice(text, mark.range));
+                let error = SyntaxError::new(code::UNCLOSED_BRACKET, mark.range, message);
+                if errors.len() < MAX_ERRORS {
+                    errors.push(error.fix(mark.range, ""));
+                }
                 continue;
             };
-            let left = open.len() - opener - 1;
+            let left = open.marks.len() - opener - 1;
             close(text, marks, pieces, &mut open, left, at, &mut errors);
             open.pop();
         } else if mark.is_first
-            && separates(text, marks, at, pieces, open.last().map(|opener| marks[*opener].kind))
+            && separates(
+                text,
+                marks,
+                at,
+                pieces,
+                open.marks.last().map(|opener| marks[*opener].kind),
+            )
         {
             let end = pieces.last().map_or(mark.range.start, |piece| piece.range.end);
             pieces.push(Piece {
@@ -204,7 +253,7 @@ fn arrange_by(
             });
         }
         if mark.kind.opens() {
-            open.push(at);
+            open.push(at, mark.kind);
         }
         let is_separator = mark.kind == TokenKind::Semicolon;
         let before = pieces.last().map_or(mark.range.start, |piece| piece.range.end);
@@ -216,7 +265,7 @@ fn arrange_by(
             is_missing: false,
         });
     }
-    let left = open.len();
+    let left = open.marks.len();
     close(text, marks, pieces, &mut open, left, marks.len(), &mut errors);
     let (end, token) = marks.last().map_or((0, 0), |mark| (mark.range.end, mark.token + 1));
     pieces.push(Piece {
@@ -236,12 +285,9 @@ fn pairs(marks: &[Mark], opener: usize, at: usize, is_innermost: bool) -> bool {
     if first.line == last.line {
         return true;
     }
-    let line =
-        marks[..at].iter().rposition(|mark| mark.line != last.line).map_or(0, |before| before + 1);
-    let is_aligned = marks[line].kind.closes() && first.indent == last.indent;
     // A bracket that ends its line is closed by one that begins its own.
     let ends_line = marks.get(opener + 1).is_some_and(|next| next.line != first.line);
-    is_aligned || is_innermost && !ends_line
+    last.after_closing && first.indent == last.indent || is_innermost && !ends_line
 }
 
 /// Closes the innermost `count` brackets before the mark `at`. Those that were opened on one line
@@ -250,7 +296,7 @@ fn close(
     text: &str,
     marks: &[Mark],
     pieces: &mut Vec<Piece>,
-    open: &mut Vec<usize>,
+    open: &mut Open,
     count: usize,
     at: usize,
     errors: &mut Vec<SyntaxError>,
@@ -260,6 +306,9 @@ fn close(
     let place = TextRange::new(end, end);
     let report = |group: Option<(usize, String)>, errors: &mut Vec<SyntaxError>| {
         let Some((opener, missing)) = group else { return };
+        if errors.len() >= MAX_ERRORS {
+            return;
+        }
         let range = marks[opener].range;
         let error = SyntaxError::new(
             code::UNCLOSED_BRACKET,

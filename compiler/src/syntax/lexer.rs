@@ -1,5 +1,6 @@
 //! Text to tokens that tile it.
 
+use super::MAX_ERRORS;
 use super::ast::TextRange;
 use crate::diagnostics::{SyntaxError, code};
 use logos::Logos;
@@ -225,9 +226,13 @@ const UNITS: [&str; 15] =
     ["ms", "s", "m", "h", "d", "k", "M", "G", "T", "P", "Ki", "Mi", "Gi", "Ti", "Pi"];
 const DURATIONS: [&str; 5] = ["ms", "s", "m", "h", "d"];
 
+/// How far a guess about a mistake looks ahead on its line, so that no text takes quadratic time.
+const LOOKAHEAD: usize = 256;
+
 /// Cuts the text into tokens. Their ranges tile it; what forms no token is [`TokenKind::Bad`] with
-/// an error.
-pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
+/// an error. The errors are in the order of the text.
+pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
+    let mut errors: Vec<SyntaxError> = Vec::new();
     // Real files have a token every four to six bytes, blanks included.
     let mut tokens = Vec::with_capacity(text.len() / 4);
     let bom = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
@@ -251,16 +256,15 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                     kind = TokenKind::Doc;
                 }
             }
-            TokenKind::Word => {
-                // A word with other letters in it is one mistake, not three tokens.
-                if lexer.remainder().bytes().next().is_some_and(|byte| byte >= 0x80) {
-                    let length = word_length(lexer.remainder());
-                    if length > 0 {
-                        lexer.bump(length);
-                        kind = TokenKind::Bad;
-                        problem = Some(foreign_word(lexer.slice()));
-                    }
-                }
+            // A word with letters of another script in it is one mistake, not three tokens.
+            TokenKind::Word
+                if lexer
+                    .remainder()
+                    .starts_with(|next: char| !next.is_ascii() && next.is_alphanumeric()) =>
+            {
+                lexer.bump(word_length(lexer.remainder()));
+                kind = TokenKind::Bad;
+                problem = Some(foreign_word(lexer.slice()));
             }
             TokenKind::Int => {
                 lexer.bump(number_length(lexer.remainder()));
@@ -316,11 +320,14 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                 problem = Some((code::BAD_TOKEN, "a comment starts with `//`".into(), None, rest));
             }
             TokenKind::Semicolon => {
+                let rest = lexer.remainder().trim_start_matches([' ', '\t', '\r']);
+                let goes_on =
+                    rest.starts_with(|next| !matches!(next, '\n' | '}' | ']' | ')' | '/'));
                 problem = Some((
                     code::BAD_TOKEN,
                     "there are no semicolons: a new line or a comma separates".into(),
                     None,
-                    Some(String::new()),
+                    Some(if goes_on { ",".into() } else { String::new() }),
                 ));
             }
             TokenKind::And if lexer.slice() == "&" => {
@@ -341,11 +348,11 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
                 ));
             }
             TokenKind::Bad => {
-                lexer.bump(
-                    word_length(lexer.remainder())
-                        * usize::from(lexer.slice().starts_with(char::is_alphanumeric)),
-                );
+                lexer.bump(foreign_length(lexer.slice(), lexer.remainder()));
                 problem = Some(foreign_word(lexer.slice()));
+                if lexer.slice().starts_with(is_invisible) {
+                    kind = TokenKind::Whitespace;
+                }
             }
             _ => {}
         }
@@ -356,7 +363,9 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
         {
             // Glued to what was bad already: still the same mistake.
             last.range.end = range.end;
-            if let Some(error) = errors.last_mut() {
+            if let Some(error) = errors.last_mut()
+                && error.range.end == range.start
+            {
                 error.range.end = range.end;
                 error.message = format!(
                     "`{}` is not understood",
@@ -366,7 +375,9 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
             }
             continue;
         }
-        if let Some((code, message, help, fix)) = problem {
+        if let Some((code, message, help, fix)) = problem
+            && errors.len() < MAX_ERRORS
+        {
             let mut error = SyntaxError::new(code, range, message);
             error.help = help;
             error.fix = fix.map(|text| (range, text));
@@ -374,19 +385,21 @@ pub(super) fn lex(text: &str, errors: &mut Vec<SyntaxError>) -> Vec<Token> {
         }
         tokens.push(Token { kind, range });
     }
-    tokens
+    (tokens, errors)
 }
 
 /// Text of the file as a message shows it: short, nothing invisible.
 pub(super) fn shown(text: &str) -> String {
     let mut out = String::new();
     for (count, character) in text.chars().enumerate() {
-        if count == 40 {
+        if count == 40 || character == '\n' {
             out.push('…');
             break;
         }
+        // Also the marks that turn the direction of text.
         if character.is_control()
-            || matches!(character, '\u{A0}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+            || is_invisible(character)
+            || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
         {
             out.push_str(&format!("U+{:04X}", character as u32));
         } else {
@@ -396,17 +409,48 @@ pub(super) fn shown(text: &str) -> String {
     out
 }
 
-/// The error of characters outside every token.
+/// Characters that look like a blank or like nothing, and come with text copied from elsewhere.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{A0}' | '\u{2000}'..='\u{200F}' | '\u{202F}' | '\u{2060}' | '\u{3000}' | '\u{FEFF}'
+    )
+}
+
+/// How much of `rest` belongs to the characters before it that form no token.
+fn foreign_length(text: &str, rest: &str) -> usize {
+    let closing = match text.chars().next() {
+        Some('`') => '`',
+        Some('“' | '”' | '„') => '”',
+        Some('‘' | '’') => '’',
+        Some('$') => return word_length(rest),
+        Some(first) if first.is_alphanumeric() => return word_length(rest),
+        _ => return 0,
+    };
+    let line = rest.char_indices().take(LOOKAHEAD).take_while(|(_, next)| *next != '\n');
+    line.filter(|(_, next)| *next == closing)
+        .map(|(at, _)| at + closing.len_utf8())
+        .next()
+        .unwrap_or(0)
+}
+
+/// The error of characters that form no token.
 fn foreign_word(text: &str) -> (crate::diagnostics::Code, String, Option<String>, Option<String>) {
     let message = format!("`{}` is not understood", shown(text));
     let (help, fix) = match text.chars().next() {
-        Some('“' | '”' | '„' | '‘' | '’') => (Some("text is written in straight double quotes".into()), Some("\"".into())),
-        Some('\u{A0}' | '\u{200B}' | '\u{FEFF}' | '\u{2003}') => (Some("an invisible character: delete it".into()), Some(" ".into())),
-        Some('$') => (Some("a name is written as it is; `${…}` stands only inside quotes".into()), None),
-        Some('`') => (Some("text is written in double quotes".into()), None),
+        Some('“' | '”' | '„' | '‘' | '’' | '`') => {
+            let inner = text.trim_matches(['“', '”', '„', '‘', '’', '`']);
+            let is_whole = text.chars().count() > 1 && !inner.contains(['"', '\\']);
+            (Some("text is written in straight double quotes".into()), is_whole.then(|| format!("\"{inner}\"")))
+        }
+        Some(first) if is_invisible(first) => (Some("an invisible character: write a blank".into()), Some(" ".into())),
+        Some('$') => (
+            Some("a name is written as it is; `${…}` stands only inside quotes".into()),
+            (text.len() > 1).then(|| text[1..].to_owned()),
+        ),
         Some('?') => (Some("`a ?? b` takes `b` where `a` is absent".into()), None),
         Some(first) if first.is_alphanumeric() => {
-            (Some("names have the letters a to z, digits, `_` and `-`; any other key is written in quotes".into()), Some(format!("\"{text}\"")))
+            (Some("names have the letters a to z, digits, `_` and `-`; any other key is written in quotes".into()), None)
         }
         _ => (None, None),
     };
@@ -492,10 +536,7 @@ fn classify_number(text: &str) -> Result<TokenKind, (String, String, Option<Stri
             Some(plain),
         ));
     }
-    if rest.bytes().all(|byte| byte.is_ascii_alphabetic())
-        && !rest.eq_ignore_ascii_case("e")
-        && !rest.eq_ignore_ascii_case("x")
-    {
+    if rest.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.starts_with("0x") {
         return Err((
             format!("`{}` is no unit", shown(rest)),
             "units are ms s m h d for time, k M G T P and Ki Mi Gi Ti Pi for amounts; text is written in quotes".into(),
@@ -556,22 +597,21 @@ fn string_length(rest: &str, quote: u8, raw: bool) -> (usize, bool) {
 /// How far to go past `${`. A path has no quotes in it; where somebody wrote a call with a text as
 /// its argument all of it is skipped, so that it is one mistake inside one string.
 fn interpolation_length(bytes: &[u8], quote: u8) -> usize {
+    let near = &bytes[..bytes.len().min(LOOKAHEAD)];
+    let line = &near[..near.iter().position(|byte| *byte == b'\n').unwrap_or(near.len())];
     let mut depth = 0;
-    let mut quoted = false;
-    for (at, &byte) in bytes.iter().enumerate() {
+    let mut quotes = 0;
+    for (at, &byte) in line.iter().enumerate() {
         match byte {
-            b'\n' => break,
-            _ if byte == quote => quoted = !quoted,
-            _ if quoted => {}
+            _ if byte == quote => quotes += 1,
+            _ if quotes % 2 == 1 => {}
             b'{' => depth += 1,
             b'}' if depth > 1 => depth -= 1,
+            b'}' if quotes == 0 => return at + 1,
             b'}' => {
-                let line = &bytes[at + 1..];
-                let line =
-                    &line[..line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len())];
                 // An odd number of quotes after it: one of them closes this string.
-                let quotes = line.iter().filter(|byte| **byte == quote).count();
-                return if quotes % 2 == 1 { at + 1 } else { 2 };
+                let after = line[at..].iter().filter(|byte| **byte == quote).count();
+                return if after % 2 == 1 { at + 1 } else { 2 };
             }
             _ => {}
         }
@@ -598,7 +638,8 @@ fn block_length(rest: &str, raw: bool) -> (usize, bool) {
     (rest.trim_end().len(), false)
 }
 
-/// How long the foreign comment is whose `/*` stands before `rest`.
+/// How long the foreign comment is whose `/*` stands before `rest`. Like a block of text it ends
+/// before a declaration.
 fn comment_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     for at in 0..bytes.len() {
@@ -606,10 +647,10 @@ fn comment_length(rest: &str) -> usize {
             return at + 2;
         }
         if bytes[at] == b'\n' && starts_declaration(&rest[at + 1..]) {
-            break;
+            return before_annotations(&rest[..at]);
         }
     }
-    line_length(rest)
+    rest.trim_end().len()
 }
 
 /// Whether the line looks like the start of a declaration.

@@ -1,7 +1,7 @@
 //! Text of one file to a tree with holes and a list of errors.
 //!
-//! Three steps, each total: [`lexer`] cuts the text into tokens that tile it, [`layout`] cuts the
-//! tokens into declarations, balances their brackets and puts the separators in, [`parser`] reads
+//! Three steps, each total: `lexer` cuts the text into tokens that tile it, `layout` cuts the
+//! tokens into declarations, balances their brackets and puts the separators in, `parser` reads
 //! each declaration with one function a rule of the grammar. Whatever is missing becomes a hole.
 
 pub mod ast;
@@ -23,6 +23,10 @@ const MAX_NESTING: u32 = 128;
 /// stack. No written program was seen with a chain of more than ten.
 const MAX_HEIGHT: u32 = 256;
 
+/// More mistakes than this are not listed, those of tokens and those of the grammar each: a file
+/// with so many is no program, and the list must not outgrow the memory.
+const MAX_ERRORS: usize = 1000;
+
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Parse {
@@ -37,8 +41,7 @@ pub struct Parse {
 /// Reads the text of one file: any text gives tokens, declarations with holes, and errors. Places
 /// are bytes of `text`, which must be shorter than 4 GiB.
 pub fn parse(text: &str) -> Parse {
-    let mut errors = Vec::new();
-    let tokens = lexer::lex(text, &mut errors);
+    let (tokens, mut errors) = lexer::lex(text);
     let items = parser::parse(text, &tokens, &mut errors);
     errors.sort_by_key(|error| (error.range.start, error.range.end));
     Parse { tokens, items, errors }

@@ -11,12 +11,13 @@ mod types;
 use super::ast::*;
 use super::layout::{self, Mark, Piece};
 use super::lexer::{DECLARATIONS, Token, TokenKind, is_declaration, shown};
-use super::{MAX_HEIGHT, MAX_NESTING};
+use super::{MAX_ERRORS, MAX_HEIGHT, MAX_NESTING};
 use crate::diagnostics::{SyntaxError, code, nearest};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// The declarations of a file. `errors` holds those of the lexer and takes what is found here.
+/// The declarations of a file. `errors` holds those of the tokens, in order, and takes what is
+/// found here.
 pub(super) fn parse(
     text: &str,
     tokens: &[Token],
@@ -26,87 +27,91 @@ pub(super) fn parse(
     let starts = layout::chunks(text, &marks);
     let mut pieces = Vec::new();
     let mut items = Vec::new();
+    let mut found = Vec::new();
     for (number, &start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(marks.len());
-        pieces = chunk(text, tokens, &marks[start..end], pieces, &mut items, errors);
+        let chunk = Chunk { text, tokens, marks: &marks[start..end], lexical: errors };
+        let mistakes = chunk.parse(&mut pieces, &mut items);
+        let room = MAX_ERRORS.saturating_sub(found.len());
+        found.extend(mistakes.into_iter().take(room));
     }
+    errors.extend(found);
     items
 }
 
-/// Reads one chunk: at most one declaration and what follows it. Returns `pieces` for the next.
-fn chunk(
-    text: &str,
-    tokens: &[Token],
-    marks: &[Mark],
-    mut pieces: Vec<Piece>,
-    items: &mut Vec<ParsedItem>,
-    errors: &mut Vec<SyntaxError>,
-) -> Vec<Piece> {
-    let mut brackets = layout::arrange(text, marks, &mut pieces);
-    let mut parser = Parser {
-        text,
-        tokens,
-        pieces,
-        at: 0,
-        end: 0,
-        spans: Vec::new(),
-        docs: Vec::new(),
-        errors: Vec::new(),
-        reported_at: None,
-        stopped: false,
-        depth: 0,
-        height: 0,
-        no_named: false,
-    };
-    let first = items.len();
-    parser.chunk(items, !brackets.is_empty());
-    let Parser { pieces, errors: mut found, stopped, .. } = parser;
+/// What stands from one declaration word in column 0 to the next.
+struct Chunk<'t> {
+    text: &'t str,
+    tokens: &'t [Token],
+    marks: &'t [Mark],
+    /// The errors of all tokens of the file, in order.
+    lexical: &'t [SyntaxError],
+}
 
-    // One mistake, one error: a quote that is missing hides the bracket after it, a mistake before a
-    // bracket explains why it closes nothing.
-    let (Some(start), Some(end)) = (pieces.first(), pieces.last()) else { return pieces };
-    let chunk = TextRange::new(start.range.start, end.range.end);
-    let quotes: Vec<u32> = errors
-        .iter()
-        .rev()
-        .take_while(|error| error.range.start >= chunk.start)
-        .filter(|error| error.code == code::UNTERMINATED_STRING && error.range.start <= chunk.end)
-        .map(|error| error.range.start)
-        .collect();
-    brackets.retain(|bracket| {
-        let at = bracket.range.start;
-        !stopped
-            && if closes_nothing(bracket) {
-                !quotes.iter().any(|quote| *quote < at)
-                    && !found.iter().any(|error| error.range.start < at)
+impl Chunk<'_> {
+    /// Adds the declaration of the chunk to `items`, returns what is wrong beside its tokens.
+    /// `pieces` is only room to work in.
+    fn parse(&self, pieces: &mut Vec<Piece>, items: &mut Vec<ParsedItem>) -> Vec<SyntaxError> {
+        let mut brackets = layout::arrange(self.text, self.marks, pieces);
+        let mut parser = Parser {
+            text: self.text,
+            tokens: self.tokens,
+            pieces: std::mem::take(pieces),
+            at: 0,
+            end: 0,
+            spans: Vec::new(),
+            docs: Vec::new(),
+            errors: Vec::new(),
+            reported_at: None,
+            stopped: false,
+            depth: 0,
+            height: 0,
+            no_named: false,
+        };
+        let first = items.len();
+        parser.chunk(items, !brackets.is_empty());
+        let Parser { pieces: used, errors: mut found, stopped, .. } = parser;
+        let start = used.first().map_or(0, |piece| piece.range.start);
+        let end = used.last().map_or(0, |piece| piece.range.end);
+        *pieces = used;
+
+        // One mistake, one error: a quote that is missing hides the bracket after it, a mistake
+        // before a bracket explains why it closes nothing.
+        let from = self.lexical.partition_point(|error| error.range.start < start);
+        let to = self.lexical.partition_point(|error| error.range.start <= end);
+        let lexical = &self.lexical[from..to];
+        let mut quotes = lexical.iter().filter(|error| error.code == code::UNTERMINATED_STRING);
+        let first_quote = quotes.next().map(|error| error.range.start);
+        let last_quote = quotes.next_back().map(|error| error.range.start).or(first_quote);
+        let first_mistake = found.iter().map(|error| error.range.start).min();
+        let is_before = |place: Option<u32>, at: u32| place.is_some_and(|place| place < at);
+        brackets.retain(|bracket| {
+            let at = bracket.range.start;
+            let is_explained = if closes_nothing(bracket) {
+                is_before(first_quote, at) || is_before(first_mistake, at)
             } else {
-                !quotes.iter().any(|quote| *quote > at)
-            }
-    });
-    // What stands in a bracket that is not closed is misread, unless it stands on lines of its own.
-    found.retain(|error| {
-        !brackets.iter().any(|bracket| {
+                last_quote.is_some_and(|quote| at < quote)
+            };
+            !stopped && !is_explained
+        });
+        // What stands in a bracket that is not closed is misread, unless it stands on lines of its
+        // own.
+        for bracket in brackets.iter().filter(|bracket| !closes_nothing(bracket)) {
             let (start, end) =
                 (bracket.range, bracket.fix.as_ref().map_or(0, |(place, _)| place.start));
-            let rest = text[start.end as usize..].trim_start_matches([' ', '\t', '\r']);
-            !closes_nothing(bracket)
-                && !(rest.starts_with('\n') || rest.starts_with("//"))
-                && start.start < error.range.start
-                && error.range.start <= end
-        })
-    });
-    for item in &mut items[first..] {
-        item.damaged = found
-            .iter()
-            .chain(&brackets)
-            .chain(errors.iter().rev().take_while(|error| error.range.start >= chunk.start))
-            .any(|error| {
+            let rest = self.text[start.end as usize..].trim_start_matches([' ', '\t', '\r']);
+            if !rest.starts_with('\n') && !rest.starts_with("//") {
+                found.retain(|error| error.range.start < start.start || end < error.range.start);
+            }
+        }
+        found.append(&mut brackets);
+        for item in &mut items[first..] {
+            item.damaged = found.iter().chain(lexical).any(|error| {
                 item.range.start <= error.range.start && error.range.start <= item.range.end
             });
+        }
+        found
     }
-    errors.extend(found);
-    errors.extend(brackets);
-    pieces
 }
 
 /// Whether the error of a bracket is that of a closing one: those of opening ones name their end.
@@ -352,7 +357,7 @@ impl Parser<'_> {
     }
 
     fn report(&mut self, error: SyntaxError) {
-        if !self.stopped {
+        if !self.stopped && self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         }
     }
@@ -419,8 +424,11 @@ impl Parser<'_> {
         let found = self.eat(kind);
         if !found {
             let place = TextRange::new(self.end, self.end);
-            let insert = what.trim_matches('`').to_owned();
-            self.missing_with(what, |error| error.fix(place, format!(" {insert}")));
+            let insert = format!(" {}", what.trim_matches('`'));
+            self.missing_with(
+                what,
+                |error| if kind.opens() { error } else { error.fix(place, insert) },
+            );
         }
         found
     }

@@ -36,6 +36,7 @@ impl Power {
 pub(super) enum Around {
     Item,
     Entries,
+    Members,
     Statements,
 }
 
@@ -78,52 +79,62 @@ impl Parser<'_> {
     /// it is taken all the same, with an error.
     pub(super) fn value(&mut self, around: Around) -> Expr {
         if self.kind() == TokenKind::Separator && !self.ahead_is_stop(1) && self.continues(around) {
-            let before = self.pieces[self.at - 1].range;
-            let gap = TextRange::new(before.end, self.peek(1).range.start);
-            let error = SyntaxError::new(
-                code::SYNTAX_ERROR,
-                before,
-                format!("the value starts on the line of the `{}`", self.slice(before)),
-            )
-            .related(self.peek(1).range, "the value stands here");
-            let is_blank = self.slice(gap).trim().is_empty();
-            self.report(if is_blank { error.fix(gap, " ") } else { error });
-            self.bump();
+            self.join_line("value");
         }
         self.expr()
+    }
+
+    /// Reports that `what` stands on the next line, and goes there.
+    pub(super) fn join_line(&mut self, what: &str) {
+        let before = self.pieces[self.at - 1].range;
+        let next = self.peek(1).range;
+        let gap = TextRange::new(before.end, next.start);
+        let error = SyntaxError::new(
+            code::SYNTAX_ERROR,
+            before,
+            format!("the {what} starts on the line of the `{}`", self.slice(before)),
+        )
+        .related(next, format!("the {what} stands here"));
+        let is_blank = self.slice(gap).trim().is_empty();
+        self.report(if is_blank { error.fix(gap, " ") } else { error });
+        self.bump();
     }
 
     /// Whether the line after the separator at the cursor can only be the value that is missing.
     fn continues(&self, around: Around) -> bool {
         let next = self.peek(1);
-        if next.in_column_0 {
+        if next.in_column_0 || matches!(next.kind, TokenKind::At | TokenKind::Bad) {
             return false;
         }
-        let is_field = match self.kind_at(2) {
-            TokenKind::Equal
-            | TokenKind::Colon
-            | TokenKind::Dot
-            | TokenKind::PlusEqual
-            | TokenKind::LeftBracket => true,
-            _ => self.ahead_is_stop(2),
+        let sets = |ahead| {
+            matches!(
+                self.kind_at(ahead),
+                TokenKind::Equal
+                    | TokenKind::Colon
+                    | TokenKind::Dot
+                    | TokenKind::PlusEqual
+                    | TokenKind::LeftBracket
+            )
         };
-        match (around, next.kind) {
-            (_, TokenKind::At | TokenKind::Bad) => false,
-            (Around::Item, TokenKind::Word) => !is_declaration(self.word_at(1)),
-            (Around::Item, _) => true,
-            (
-                Around::Entries,
-                TokenKind::Spread | TokenKind::LeftBracket | TokenKind::String | TokenKind::Quoted,
-            ) => false,
-            (Around::Entries, TokenKind::Word) => {
-                !is_field && !matches!(self.word_at(1), "final" | "replace" | "require")
-                    || matches!(self.word_at(1), "if" | "match") && !is_field
-            }
-            (Around::Statements, TokenKind::Word) => !matches!(
-                self.word_at(1),
+        let word = self.word_at(1);
+        match around {
+            Around::Item => !is_declaration(word),
+            Around::Statements => !matches!(
+                word,
                 "let" | "emit" | "output" | "if" | "for" | "require" | "advise" | "assert"
             ),
-            _ => true,
+            Around::Entries | Around::Members => match next.kind {
+                // A word alone is a field that has no value yet.
+                TokenKind::Word if sets(2) || self.ahead_is_stop(2) => false,
+                TokenKind::Word if around == Around::Members => {
+                    !matches!(word, "final" | "if" | "require" | "advise" | "assert")
+                }
+                TokenKind::Word => !matches!(word, "final" | "replace"),
+                TokenKind::String | TokenKind::Quoted => !sets(2),
+                TokenKind::LeftBracket => !sets(self.after_group(1)),
+                TokenKind::Spread | TokenKind::Minus => false,
+                _ => true,
+            },
         }
     }
 
@@ -177,7 +188,7 @@ impl Parser<'_> {
         if self.kind() == TokenKind::LeftBrace {
             return self.foreign_if(id, head);
         }
-        self.expect(TokenKind::FatArrow, "`=>`");
+        self.expect_arrow();
         let then = Box::new(self.expr());
         let otherwise = Box::new(if self.eat_word("else") {
             self.expr()
@@ -216,6 +227,23 @@ impl Parser<'_> {
         let otherwise = Box::new(self.hole());
         self.finish(id);
         Expr { id, kind: ExprKind::If { head, then, otherwise } }
+    }
+
+    /// Takes `=>`. Where something else stands before it, the mistake is there and what follows it
+    /// is sound.
+    fn expect_arrow(&mut self) {
+        if self.expect(TokenKind::FatArrow, "`=>`") {
+            return;
+        }
+        let mut ahead = 0;
+        while !self.ahead_is_stop(ahead) && self.kind_at(ahead) != TokenKind::FatArrow {
+            ahead = if self.kind_at(ahead).opens() { self.after_group(ahead) } else { ahead + 1 };
+        }
+        if self.kind_at(ahead) == TokenKind::FatArrow {
+            for _ in 0..=ahead {
+                self.bump();
+            }
+        }
     }
 
     fn match_expr(&mut self) -> Expr {
@@ -544,7 +572,7 @@ impl Parser<'_> {
                     ExprKind::Index { base: Box::new(base), keys: self.index() }
                 }
                 TokenKind::LeftBrace if !self.no_named && is_path(&base) => {
-                    let path = self.into_path(base, start);
+                    let path = self.named_path(base, start);
                     ExprKind::Named { path, record: self.record() }
                 }
                 _ => return base,
@@ -555,7 +583,7 @@ impl Parser<'_> {
     }
 
     /// Names and fields as a path.
-    fn into_path(&mut self, expr: Expr, start: u32) -> Path {
+    fn named_path(&mut self, expr: Expr, start: u32) -> Path {
         let mut segments = Vec::new();
         let id = if matches!(expr.kind, ExprKind::Field { .. }) {
             expr.id
@@ -730,7 +758,7 @@ impl Parser<'_> {
             self.bump();
             let clause = Box::new(self.for_clause(Self::expr));
             let condition = self.eat_word("if").then(|| Box::new(self.condition()));
-            self.expect(TokenKind::FatArrow, "`=>`");
+            self.expect_arrow();
             let value = Box::new(self.expr());
             self.close_group();
             self.no_named = no_named;
@@ -812,7 +840,7 @@ impl Parser<'_> {
             self.bump();
             let clause = self.for_clause(Self::expr);
             let condition = self.eat_word("if").then(|| self.condition());
-            self.expect(TokenKind::FatArrow, "`=>`");
+            self.expect_arrow();
             let path = self.field_path();
             self.expect(TokenKind::Equal, "`=`");
             let value = self.expr();
@@ -885,6 +913,10 @@ impl Parser<'_> {
                     )
                     .fix(range, if slip == ":" { " =" } else { "=" }),
                 );
+                if self.at_stop() {
+                    // The lines below were meant: they speak for themselves.
+                    self.reported_at = Some(self.at);
+                }
                 self.value(Around::Entries)
             }
             TokenKind::LeftBrace
@@ -912,6 +944,7 @@ impl Parser<'_> {
     fn no_field_value(&mut self, path: &FieldPath) {
         let range = self.spans[path.id.0 as usize];
         if range.start == range.end {
+            self.reported_at = Some(self.at);
             return;
         }
         if self.at_stop() {
@@ -969,13 +1002,16 @@ impl Parser<'_> {
 
     /// Whether the bracket at the cursor can only be a list: an `=` is missing before it.
     fn begins_list(&self) -> bool {
-        matches!(
-            self.kind_at(1),
+        let inside = self.kind_at(1);
+        let is_list = matches!(
+            inside,
             TokenKind::LeftBrace
                 | TokenKind::LeftBracket
                 | TokenKind::RightBracket
                 | TokenKind::Spread
-        ) || self.word_at(1) == "for" && self.kind_at(2) == TokenKind::Word
+        ) || self.word_at(1) == "for" && self.kind_at(2) == TokenKind::Word;
+        is_list
+            && !matches!(self.kind_at(self.after_group(0)), TokenKind::Equal | TokenKind::PlusEqual)
     }
 
     fn index_segment(&mut self) -> PathSegment {
@@ -1004,7 +1040,6 @@ impl Parser<'_> {
                     "a list is written in brackets: `[a, b]`",
                 )
             });
-            self.skip_to_stop();
             return PathSegment { id: self.empty_node(), kind: SegmentKind::Key(Name::default()) };
         }
         if is_first

@@ -50,11 +50,20 @@ impl Parser<'_> {
                 return;
             }
             let errors = self.errors.len();
+            let (start, end) = (self.at, self.end);
+            let is_guess = !self.at_declaration();
             let Some(word) = self.declaration_word() else {
                 self.no_declaration();
                 continue;
             };
-            let Some(mut item) = self.item(word) else { continue };
+            let item = self.item(word);
+            if is_guess && self.is_wrong_guess(start, errors) {
+                self.errors.truncate(errors);
+                (self.at, self.end, self.reported_at) = (start, end, None);
+                self.no_declaration();
+                continue;
+            }
+            let Some(mut item) = item else { continue };
             let is_sound = self.errors.len() == errors && !has_bracket_errors;
             if is_sound && !matches!(self.kind(), TokenKind::End | TokenKind::Separator) {
                 let found = self.found();
@@ -85,6 +94,22 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether a declaration word or an annotation stands at the cursor.
+    fn at_declaration(&self) -> bool {
+        self.kind() == TokenKind::At || is_declaration(self.word())
+    }
+
+    /// Whether the line of a declaration whose word was guessed has a mistake beside that word: then
+    /// it was meant to be something else.
+    fn is_wrong_guess(&self, start: usize, errors: usize) -> bool {
+        let word = self.pieces[start].range.start as usize;
+        let beside = |error: &SyntaxError| {
+            let place = (error.range.start as usize).max(word);
+            !self.text[word..place].contains('\n')
+        };
+        self.errors[errors..].iter().skip(1).any(beside)
+    }
+
     /// Whether the next line looks like a declaration of its own, though it is none.
     fn at_other(&self) -> bool {
         let next = self.peek(1);
@@ -106,16 +131,22 @@ impl Parser<'_> {
             if self.piece().in_column_0 {
                 return Some(known);
             }
-            let line =
-                self.text[..range.start as usize].rfind('\n').map_or(0, |newline| newline + 1);
-            let before = TextRange::new(line as u32, range.start);
             let error = SyntaxError::new(
                 code::SYNTAX_ERROR,
                 range,
                 "a declaration starts at the beginning of its line",
             );
-            let is_blank = self.slice(before).trim().is_empty();
-            self.report(if is_blank { error.fix(before, "") } else { error });
+            let before = &self.tokens[..self.piece().token as usize];
+            let error = match before {
+                [rest @ .., blank]
+                    if blank.kind == TokenKind::Whitespace
+                        && rest.last().is_none_or(|last| last.kind == TokenKind::Newline) =>
+                {
+                    error.fix(blank.range, "")
+                }
+                _ => error,
+            };
+            self.report(error);
             return Some(known);
         }
         if word.is_empty()
@@ -123,8 +154,14 @@ impl Parser<'_> {
         {
             return None;
         }
+        self.meant()
+    }
+
+    /// The declaration word that the word at the cursor was meant to be, its mistake reported.
+    fn meant(&mut self) -> Option<&'static str> {
+        let word = self.word();
         let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == word).map(|(_, meant)| *meant);
-        let meant = foreign.or_else(|| nearest(word, DECLARATIONS)).and_then(known)?;
+        let meant = foreign.or_else(|| nearest(word, DECLARATIONS))?;
         // Only where the rest looks like it too.
         let goes_on = match meant {
             "package" => self.kind_at(1) == TokenKind::LeftBrace,
@@ -134,12 +171,13 @@ impl Parser<'_> {
         if !goes_on {
             return None;
         }
+        let range = self.piece().range;
         self.report(
             SyntaxError::new(code::SYNTAX_ERROR, range, format!("`{word}` starts no declaration"))
                 .label(format!("did you mean `{meant}`?"))
                 .fix(range, meant),
         );
-        Some(meant)
+        DECLARATIONS.into_iter().find(|known| *known == meant)
     }
 
     /// Reports text that is no declaration, and skips it.
@@ -147,7 +185,7 @@ impl Parser<'_> {
         let start = self.here();
         let word = self.word();
         let first = self.piece().range;
-        let is_setting = matches!(self.kind_at(1), TokenKind::Equal | TokenKind::Colon);
+        let is_setting = self.kind_at(1) == TokenKind::Equal;
         let is_bad = self.kind() == TokenKind::Bad;
         loop {
             self.skip_one();
@@ -168,9 +206,11 @@ impl Parser<'_> {
         let range = TextRange::new(start, self.end);
         let error = SyntaxError::new(code::SYNTAX_ERROR, range, "this is no declaration");
         self.report(if is_setting && !word.is_empty() {
-            error
-                .help(format!("a value with a name is `let {word} = …`; fields stand in the braces of a declaration"))
-                .fix(TextRange::new(first.start, first.start), "let ")
+            let error = error.help(format!(
+                "a value with a name is `let {word} = …`; fields stand in the braces of a declaration"
+            ));
+            let is_one = !self.slice(range).contains('\n');
+            if is_one { error.fix(TextRange::new(first.start, first.start), "let ") } else { error }
         } else {
             error.help("a declaration starts with `request`, `overlay`, `let`, `use`, `package`, `schema`, `type`, `environment`, `defaults`, `compose`, `fn`, `policy`, `adjust` or `test`")
         });
@@ -203,7 +243,7 @@ impl Parser<'_> {
                 let range = self.pieces[self.at - 1].range;
                 self.report(
                     SyntaxError::new(code::SYNTAX_ERROR, range, "only an environment is abstract")
-                        .fix(range, ""),
+                        .fix(TextRange::new(range.start, self.here()), ""),
                 );
             }
         }
@@ -215,7 +255,7 @@ impl Parser<'_> {
                     range,
                     format!("`{word}` stands once before a declaration"),
                 )
-                .fix(range, ""),
+                .fix(TextRange::new(range.start, self.peek(1).range.start), ""),
             );
             self.skip_to_stop();
             return None;
@@ -240,19 +280,7 @@ impl Parser<'_> {
         if let Some(known) = DECLARATIONS.into_iter().find(|known| *known == word) {
             return Some(known);
         }
-        if let Some(meant) = nearest(word, DECLARATIONS)
-            .and_then(|meant| DECLARATIONS.into_iter().find(|known| *known == meant))
-        {
-            let range = self.piece().range;
-            self.report(
-                SyntaxError::new(
-                    code::SYNTAX_ERROR,
-                    range,
-                    format!("`{word}` starts no declaration"),
-                )
-                .label(format!("did you mean `{meant}`?"))
-                .fix(range, meant),
-            );
+        if let Some(meant) = self.meant() {
             return Some(meant);
         }
         let range =
@@ -307,7 +335,10 @@ impl Parser<'_> {
             "type" => {
                 let name = self.ident("a name");
                 self.expect(TokenKind::Equal, "`=`");
-                self.join_line();
+                let is_below = self.kind() == TokenKind::Separator && !self.ahead_is_stop(1);
+                if is_below && !self.at_other() {
+                    self.join_line("type");
+                }
                 ItemKind::Type { name, ty: self.refined_type() }
             }
             "environment" => {
@@ -393,7 +424,10 @@ impl Parser<'_> {
         let mut names = None;
         let mut end = self.end;
         while matches!(self.kind(), TokenKind::Dot | TokenKind::DotDot) {
-            if self.kind() == TokenKind::Dot && self.kind_at(1) == TokenKind::LeftBrace {
+            if self.kind_at(1) == TokenKind::LeftBrace {
+                if self.kind() == TokenKind::DotDot {
+                    self.missing("a name");
+                }
                 self.bump();
                 let mut aliases = Vec::new();
                 self.bracketed(
@@ -422,23 +456,6 @@ impl Parser<'_> {
         let value =
             if self.expect(TokenKind::Equal, "`=`") { self.value(around) } else { self.hole() };
         Let { name, ty, value }
-    }
-
-    /// A type that starts on the line after its `=`: taken, with an error.
-    fn join_line(&mut self) {
-        if self.kind() == TokenKind::Separator && !self.ahead_is_stop(1) && !self.at_other() {
-            let before = self.pieces[self.at - 1].range;
-            let next = self.peek(1).range;
-            self.report(
-                SyntaxError::new(
-                    code::SYNTAX_ERROR,
-                    before,
-                    "the type starts on the line of the `=`, or with `|`",
-                )
-                .related(next, "the type stands here"),
-            );
-            self.bump();
-        }
     }
 
     fn function(&mut self) -> ItemKind {
@@ -477,7 +494,7 @@ impl Parser<'_> {
                 self.ty()
             }
             TokenKind::Equal => {
-                self.missing_with("`->` and the type of the result", |error| error);
+                self.missing_with("`-> T`, the type of the result,", |error| error);
                 Type { id: self.empty_node(), kind: TypeKind::Hole }
             }
             _ => {
@@ -593,7 +610,7 @@ impl Parser<'_> {
             if is_path || self.kind() == TokenKind::LeftBracket {
                 let path = self.field_path();
                 self.expect(TokenKind::Equal, "`=`");
-                let value = self.value(Around::Entries);
+                let value = self.value(Around::Members);
                 let otherwise = self.otherwise();
                 self.finish(id);
                 return Member { id, kind: MemberKind::Final { path, value, otherwise } };
@@ -619,7 +636,7 @@ impl Parser<'_> {
         // Without a colon and with something else, the rest of the line is skipped by the caller.
         let ty =
             if self.kind() == TokenKind::Equal { self.type_missing() } else { self.refined_type() };
-        let default = self.eat(TokenKind::Equal).then(|| self.value(Around::Entries));
+        let default = self.eat(TokenKind::Equal).then(|| self.value(Around::Members));
         let otherwise = self.otherwise();
         self.finish(id);
         self.document(id, doc);
@@ -701,7 +718,6 @@ impl Parser<'_> {
             }
             "require" | "advise" | "assert" => StatementKind::Rule(self.rule()),
             word => {
-                let range = self.piece().range;
                 let found = self.found();
                 let is_setting = !word.is_empty() && self.kind_at(1) == TokenKind::Equal;
                 self.expected(|range| {
@@ -714,9 +730,6 @@ impl Parser<'_> {
                         error.help("a statement starts with `let`, `emit`, `output`, `if`, `for`, `require`, `advise` or `assert`")
                     }
                 });
-                if is_setting && let Some(error) = self.errors.last_mut() {
-                    error.fix = Some((TextRange::new(range.start, range.start), "let ".into()));
-                }
                 return None;
             }
         };

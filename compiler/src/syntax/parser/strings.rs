@@ -136,11 +136,12 @@ impl Parser<'_> {
     fn escapes(&mut self, range: TextRange, text: &mut Text) {
         let content = self.slice(range);
         let mut at = 0;
+        let mut is_open = false;
         while let Some(found) = content[at..].find(['\\', '$']) {
             text.last.push_str(&content[at..at + found]);
             at += found;
             let place = range.start + at as u32;
-            if content[at..].starts_with("${") {
+            if content[at..].starts_with("${") && !is_open {
                 let length = match content[at..].find('}') {
                     Some(length) => {
                         let end = place + length as u32;
@@ -153,6 +154,8 @@ impl Parser<'_> {
                         length + 1
                     }
                     None => {
+                        // Nor is any other one after it.
+                        is_open = true;
                         self.report(
                             SyntaxError::new(code::UNTERMINATED_STRING, TextRange::new(place, place + 2), "`${` is never closed")
                                 .help("write `}` after the path; for the two characters themselves write `\\${`"),
@@ -185,7 +188,9 @@ impl Parser<'_> {
             't' => text.last.push('\t'),
             '"' | '\\' | '$' => text.last.push(letter),
             'u' => {
-                let digits = content[2..]
+                let near =
+                    content[2..].char_indices().nth(8).map_or(content.len(), |(at, _)| at + 2);
+                let digits = content[2..near]
                     .strip_prefix('{')
                     .and_then(|rest| rest.split_once('}'))
                     .map(|(digits, _)| digits);

@@ -29,7 +29,7 @@ pub(super) fn item(item: &Item) -> String {
         ItemKind::Package { record: r } => format!("package {}", record(r)),
         ItemKind::Let(binding) => let_binding(binding),
         ItemKind::Schema { name: n, members } => {
-            format!("schema {} [{}]", name(n), joined(members, |m| member(m)))
+            format!("schema {} [{}]", name(n), joined(members, member))
         }
         ItemKind::Type { name: n, ty: t } => format!("type {} {}", name(n), ty(t)),
         ItemKind::Environment { is_abstract, name: n, schema, parent, record: r } => format!(

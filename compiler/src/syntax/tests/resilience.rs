@@ -446,7 +446,7 @@ fn token_soup() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -467,4 +467,148 @@ proptest! {
         }
         check(&format!("{}{soup}{}", &text[..at], &text[at..]));
     }
+}
+
+#[test]
+fn a_declaration_word_in_column_0_closes_everything() {
+    for open in [
+        "{ a = ",
+        "{ a = [",
+        "{ a = f(",
+        "{ a = \"\"\"\n  text",
+        "{ a = r\"\"\"\n  text",
+        "{ a = \"text",
+        "{ a = (\n  b",
+    ] {
+        let text =
+            format!("request r: R {open}\n\n/// Kept.\n@deprecated(\"x\")\nprivate let y = 1\n");
+        let parse = check(&text);
+        let last: Vec<String> =
+            parse.items.iter().map(|item| printer::item(&item.item)).skip(1).collect();
+        assert_eq!(last, ["@deprecated(\"x\") private let y = 1"], "{text}");
+        assert_eq!(parse.items[1].docs.len(), 1, "{text}");
+        assert!(parse.items[0].damaged && !parse.items[1].damaged, "{text}");
+        assert_eq!(parse.errors.len(), 1, "{text}{}", shown_errors(&text, &parse));
+    }
+}
+
+#[test]
+fn a_declaration_whose_word_is_misspelt_is_read_as_what_was_meant() {
+    let text = "let a = 1\nreqest shop: Web { a = 1 }\n\nlet b = 2\n";
+    let parse = check(text);
+    let items: Vec<String> = parse.items.iter().map(|item| printer::item(&item.item)).collect();
+    assert_eq!(items, ["let a = 1", "request shop: Web {(a = 1)}", "let b = 2"]);
+    assert_eq!(
+        parse.items.iter().map(|item| item.damaged).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    assert_eq!(parse.errors[0].label, "did you mean `request`?");
+}
+
+#[test]
+fn text_between_declarations_is_one_error_a_run_and_damages_nobody() {
+    let text = "hello world\n{ a = 1 }\n\nlet a = 1\nfoo bar\n  baz [\n]\nlet b = 2\n";
+    let parse = check(text);
+    assert_eq!(parse.items.len(), 2);
+    assert!(parse.items.iter().all(|item| !item.damaged));
+    assert_eq!(parse.errors.len(), 2, "{}", shown_errors(text, &parse));
+}
+
+#[test]
+fn an_error_names_the_other_places_that_matter() {
+    let text = "request r: R {\n    a = [1, 2\n    b = 1\n}\n";
+    let error = &check(text).errors[0];
+    let places: Vec<(&str, &str)> = error
+        .related
+        .iter()
+        .map(|(range, label)| (&text[range.start as usize..range.end as usize], label.as_str()))
+        .collect();
+    assert_eq!(places, [("b", "it must end before this line")]);
+    assert_eq!(error.label, "opened here");
+}
+
+#[test]
+fn a_tree_holds_a_hole_where_something_is_missing() {
+    for (text, tree) in [
+        ("request", "request ?: ? {}"),
+        ("request r:", "request r: ? {}"),
+        ("request r: a.", "request r: a.? {}"),
+        ("schema S { a: }", "schema S [(a: ?)]"),
+        ("let x = f(a, ", "let x = f(a)"),
+        ("let x = a +", "let x = (+ a ?)"),
+        ("let x = if a =>", "let x = (if a => ? else ?)"),
+        ("compose S as s { emit }", "compose S as s [(emit ?)]"),
+        ("compose S as s { if let h = ", "compose S as s [(if let h = ? [])]"),
+        ("let x = \"${a.}\"", "let x = ${a.?}"),
+        ("let x = 3x", "let x = ?"),
+        ("let x = 99999999999999999999", "let x = ?"),
+        ("overlay r { a = 1 }", "overlay r {(a = 1)}"),
+        ("use a.b.{", "use a.b {}"),
+    ] {
+        let parse = check(text);
+        assert_eq!(printer::item(&parse.items[0].item), tree, "{text}");
+        assert_eq!(parse.errors.len(), 1, "{text}: {}", shown_errors(text, &parse));
+        assert!(parse.items[0].damaged, "{text}");
+    }
+}
+
+#[test]
+fn no_text_takes_more_than_linear_time() {
+    // Anything quadratic would take minutes here.
+    let n = 30_000;
+    for (before, piece) in [
+        ("let x = \"", "${"),
+        ("let x = \"", "${a}"),
+        ("let x = ", "\"${\""),
+        ("let x = \"", "\\u{"),
+        ("let x = ", "/*"),
+        ("let x = ", "/*\n"),
+        ("let x = ", "“"),
+        ("let x = ", "` "),
+        ("let x = ", "'"),
+        ("", ";let"),
+        ("", ";reqest a"),
+        ("", ";reqest a: a {}"),
+        ("", "let\n"),
+        ("let x = ", "("),
+        ("let x = ", "(\n"),
+        ("let x = ", ")"),
+        ("let x = [\n", "(\n"),
+        ("let x = {\n", "} x "),
+        ("let x = {\n {\n {\n", "} x "),
+        ("let x = ", "[{("),
+        ("let x = ", "}])"),
+        ("request r: R { ", "a ["),
+        ("request r: R { ", "a = 1 "),
+        ("request r: R { ", "a:\n"),
+        ("let x = ", "if a "),
+        ("compose S as s { ", "for x in {} "),
+        ("let x = ", "é"),
+        ("let x = ", "$"),
+        ("let x = ", "1-"),
+        ("", "/// doc\n"),
+        ("", "@a\n"),
+        ("", "@a("),
+        ("let x = \"\"\"\n", "@a\n"),
+        ("type X = ", "A | "),
+        ("use a.{", "a, "),
+    ] {
+        check(&format!("{before}{}\n)]}}\nlet y = 1\n", piece.repeat(n)));
+    }
+    let many = format!("let x = {}\n{}\n{}", "[\n".repeat(n), "(\n".repeat(n), "]\n".repeat(n));
+    check(&many);
+}
+
+#[test]
+fn the_list_of_errors_is_bounded() {
+    for piece in [";", "let\n", "}", "request r: R { = }\n", "1x\n"] {
+        assert!(parse(&piece.repeat(50_000)).errors.len() <= 2 * MAX_ERRORS, "{piece}");
+    }
+}
+
+#[test]
+fn a_mistake_of_a_token_damages_its_declaration_wherever_it_stands() {
+    let text = "let a = (\nlet b = 3x\nlet c = \"\\q\"\nlet d = 'e'\nlet e = 1\n";
+    let damaged: Vec<bool> = check(text).items.iter().map(|item| item.damaged).collect();
+    assert_eq!(damaged, [true, true, true, true, false]);
 }

@@ -1,0 +1,554 @@
+//! What a request tells others: its outputs, name and namespace; and who speaks of whom.
+//!
+//! An output is a query of its own that reads only the fields it needs, so two requests may know
+//! each other's addresses. Circles among outputs and the fields they read are found from the text,
+//! before anything is evaluated: so no query ever waits for itself.
+
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, code};
+use crate::eval::{Evaluator, walk};
+use crate::infer::{Inference, Resolution, infer, request_schema};
+use crate::items::item;
+use crate::layers::{layer_record, layers};
+use crate::names::{distance, named_environments, packages, scope};
+use crate::source::{ItemId, Kind, Package, Workspace};
+use crate::syntax::ast::*;
+use crate::types::{Lowering, Ty, composition, schema, schemas_in};
+use crate::value::{Origin, Value};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// An output that a composition declares.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Declared {
+    /// Its name.
+    pub name: Name,
+    /// The node of its name.
+    pub node: NodeId,
+    /// Its type.
+    pub ty: Ty,
+}
+
+/// The outputs of a composition, in the order of the text.
+#[salsa::tracked]
+pub fn declared_outputs(db: &dyn Db, workspace: Workspace, compose: ItemId) -> Vec<Declared> {
+    let Some(tree) = item(db, compose) else { return Vec::new() };
+    let ItemKind::Compose { block, .. } = &tree.kind else { return Vec::new() };
+    let mut lowering = Lowering::new(db, workspace, compose);
+    block
+        .statements
+        .iter()
+        .filter_map(|statement| match &statement.kind {
+            StatementKind::Output { name, ty, .. } if !name.is_hole() => {
+                Some(Declared { name: name.text.clone(), node: name.id, ty: lowering.lower(ty) })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What others can read of a request: its outputs, `name` and `namespace`.
+pub fn readable(db: &dyn Db, workspace: Workspace, request: ItemId) -> Vec<(Name, Ty)> {
+    let mut found: Vec<(Name, Ty)> = Vec::new();
+    if let Some(compose) =
+        request_schema(db, workspace, request).and_then(|id| composition(db, workspace, id))
+    {
+        let outputs = declared_outputs(db, workspace, compose);
+        found.extend(outputs.iter().map(|output| (output.name.clone(), output.ty.clone())));
+    }
+    found.push(("name".into(), Ty::String));
+    found.push(("namespace".into(), Ty::String.optional()));
+    found
+}
+
+/// A value that depends on others: a top-level field of a request, or one of its outputs.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Node {
+    /// A field of the merged request.
+    Field(ItemId, Name),
+    /// An output of its composition.
+    Output(ItemId, Name),
+}
+
+/// What a node reads in an environment, from its text.
+#[salsa::tracked]
+fn reads(db: &dyn Db, workspace: Workspace, environment: ItemId, node: Node) -> Vec<Node> {
+    let request = match &node {
+        Node::Field(request, _) | Node::Output(request, _) => *request,
+    };
+    let mut reader =
+        Reader { db, workspace, request, seen: FxHashSet::default(), found: Vec::new() };
+    match &node {
+        Node::Field(_, name) => reader.field(environment, name),
+        Node::Output(_, name) => reader.output(name),
+    }
+    reader.found
+}
+
+/// The way from a node back to itself, if there is one, starting with it.
+#[salsa::tracked]
+pub fn circle(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    node: Node,
+) -> Option<Vec<Node>> {
+    let mut seen: Vec<(Node, usize)> = vec![(node.clone(), 0)];
+    let mut known: FxHashSet<Node> = FxHashSet::default();
+    let mut next = 0;
+    while next < seen.len() {
+        let current = seen[next].0.clone();
+        for read in reads(db, workspace, environment, current) {
+            if *read == node {
+                let mut way = Vec::new();
+                let mut at = next;
+                loop {
+                    way.push(seen[at].0.clone());
+                    if at == 0 {
+                        break;
+                    }
+                    at = seen[at].1;
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if known.insert(read.clone()) {
+                seen.push((read.clone(), next));
+            }
+        }
+        next += 1;
+    }
+    None
+}
+
+/// An output of a request in an environment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Output {
+    /// Its value; `None` where an error stands in the way.
+    pub value: Option<Value>,
+    /// What is wrong with the output itself.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An output, or the name or namespace, of a request in an environment. Who reads it depends on
+/// this value only. Must not be asked for where [`circle`] finds one.
+#[salsa::tracked]
+pub fn output(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+    name: Name,
+) -> Output {
+    let origin = Origin { item: request, node: NodeId(0) };
+    let mut evaluator = Evaluator::new(db, workspace, Some(environment), origin);
+    let value = evaluator.output(request, environment, &name).ok();
+    Output { value, diagnostics: evaluator.diagnostics }
+}
+
+/// The requests that a request speaks of in an environment: by reading them, or in `after`.
+#[salsa::tracked]
+pub fn dependencies(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+) -> Vec<ItemId> {
+    let mut reader =
+        Reader { db, workspace, request, seen: FxHashSet::default(), found: Vec::new() };
+    for layer in layers(db, workspace, request, environment) {
+        let Some(tree) = item(db, layer.item) else { continue };
+        let Some(record) = layer_record(tree) else { continue };
+        for entry in &record.entries {
+            reader.entry(layer.item, entry);
+        }
+    }
+    let mut found: Vec<ItemId> = Vec::new();
+    for node in reader.found {
+        let (Node::Field(other, _) | Node::Output(other, _)) = node;
+        if other != request && !found.contains(&other) {
+            found.push(other);
+        }
+    }
+    found
+}
+
+/// Who speaks of whom in an environment, by who is spoken of.
+#[salsa::tracked]
+fn users(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+) -> Arc<BTreeMap<Name, Vec<ItemId>>> {
+    let mut found: BTreeMap<Name, Vec<ItemId>> = BTreeMap::new();
+    for request in requests(db, workspace, environment) {
+        for other in dependencies(db, workspace, environment, request) {
+            found.entry(crate::engine::address(db, workspace, *other)).or_default().push(request);
+        }
+    }
+    Arc::new(found)
+}
+
+/// The requests that speak of a request in an environment, by package and name.
+#[salsa::tracked]
+pub fn used_by(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+) -> Vec<ItemId> {
+    users(db, workspace, environment)
+        .get(&crate::engine::address(db, workspace, request))
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// The requests of an environment, by package and name.
+pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
+    let mut found = Vec::new();
+    for path in packages(db, workspace).keys() {
+        for request in &scope(db, Package::new(db, workspace, path.clone())).requests {
+            if runs_in(db, workspace, *request, environment) {
+                found.push(*request);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a request is for an environment.
+pub fn runs_in(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
+    let named = named_environments(db, request);
+    named.is_empty() || distance(db, workspace, &named, environment).is_some()
+}
+
+/// The requests of an environment in the order they are applied: who is needed comes first; those
+/// that need each other stay together; else by package and name.
+#[salsa::tracked]
+pub fn order(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
+    let all = requests(db, workspace, environment);
+    let index: rustc_hash::FxHashMap<ItemId, usize> =
+        all.iter().enumerate().map(|(index, id)| (*id, index)).collect();
+    let needs: Vec<Vec<usize>> = all
+        .iter()
+        .map(|request| {
+            let mut needs: Vec<usize> = dependencies(db, workspace, environment, *request)
+                .iter()
+                .filter_map(|other| index.get(other).copied())
+                .collect();
+            needs.sort_unstable();
+            needs
+        })
+        .collect();
+    components(&needs).into_iter().flatten().map(|index| all[index]).collect()
+}
+
+/// The strongly connected components of a graph, who is needed first, each sorted. Tarjan's
+/// algorithm with its own stack, so that a chain of any length fits.
+fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    const UNSEEN: usize = usize::MAX;
+    let mut order = vec![UNSEEN; needs.len()];
+    let mut low = vec![0; needs.len()];
+    let mut on_stack = vec![false; needs.len()];
+    let mut stack = Vec::new();
+    let mut count = 0;
+    let mut found = Vec::new();
+    for root in 0..needs.len() {
+        if order[root] != UNSEEN {
+            continue;
+        }
+        let mut work = vec![(root, 0)];
+        while let Some((node, edge)) = work.pop() {
+            if edge == 0 {
+                order[node] = count;
+                low[node] = count;
+                count += 1;
+                stack.push(node);
+                on_stack[node] = true;
+            }
+            if let Some(next) = needs[node].get(edge).copied() {
+                work.push((node, edge + 1));
+                if order[next] == UNSEEN {
+                    work.push((next, 0));
+                } else if on_stack[next] {
+                    low[node] = low[node].min(order[next]);
+                }
+                continue;
+            }
+            if low[node] == order[node] {
+                let mut component = Vec::new();
+                while let Some(member) = stack.pop() {
+                    on_stack[member] = false;
+                    component.push(member);
+                    if member == node {
+                        break;
+                    }
+                }
+                component.sort_unstable();
+                found.push(component);
+            }
+            if let Some((parent, _)) = work.last() {
+                low[*parent] = low[*parent].min(low[node]);
+            }
+        }
+    }
+    found
+}
+
+/// The output of a circle that it is told at: the first by name.
+pub fn first_of<'n>(db: &dyn Db, way: &'n [Node]) -> Option<&'n Node> {
+    way.iter().filter(|node| matches!(node, Node::Output(..))).min_by_key(|node| {
+        let (Node::Field(request, name) | Node::Output(request, name)) = node;
+        (request.file(db).path(db).clone(), request.name(db).clone(), name.clone())
+    })
+}
+
+/// The error for a circle, told at the place that reads into it.
+pub fn circle_error(db: &dyn Db, way: &[Node], place: Origin) -> Diagnostic {
+    let show = |node: &Node| match node {
+        Node::Field(request, name) | Node::Output(request, name) => {
+            format!("{}.{name}", request.name(db))
+        }
+    };
+    let names: Vec<String> = way.iter().chain(way.first()).map(show).collect();
+    Diagnostic::error(code::CYCLE, place, format!("`{}` depends on itself", names[0]))
+        .help(format!("the circle is {}", names.join(" → ")))
+}
+
+/// Collects what expressions read.
+struct Reader<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    /// Lets, functions and locals that were read already.
+    seen: FxHashSet<(ItemId, Name)>,
+    found: Vec<Node>,
+}
+
+impl<'a> Reader<'a> {
+    fn add(&mut self, node: Node) {
+        if !self.found.contains(&node) {
+            self.found.push(node);
+        }
+    }
+
+    /// All that a field's value can come from: every layer's word on it, its defaults.
+    fn field(&mut self, environment: ItemId, name: &Name) {
+        let (db, workspace) = (self.db, self.workspace);
+        let Some(schema_id) = request_schema(db, workspace, self.request) else { return };
+        let shape = schema(db, workspace, schema_id);
+        if let Some(field) = shape.field(name) {
+            self.default(field);
+            // A nested schema's own defaults are filled in with the field.
+            let mut nested = FxHashSet::default();
+            schemas_in(&field.ty, &mut nested);
+            let mut todo: Vec<ItemId> = nested.iter().copied().collect();
+            while let Some(id) = todo.pop() {
+                for field in &schema(db, workspace, id).fields {
+                    self.nested_default(field);
+                    let mut inner = FxHashSet::default();
+                    schemas_in(&field.ty, &mut inner);
+                    todo.extend(inner.into_iter().filter(|id| nested.insert(*id)));
+                }
+            }
+        }
+        for (owner, member) in &shape.members {
+            if let Some(tree) = item(db, *owner)
+                && let ItemKind::Schema { members, .. } = &tree.kind
+                && let MemberKind::Final { path, value, .. } = &members[*member].kind
+                && matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == name)
+            {
+                self.expr(*owner, infer(db, workspace, *owner), value);
+            }
+        }
+        for layer in layers(db, workspace, self.request, environment) {
+            let Some(tree) = item(db, layer.item) else { continue };
+            let Some(record) = layer_record(tree) else { continue };
+            for entry in &record.entries {
+                let concerned = match &entry.kind {
+                    EntryKind::Spread(_) | EntryKind::For { .. } => true,
+                    EntryKind::Set { path, .. } => {
+                        matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == name)
+                    }
+                };
+                if concerned {
+                    self.entry(layer.item, entry);
+                }
+            }
+        }
+    }
+
+    fn default(&mut self, field: &crate::types::Field) {
+        if let Some(tree) = item(self.db, field.owner)
+            && let ItemKind::Schema { members, .. } = &tree.kind
+            && let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind
+        {
+            self.expr(field.owner, infer(self.db, self.workspace, field.owner), default);
+        }
+    }
+
+    /// A default of a nested value reads its own siblings, not the request's fields.
+    fn nested_default(&mut self, field: &crate::types::Field) {
+        let before = self.found.len();
+        self.default(field);
+        let request = self.request;
+        let added = self.found.split_off(before);
+        self.found.extend(
+            added.into_iter().filter(|node| !matches!(node, Node::Field(id, _) if *id == request)),
+        );
+    }
+
+    fn entry(&mut self, owner: ItemId, entry: &Entry) {
+        let inference = infer(self.db, self.workspace, owner);
+        match &entry.kind {
+            EntryKind::Spread(value) => self.expr(owner, inference, value),
+            EntryKind::Set { path, value, .. } => {
+                for segment in &path.segments {
+                    if let SegmentKind::Index(keys) = &segment.kind {
+                        keys.iter().for_each(|key| self.expr(owner, inference, key));
+                    }
+                }
+                self.expr(owner, inference, value);
+            }
+            EntryKind::For { clause, condition, value, .. } => {
+                self.expr(owner, inference, &clause.iter);
+                condition.iter().for_each(|it| self.expr(owner, inference, it));
+                self.expr(owner, inference, value);
+            }
+        }
+    }
+
+    fn output(&mut self, name: &Name) {
+        let (db, workspace) = (self.db, self.workspace);
+        if name == "name" || name == "namespace" {
+            self.add(Node::Field(self.request, name.clone()));
+            return;
+        }
+        let Some(compose) = request_schema(db, workspace, self.request)
+            .and_then(|id| composition(db, workspace, id))
+        else {
+            return;
+        };
+        let Some(tree) = item(db, compose) else { return };
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return };
+        for statement in &block.statements {
+            if let StatementKind::Output { name: own, value, .. } = &statement.kind
+                && own.text == *name
+            {
+                self.composed(compose, binder, block, value);
+            }
+        }
+    }
+
+    /// An expression of the composition: what it reads of the request, through the block's lets.
+    fn composed(&mut self, compose: ItemId, binder: &Ident, block: &Block, expr: &Expr) {
+        let inference = infer(self.db, self.workspace, compose);
+        self.expr(compose, inference, expr);
+        let mut read: Vec<Node> = Vec::new();
+        let mut lets: Vec<&Expr> = Vec::new();
+        // A binder that is the base of a field is read by that field only.
+        let mut bases: FxHashSet<NodeId> = FxHashSet::default();
+        walk(expr, &mut |inner| {
+            if let ExprKind::Field { base, name, .. } = &inner.kind
+                && is_local(base, &binder.text, inference)
+            {
+                bases.insert(base.id);
+                read.push(Node::Field(self.request, name.text.clone()));
+            }
+        });
+        let mut whole = false;
+        walk(expr, &mut |inner| {
+            if is_local(inner, &binder.text, inference) && !bases.contains(&inner.id) {
+                whole = true;
+            }
+            if let ExprKind::Name(name) = &inner.kind
+                && *name != binder.text
+                && inference.resolutions.get(&inner.id) == Some(&Resolution::Local)
+            {
+                for statement in &block.statements {
+                    if let StatementKind::Let(it) = &statement.kind
+                        && it.name.text == *name
+                    {
+                        lets.push(&it.value);
+                    }
+                }
+            }
+        });
+        if whole && let Some(id) = request_schema(self.db, self.workspace, self.request) {
+            for field in &schema(self.db, self.workspace, id).fields {
+                read.push(Node::Field(self.request, field.name.clone()));
+            }
+            for name in ["name", "namespace", "labels", "annotations"] {
+                read.push(Node::Field(self.request, name.into()));
+            }
+        }
+        read.into_iter().for_each(|node| self.add(node));
+        for value in lets {
+            if self.seen.insert((compose, format!("{}", value.id.0).into())) {
+                self.composed(compose, binder, block, value);
+            }
+        }
+    }
+
+    fn expr(&mut self, owner: ItemId, inference: &'a Inference, expr: &Expr) {
+        let mut globals: Vec<ItemId> = Vec::new();
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut bases: FxHashSet<NodeId> = FxHashSet::default();
+        walk(expr, &mut |inner| {
+            if let ExprKind::Field { base, name, .. } = &inner.kind {
+                match inference.resolutions.get(&base.id) {
+                    Some(Resolution::Item(other)) if other.kind(self.db) == Kind::Request => {
+                        bases.insert(base.id);
+                        nodes.push(Node::Output(*other, name.text.clone()));
+                    }
+                    Some(Resolution::Itself) => {
+                        bases.insert(base.id);
+                        nodes.push(Node::Field(self.request, name.text.clone()));
+                    }
+                    _ => {}
+                }
+            }
+        });
+        walk(expr, &mut |inner| match inference.resolutions.get(&inner.id) {
+            Some(Resolution::Item(other)) if other.kind(self.db) == Kind::Request => {
+                if !bases.contains(&inner.id) {
+                    nodes.push(Node::Output(*other, "name".into()));
+                }
+            }
+            Some(Resolution::Item(other)) => globals.push(*other),
+            Some(Resolution::OwnField) => {
+                if let ExprKind::Name(name) = &inner.kind {
+                    nodes.push(Node::Field(self.request, name.clone()));
+                }
+            }
+            Some(Resolution::Itself) if !bases.contains(&inner.id) => {
+                if let Some(id) = request_schema(self.db, self.workspace, self.request) {
+                    let fields = &schema(self.db, self.workspace, id).fields;
+                    nodes
+                        .extend(fields.iter().map(|it| Node::Field(self.request, it.name.clone())));
+                }
+            }
+            _ => {}
+        });
+        nodes.into_iter().for_each(|node| self.add(node));
+        let _ = owner;
+        for global in globals {
+            if !self.seen.insert((global, Name::default())) {
+                continue;
+            }
+            let Some(tree) = item(self.db, global) else { continue };
+            let inference = infer(self.db, self.workspace, global);
+            match &tree.kind {
+                ItemKind::Let(it) => self.expr(global, inference, &it.value),
+                ItemKind::Fn { body, .. } => self.expr(global, inference, body),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_local(expr: &Expr, name: &Name, inference: &Inference) -> bool {
+    matches!(&expr.kind, ExprKind::Name(word) if word == name)
+        && inference.resolutions.get(&expr.id) == Some(&Resolution::Local)
+}
