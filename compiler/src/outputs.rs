@@ -436,7 +436,9 @@ impl<'a> Reader<'a> {
             if let StatementKind::Output { name: own, value, .. } = &statement.kind
                 && own.text == *name
             {
-                self.composed(compose, binder, block, value);
+                stacker::maybe_grow(64 << 10, 1 << 20, || {
+                    self.composed(compose, binder, block, value);
+                });
             }
         }
     }
@@ -486,12 +488,33 @@ impl<'a> Reader<'a> {
         read.into_iter().for_each(|node| self.add(node));
         for value in lets {
             if self.seen.insert((compose, format!("{}", value.id.0).into())) {
-                self.composed(compose, binder, block, value);
+                stacker::maybe_grow(64 << 10, 1 << 20, || {
+                    self.composed(compose, binder, block, value);
+                });
             }
         }
     }
 
     fn expr(&mut self, owner: ItemId, inference: &'a Inference, expr: &Expr) {
+        let _ = owner;
+        // A worklist, since a chain of lets or functions may be as long as the text.
+        let mut todo = self.reads(inference, expr);
+        while let Some(global) = todo.pop() {
+            if !self.seen.insert((global, Name::default())) {
+                continue;
+            }
+            let Some(tree) = item(self.db, global) else { continue };
+            let inference = infer(self.db, self.workspace, global);
+            match &tree.kind {
+                ItemKind::Let(it) => todo.extend(self.reads(inference, &it.value)),
+                ItemKind::Fn { body, .. } => todo.extend(self.reads(inference, body)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds what an expression itself reads; the lets and functions it names, the last first.
+    fn reads(&mut self, inference: &Inference, expr: &Expr) -> Vec<ItemId> {
         let mut globals: Vec<ItemId> = Vec::new();
         let mut nodes: Vec<Node> = Vec::new();
         let mut bases: FxHashSet<NodeId> = FxHashSet::default();
@@ -532,19 +555,8 @@ impl<'a> Reader<'a> {
             _ => {}
         });
         nodes.into_iter().for_each(|node| self.add(node));
-        let _ = owner;
-        for global in globals {
-            if !self.seen.insert((global, Name::default())) {
-                continue;
-            }
-            let Some(tree) = item(self.db, global) else { continue };
-            let inference = infer(self.db, self.workspace, global);
-            match &tree.kind {
-                ItemKind::Let(it) => self.expr(global, inference, &it.value),
-                ItemKind::Fn { body, .. } => self.expr(global, inference, body),
-                _ => {}
-            }
-        }
+        globals.reverse();
+        globals
     }
 }
 

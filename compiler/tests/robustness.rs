@@ -215,11 +215,18 @@ fn beside_the_platform(text: String) -> Sources {
     let mut sources = corpus()[0].clone();
     sources.retain(|path, _| path.ends_with("env.plumb") || path.ends_with("web.plumb"));
     sources.insert("platform/long.plumb".into(), text);
-    sources.insert(
-        "apps/shop.plumb".into(),
-        "use platform\npackage { namespace = \"shop\" }\nrequest shop: platform.Service { image = \"a:1\" }\n".into(),
-    );
+    request_with(&mut sources, "");
     sources
+}
+
+/// Gives the workspace a request that also says this.
+fn request_with(sources: &mut Sources, entries: &str) {
+    let digest = "a".repeat(64);
+    let text = format!(
+        "use platform\npackage {{ namespace = \"shop\" }}\n\
+         request shop: platform.Service {{ image = \"a@sha256:{digest}\"\n{entries} }}\n"
+    );
+    sources.insert("apps/shop.plumb".into(), text);
 }
 
 /// One line for each number, of the number and the next one.
@@ -237,6 +244,22 @@ const LONG: usize = 10_000;
 fn a_long_chain_of_lets_is_followed() {
     let text = chain(LONG, &format!("let x{LONG} = \"a\"\n"), |a, b| format!("let x{a} = x{b}"));
     assert_eq!(on_a_small_stack(beside_the_platform(text)), []);
+}
+
+#[test]
+fn what_takes_too_long_a_chain_to_calculate_is_refused() {
+    let lets = chain(LONG, &format!("let x{LONG} = \"a\"\n"), |a, b| format!("let x{a} = x{b}"));
+    let calls = chain(LONG, &format!("fn f{LONG}(n: Int) -> Int = n\n"), |a, b| {
+        format!("fn f{a}(n: Int) -> Int = f{b}(n) + 1")
+    });
+    let read = "let called = string(f0(1))\n";
+    for (text, entry) in [(lets, "env.A = platform.x0"), (calls + read, "env.A = platform.called")] {
+        let mut sources = beside_the_platform(text);
+        request_with(&mut sources, entry);
+        let found = on_a_small_stack(sources);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code.as_str(), "over-budget");
+    }
 }
 
 #[test]
