@@ -167,7 +167,7 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let limit = match wrong.chars().count() {
         0..=1 => 0,
         2..=4 => 1,
-        5..=7 => 2,
+        5..=11 => 2,
         _ => 3,
     };
     known

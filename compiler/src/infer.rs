@@ -137,6 +137,9 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
     infer.result
 }
 
+/// The members of a circle that a message shows.
+const MAX_SHOWN: usize = 8;
+
 /// What a value is for, as messages name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Subject {
@@ -584,8 +587,16 @@ impl Infer<'_> {
 
     fn refuse_circle(&mut self) -> bool {
         let Some(way) = circle(self.db, self.workspace, self.item) else { return false };
-        let names: Vec<&str> =
+        self.poison(NodeId(0));
+        self.result.ty = Some(Ty::Unknown);
+        if way.is_empty() {
+            return true;
+        }
+        let mut names: Vec<&str> =
             way.iter().chain([&self.item]).map(|id| id.name(self.db).as_str()).collect();
+        if names.len() > MAX_SHOWN {
+            names.splice(MAX_SHOWN / 2..names.len() - MAX_SHOWN / 2, ["…"]);
+        }
         let what = match self.item.kind(self.db) {
             Kind::Fn => "calls",
             Kind::Type => "contains",
@@ -597,19 +608,10 @@ impl Infer<'_> {
             format!("`{}` {what} itself", self.item.name(self.db)),
         )
         .help(format!("the circle is {}", names.join(" → ")));
-        for other in &way[1..] {
+        for other in way[1..].iter().take(MAX_SHOWN) {
             error = error.related(name_place(self.db, *other), "through this");
         }
-        // A circle is one mistake: it is told at its first member.
-        let first = way.iter().min_by_key(|id| {
-            let file = id.file(self.db).path(self.db).clone();
-            (file, id.name(self.db).clone())
-        });
-        if first == Some(&self.item) {
-            self.report(error);
-        }
-        self.poison(NodeId(0));
-        self.result.ty = Some(Ty::Unknown);
+        self.report(error);
         true
     }
 
@@ -793,7 +795,7 @@ impl Infer<'_> {
                             self.not_yet(value.id, "a nested composite is");
                         }
                         other => {
-                            let found = describe_type(self.db, self.workspace, &other);
+                            let found = self.found(&other);
                             self.report(
                                 self.error(
                                     code::TYPE_MISMATCH,
@@ -984,8 +986,7 @@ impl Infer<'_> {
                 kind => {
                     let first = at.set.map(|(first, _)| first);
                     // The elements of a list may have keys that a path reaches.
-                    let is_leaf =
-                        matches!(kind, ExprKind::Literal(_) | ExprKind::Interpolated(_));
+                    let is_leaf = matches!(kind, ExprKind::Literal(_) | ExprKind::Interpolated(_));
                     let inside = is_leaf.then(|| at.first()).flatten();
                     match first.or(inside) {
                         Some(first) => self.twice(path, value, &shown, first),

@@ -672,10 +672,17 @@ pub fn ancestry(
                     .map(|id| id.name(db).as_str())
                     .chain([parent.text.as_str()])
                     .collect();
+                // At its own `from`, which is where the walk began.
+                let own = match item(db, environment).as_deref().map(|tree| &tree.kind) {
+                    Some(ItemKind::Environment { parent: Some(parent), .. }) => {
+                        Place::Node(environment, parent.id)
+                    }
+                    _ => place,
+                };
                 diagnostics.push(
                     Diagnostic::error(
                         code::CYCLE,
-                        place,
+                        own,
                         format!("environment `{}` descends from itself", environment.name(db)),
                     )
                     .help(format!("the circle is {}", names.join(" → "))),

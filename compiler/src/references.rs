@@ -5,7 +5,7 @@
 
 use crate::db::Db;
 use crate::items::{item, items};
-use crate::names::{Target, packages, resolve_path};
+use crate::names::{Target, packages, resolve_path, resolve_word};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -63,7 +63,8 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
 pub struct Order {
     /// Lets, functions and types, those that others stand on first.
     pub items: Vec<ItemId>,
-    /// Those that reach themselves, each with the shortest way round, starting with itself.
+    /// Those that reach themselves. The first of a circle has the shortest way round, starting
+    /// with itself; for the others it is empty, so that a circle is told once.
     circles: FxHashMap<ItemId, Vec<ItemId>>,
 }
 
@@ -124,10 +125,14 @@ pub fn order(db: &dyn Db, workspace: Workspace) -> Order {
                 component.iter().for_each(|id| {
                     is_open.remove(id);
                 });
-                for id in &component {
-                    if let Some(way) = way_round(*id, &component, edges) {
-                        order.circles.insert(*id, way);
-                    }
+                let first = component
+                    .iter()
+                    .min_by_key(|id| (id.file(db).path(db), id.name(db)))
+                    .copied()
+                    .unwrap_or(current);
+                if let Some(way) = way_round(first, &component, edges) {
+                    order.circles.extend(component.iter().map(|id| (*id, Vec::new())));
+                    order.circles.insert(first, way);
                 }
                 order.items.extend(component);
             }
@@ -169,7 +174,8 @@ fn way_round<'a, I: Iterator<Item = &'a ItemId>>(
     None
 }
 
-/// Whether a let, function or type reaches itself; the way round, starting with it.
+/// Whether a let, function or type reaches itself; for the first of the circle the way round,
+/// starting with it.
 #[salsa::tracked]
 pub fn circle(db: &dyn Db, workspace: Workspace, id: ItemId) -> Option<Vec<ItemId>> {
     order(db, workspace).circles.get(&id).cloned()
@@ -256,13 +262,20 @@ impl Walk<'_> {
 
     fn path(&mut self, segments: &[Ident]) {
         if let Some(first) = segments.first()
-            && !self.locals.contains(&first.text)
+            && self.means_something(first)
             && let Ok(Target::Item(found)) =
                 resolve_path(self.db, self.workspace, self.item, segments)
             && self.known.insert(found)
         {
             self.found.push(found);
         }
+    }
+
+    /// Whether a word stands for something outside the declaration. Asked first, since making the
+    /// error for one that does not looks at every name there is.
+    fn means_something(&self, word: &Ident) -> bool {
+        !self.locals.contains(&word.text)
+            && resolve_word(self.db, self.workspace, self.item.file(self.db), &word.text).is_some()
     }
 
     fn option_type(&mut self, ty: &Option<Type>) {
@@ -381,7 +394,7 @@ impl Walk<'_> {
             }),
             ExprKind::Name(_) | ExprKind::Field { .. } => match chain(expr) {
                 // The longest prefix that names a declaration is the reference.
-                Some(names) if !self.locals.contains(&names[0].text) => {
+                Some(names) if self.means_something(&names[0]) => {
                     for length in (1..=names.len()).rev() {
                         if let Ok(Target::Item(_)) =
                             resolve_path(self.db, self.workspace, self.item, &names[..length])

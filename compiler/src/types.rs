@@ -479,7 +479,7 @@ impl<'a> Lowering<'a> {
                                 code::DUPLICATE_NAME,
                                 Place::Node(self.item, arm.id),
                                 format!(
-                                    "{} stands twice in this type",
+                                    "`{}` stands twice in this type",
                                     display(self.db, self.workspace, &found)
                                 ),
                             )
