@@ -190,10 +190,25 @@ impl<'a> Gathered<'a> {
         // objects it makes.
         let what = match diagnostic.code {
             code::MISSING_NAMESPACE => String::new(),
+            code::CYCLE => {
+                // The same circle is found from each of its members.
+                let mut places: Vec<String> = diagnostic
+                    .related
+                    .iter()
+                    .map(|(place, _)| place)
+                    .chain([&diagnostic.place])
+                    .map(|place| format!("{place:?}"))
+                    .collect();
+                places.sort();
+                places.concat()
+            }
             code::DUPLICATE_OBJECT => format!("{:?}", diagnostic.related[0].0),
             _ => diagnostic.message.clone(),
         };
-        let key = format!("{:?}{:?}{what}", diagnostic.code, diagnostic.place);
+        let key = match diagnostic.code {
+            code::CYCLE => what,
+            code => format!("{code:?}{:?}{what}", diagnostic.place),
+        };
         let index = *self.index.entry(key).or_insert_with(|| {
             self.found.push((diagnostic.clone(), Vec::new()));
             self.found.len() - 1

@@ -1,5 +1,7 @@
 //! Whatever the text says, there is an answer: no panic, no overflow, no place outside its file.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads its cases from files")]
+
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
