@@ -985,10 +985,8 @@ impl Infer<'_> {
                 },
                 kind => {
                     let first = at.set.map(|(first, _)| first);
-                    let is_leaf = matches!(
-                        kind,
-                        ExprKind::Literal(_) | ExprKind::Interpolated(_) | ExprKind::List(_)
-                    );
+                    // The elements of a list may have keys that a path reaches.
+                    let is_leaf = matches!(kind, ExprKind::Literal(_) | ExprKind::Interpolated(_));
                     let inside = is_leaf.then(|| at.first()).flatten();
                     match first.or(inside) {
                         Some(first) => self.twice(path, value, &shown, first),

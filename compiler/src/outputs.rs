@@ -535,9 +535,10 @@ impl<'a> Reader<'a> {
         });
         walk(expr, &mut |inner| match inference.resolutions.get(&inner.id) {
             Some(Resolution::Item(other)) if other.kind(self.db) == Kind::Request => {
-                if !bases.contains(&inner.id) {
-                    nodes.push(Node::Output(*other, "name".into()));
-                }
+                // What stands before a dot is read by what stands behind it, above.
+                let whole =
+                    (!bases.contains(&inner.id)).then(|| Node::Output(*other, "name".into()));
+                nodes.extend(whole);
             }
             Some(Resolution::Item(other)) => globals.push(*other),
             Some(Resolution::OwnField) => {

@@ -6,6 +6,8 @@
 //! that is meant, `PLUMB_BLESS=1 cargo test --test errors` writes the comments anew; read the
 //! difference before it is kept.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads its cases from files")]
+
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::diagnostics::code::CODES;
 use plumb_compiler::diagnostics::{Code, Severity, code};

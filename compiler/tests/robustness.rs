@@ -1,5 +1,7 @@
 //! Whatever the text says, there is an answer: no panic, no overflow, no place outside its file.
 
+#![allow(clippy::disallowed_methods, reason = "a test reads its cases from files")]
+
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
@@ -110,13 +112,89 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 const WORDS: &[&str] = &[
-    "shop", "Service", "platform", "svc", "core", "apps", "Deployment", "Size", "String", "Int",
-    "Secret", "none", "null", "it", "self", "environment", "final", "replace", "if", "else", "let",
-    "for", "in", "match", "emit", "output", "require", "request", "schema", "compose", "overlay",
-    "defaults", "type", "fn", "use", "from", "where", "{", "}", "[", "]", "(", ")", "=", "+=", ":",
-    ".", "?.", "??", "?", "...", "=>", "->", "|", "\"", "${", "\"\"\"", "r\"", "5m", "1Gi", "1.5", "0",
-    "-", "99999999999999999999", "@", "//", "///", "é", "\u{1F680}", "\t", "\n", ",", ";", "by", "private",
-    "prod", "dev", "name", "image", "env", "spec", "metadata", "\u{0}",
+    "shop",
+    "Service",
+    "platform",
+    "svc",
+    "core",
+    "apps",
+    "Deployment",
+    "Size",
+    "String",
+    "Int",
+    "Secret",
+    "none",
+    "null",
+    "it",
+    "self",
+    "environment",
+    "final",
+    "replace",
+    "if",
+    "else",
+    "let",
+    "for",
+    "in",
+    "match",
+    "emit",
+    "output",
+    "require",
+    "request",
+    "schema",
+    "compose",
+    "overlay",
+    "defaults",
+    "type",
+    "fn",
+    "use",
+    "from",
+    "where",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    "=",
+    "+=",
+    ":",
+    ".",
+    "?.",
+    "??",
+    "?",
+    "...",
+    "=>",
+    "->",
+    "|",
+    "\"",
+    "${",
+    "\"\"\"",
+    "r\"",
+    "5m",
+    "1Gi",
+    "1.5",
+    "0",
+    "-",
+    "99999999999999999999",
+    "@",
+    "//",
+    "///",
+    "é",
+    "\u{1F680}",
+    "\t",
+    "\n",
+    ",",
+    ";",
+    "by",
+    "private",
+    "prod",
+    "dev",
+    "name",
+    "image",
+    "env",
+    "spec",
+    "metadata",
+    "\u{0}",
 ];
 
 #[derive(Clone, Debug)]
@@ -279,16 +357,14 @@ fn a_long_chain_of_functions_is_followed() {
 
 #[test]
 fn a_long_chain_of_types_is_followed() {
-    let text =
-        chain(LONG, &format!("type T{LONG} = Int\n"), |a, b| format!("type T{a} = T{b}"));
+    let text = chain(LONG, &format!("type T{LONG} = Int\n"), |a, b| format!("type T{a} = T{b}"));
     let text = text + "schema Long { a: T0 = 1 }\n";
     assert_eq!(on_a_small_stack(beside_the_platform(text)), []);
 }
 
 #[test]
 fn types_and_values_that_nest_with_every_step_are_refused() {
-    let types =
-        chain(LONG, &format!("type T{LONG} = Int\n"), |a, b| format!("type T{a} = [T{b}]"));
+    let types = chain(LONG, &format!("type T{LONG} = Int\n"), |a, b| format!("type T{a} = [T{b}]"));
     let found = on_a_small_stack(beside_the_platform(types));
     assert!(found.iter().all(|it| it.code.as_str() == "too-deep"), "{:?}", &found[..1]);
     let values =
@@ -313,9 +389,10 @@ fn a_long_chain_of_includes_is_refused() {
 
 #[test]
 fn a_long_descent_of_environments_is_refused() {
-    let text = chain(300, "environment e300: Env { domain = \"a.b\", tier = \"dev\" }\n", |a, b| {
-        format!("abstract environment e{a}: Env from e{b} {{}}")
-    });
+    let text =
+        chain(300, "environment e300: Env { domain = \"a.b\", tier = \"dev\" }\n", |a, b| {
+            format!("abstract environment e{a}: Env from e{b} {{}}")
+        });
     let found = on_a_small_stack(beside_the_platform(text));
     assert!(!found.is_empty());
     assert!(found.iter().all(|it| it.code.as_str() == "too-deep"), "{:?}", &found[..1]);
@@ -361,6 +438,11 @@ fn many_declarations_and_many_entries_take_time_that_grows_with_them() {
     for number in 0..LONG {
         writeln!(text, "    x{number}").unwrap();
     }
-    writeln!(text, "]\ntype Many = {}", (0..2_000).map(|it| format!("\"v{it}\"")).collect::<Vec<_>>().join(" | ")).unwrap();
+    writeln!(
+        text,
+        "]\ntype Many = {}",
+        (0..2_000).map(|it| format!("\"v{it}\"")).collect::<Vec<_>>().join(" | ")
+    )
+    .unwrap();
     assert_eq!(on_a_small_stack(beside_the_platform(text)), []);
 }
