@@ -331,7 +331,8 @@ fn what_takes_too_long_a_chain_to_calculate_is_refused() {
         format!("fn f{a}(n: Int) -> Int = f{b}(n) + 1")
     });
     let read = "let called = string(f0(1))\n";
-    for (text, entry) in [(lets, "env.A = platform.x0"), (calls + read, "env.A = platform.called")] {
+    for (text, entry) in [(lets, "env.A = platform.x0"), (calls + read, "env.A = platform.called")]
+    {
         let mut sources = beside_the_platform(text);
         request_with(&mut sources, entry);
         let found = on_a_small_stack(sources);
