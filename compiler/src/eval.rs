@@ -959,6 +959,7 @@ impl<'a> Evaluator<'a> {
             let layer = Layer { item: field.owner, level: 0, kind: LayerKind::Schema };
             match self.default(instance, field) {
                 Some(Ok(value)) => {
+                    self.charge(&value, true)?;
                     let setting = plain_setting(layer, value.origin);
                     self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
                 }
@@ -1237,6 +1238,7 @@ impl<'a> Evaluator<'a> {
         }
         match (value, braces) {
             (Some(value), _) => {
+                self.charge(&value, true)?;
                 self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
             }
             (None, Some(record)) => {
