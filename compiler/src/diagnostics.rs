@@ -122,6 +122,8 @@ pub mod code {
         REQUEST_NOT_HERE = "request-not-here";
         /// Two objects with one identity.
         DUPLICATE_OBJECT = "duplicate-object";
+        /// A number of replicas that the manifests and an autoscaler both set.
+        FIXED_REPLICAS = "fixed-replicas";
         /// A value that the Kubernetes API server would refuse.
         KUBERNETES_REFUSES = "kubernetes-refuses";
         /// A namespaced object without a namespace.

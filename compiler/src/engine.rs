@@ -3,19 +3,22 @@
 use crate::answers::{Build, Finding, Fix, Location, Manifest};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
-use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
+use crate::eval::{
+    default_diagnostics, environment_diagnostics, evaluate, initial_owner, kind_facts,
+};
 use crate::infer::infer;
 use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
     environment_order, environments as all_environments, package_files, package_of, packages,
     scope, uses,
 };
-use crate::objects::{Object, objects};
+use crate::objects::{Object, nesting_circle, nesting_diagnostic, objects};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
 use crate::references::{closure, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::alias;
+use crate::value::{Data, Origin, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
@@ -35,6 +38,7 @@ pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
                 gathered.identity(&mut identities, request, object, *environment);
             }
         }
+        gathered.autoscaled(&identities, *environment);
     }
     gathered.findings()
 }
@@ -44,7 +48,7 @@ pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     let mut gathered = Gathered::new(db, workspace);
     gathered.statics();
-    let mut made: Vec<(u8, Manifest)> = Vec::new();
+    let mut made: Vec<(u8, ItemId, Manifest)> = Vec::new();
     if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
         gathered.environments = vec![environment];
         let mut identities = Identities::default();
@@ -65,6 +69,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
                 };
                 made.push((
                     rank,
+                    request,
                     Manifest {
                         request: address(db, workspace, request),
                         object: object.value.clone(),
@@ -72,11 +77,13 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
                 ));
             }
         }
+        let fixed = gathered.autoscaled(&identities, environment);
+        made.retain(|(_, request, _)| !fixed.contains(request));
     }
     // Stable: within a rank, who is needed first, then by package, request and emission.
-    made.sort_by_key(|(rank, _)| *rank);
+    made.sort_by_key(|(rank, ..)| *rank);
     Build {
-        manifests: made.into_iter().map(|(_, manifest)| manifest).collect(),
+        manifests: made.into_iter().map(|(.., manifest)| manifest).collect(),
         findings: gathered.findings(),
     }
 }
@@ -155,7 +162,9 @@ fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: Item
             !uses(db, workspace, id.file(db)).diagnostics.is_empty()
                 || infer(db, workspace, *id).has_errors()
         };
-        if !own && broken() {
+        if !own && broken()
+            || id.kind(db) == Kind::Compose && nesting_circle(db, workspace, *id).is_some()
+        {
             return Blocked::Everything;
         }
         if id.kind(db) == Kind::Environment
@@ -167,7 +176,19 @@ fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: Item
     result
 }
 
-type Identities = FxHashMap<(Name, Name, Option<Name>, Name), (ItemId, crate::value::Origin)>;
+/// Group, kind, namespace and name.
+type Identity = (Name, Name, Option<Name>, Name);
+
+/// The objects of an environment that others can clash with.
+#[derive(Default)]
+struct Identities {
+    /// The request that makes each, and the `emit`.
+    objects: FxHashMap<Identity, (ItemId, Origin)>,
+    /// The objects whose number of replicas is fixed, and where.
+    fixed: FxHashMap<Identity, Origin>,
+    /// What autoscalers scale, each with its request and `emit`.
+    scaled: Vec<(Identity, ItemId, Origin)>,
+}
 
 /// Diagnostics on their way to findings: one place and message is one finding, however many
 /// environments it shows in.
@@ -203,6 +224,8 @@ impl<'a> Gathered<'a> {
                 places.concat()
             }
             code::DUPLICATE_OBJECT => format!("{:?}", diagnostic.related[0].0),
+            // Of a composition, whatever requests show it.
+            code::FIXED_REPLICAS => String::new(),
             _ => diagnostic.message.clone(),
         };
         let key = match diagnostic.code {
@@ -249,6 +272,11 @@ impl<'a> Gathered<'a> {
                 for id in items(db, *file) {
                     for diagnostic in &infer(db, workspace, *id).diagnostics {
                         self.add(diagnostic, None);
+                    }
+                    if id.kind(db) == Kind::Compose
+                        && let Some(diagnostic) = nesting_diagnostic(db, workspace, *id)
+                    {
+                        self.add(&diagnostic, None);
                     }
                     if id.kind(db) == Kind::Schema {
                         for diagnostic in default_diagnostics(db, workspace, *id) {
@@ -334,8 +362,9 @@ impl<'a> Gathered<'a> {
             object.namespace.clone(),
             object.name.clone(),
         );
-        let Some((other, origin)) = known.get(&key).copied() else {
-            known.insert(key, (request, object.origin));
+        let Some((other, origin)) = known.objects.get(&key).copied() else {
+            self.scaling(known, &key, request, object);
+            known.objects.insert(key, (request, object.origin));
             return false;
         };
         let within =
@@ -361,6 +390,58 @@ impl<'a> Gathered<'a> {
         }
         self.add(&error, Some(environment));
         true
+    }
+
+    /// What an object says of replicas: a number of its own, or what it scales.
+    fn scaling(&self, known: &mut Identities, key: &Identity, request: ItemId, object: &Object) {
+        let Some(spec) = object.value.fields().and_then(|fields| fields.get("spec")) else {
+            return;
+        };
+        let get = |value: &Value, name: &str| {
+            value.fields().and_then(|fields| fields.get(name)).filter(|it| !it.is_none()).cloned()
+        };
+        if let Some(replicas) = get(spec, "replicas")
+            && initial_owner(self.db, self.workspace, &replicas).is_none()
+        {
+            // What the request asked for is right: the composition should leave it.
+            let own = matches!(replicas.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
+            known.fixed.insert(key.clone(), if own { replicas.origin } else { object.origin });
+        }
+        if (key.0.as_str(), key.1.as_str()) == ("autoscaling", "HorizontalPodAutoscaler")
+            && let Some(target) = get(spec, "scaleTargetRef")
+        {
+            let text = |name: &str| match get(&target, name).map(|it| it.data) {
+                Some(Data::String(text)) => text,
+                _ => Name::default(),
+            };
+            let version = text("apiVersion");
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            let scaled = (group.into(), text("kind"), key.2.clone(), text("name"));
+            known.scaled.push((scaled, request, object.origin));
+        }
+    }
+
+    /// The requests whose objects have a number of replicas that an autoscaler changes; says so.
+    fn autoscaled(&mut self, known: &Identities, environment: ItemId) -> FxHashSet<ItemId> {
+        let mut wrong = FxHashSet::default();
+        for (key, request, scaler) in &known.scaled {
+            let (Some(fixed), Some((owner, _))) = (known.fixed.get(key), known.objects.get(key))
+            else {
+                continue;
+            };
+            let (_, kind, _, name) = key;
+            let error = Diagnostic::error(
+                code::FIXED_REPLICAS,
+                *fixed,
+                format!("the `replicas` of {kind} {name} are fixed here, and an autoscaler changes them"),
+            )
+            .related(*scaler, "the autoscaler")
+            .related(name_place(self.db, *request), "for this request")
+            .help("write `replicas = initial(…, owner = \"hpa\")`, or leave it out: what is applied again and again would undo the autoscaler");
+            self.add(&error, Some(environment));
+            wrong.insert(*owner);
+        }
+        wrong
     }
 
     fn findings(mut self) -> Vec<Finding> {

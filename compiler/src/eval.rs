@@ -118,6 +118,7 @@ pub fn laid(
         given: None,
         fields: FxHashMap::default(),
         request: None,
+        inherited: None,
         path: String::new(),
         origin: evaluator.subject,
     });
@@ -370,8 +371,8 @@ pub struct Frame<'a> {
 struct Lazy<'a> {
     /// What the request is called.
     binder: &'a Name,
-    /// The request.
-    instance: usize,
+    /// The request; `None`: it is among the locals.
+    instance: Option<usize>,
     /// The lets at the top of the composition.
     block: &'a Block,
 }
@@ -397,6 +398,8 @@ struct Instance {
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
+    /// A nested composite's built-in fields, as the one around it says.
+    inherited: Option<Fields>,
     /// Where it stands in its request; empty: it is the request.
     path: String,
     origin: Origin,
@@ -453,10 +456,20 @@ pub struct Evaluator<'a> {
     reads_own: bool,
     /// What is wrong so far.
     pub diagnostics: Vec<Diagnostic>,
-    /// The request as its composition reads it: what a computed value is traced to.
-    pub traced: Option<Value>,
+    /// The compositions at work, the innermost last, and what each composes: what a computed value
+    /// is traced to.
+    pub composed: Vec<Composed>,
     /// The request at hand, for `used_by` and `uses`.
     pub request: Option<ItemId>,
+}
+
+/// A composition at work.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Composed {
+    /// The composition.
+    pub compose: ItemId,
+    /// The request or nested composite, complete.
+    pub value: Value,
 }
 
 impl<'a> Evaluator<'a> {
@@ -481,7 +494,7 @@ impl<'a> Evaluator<'a> {
             bare: None,
             reads_own: false,
             diagnostics: Vec::new(),
-            traced: None,
+            composed: Vec::new(),
             request: None,
         }
     }
@@ -572,6 +585,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            inherited: None,
             path: String::new(),
             origin,
         });
@@ -591,6 +605,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            inherited: None,
             origin,
             path: String::new(),
         });
@@ -606,9 +621,176 @@ impl<'a> Evaluator<'a> {
         let ty =
             declared.iter().find(|it| it.name == *name).map_or(Ty::Unknown, |it| it.ty.clone());
         let mut frame = Frame::new(compose, infer(db, workspace, compose));
-        frame.lazy = Some(Lazy { binder: &binder.text, instance, block });
+        frame.lazy = Some(Lazy { binder: &binder.text, instance: Some(instance), block });
         let value = self.expr(&mut frame, expr)?;
         self.complete(value, &ty, name)
+    }
+
+    // Nested composites.
+
+    /// A composite of a schema, nested in another: its schema, its defaults, and the literal that
+    /// emits it. `around` is what it inherits: the name it has if it says none, namespace, labels.
+    pub fn nested(&mut self, literal: Value, schema_id: ItemId, around: Fields) -> Eval<Value> {
+        self.step(1)?;
+        let origin = literal.origin;
+        let Data::Record(record) = literal.data else { return Err(Failed) };
+        let tag = record.tag;
+        let mut fields = Arc::unwrap_or_clone(record).fields;
+        let value = match tag {
+            // One that a function made is complete, and says nothing of its name and labels.
+            Tag::Schema(_) => {
+                let mut whole = around;
+                whole.extend(fields);
+                let tag = Tag::Schema(schema_id);
+                Value::new(Data::Record(Arc::new(RecordValue { tag, fields: whole })), origin)
+            }
+            _ => {
+                let laid = matches!(tag, Tag::Partial(_));
+                let instance = self.push(Instance {
+                    schema: schema_id,
+                    layers: layers::default_layers(
+                        self.db,
+                        self.workspace,
+                        schema_id,
+                        self.environment,
+                    ),
+                    given: Some(Given { fields: std::mem::take(&mut fields), laid }),
+                    fields: FxHashMap::default(),
+                    request: None,
+                    inherited: Some(around),
+                    path: String::new(),
+                    origin,
+                });
+                let result = self.all_fields(instance);
+                self.instances.pop();
+                result?
+            }
+        };
+        let name = value.fields().and_then(|fields| fields.get("name")).ok_or(Failed)?;
+        let Data::String(text) = &name.data else { return Err(Failed) };
+        let Err(problem) = notation::dns_label(text) else { return Ok(value) };
+        let what = schema_id.name(self.db);
+        let message = match text.len() {
+            64.. => format!(
+                "the name of its {what} would have {} characters, of which 63 are allowed: {text:?}",
+                text.len(),
+            ),
+            _ => format!("the name of its {what} would be {:?}: {problem}", text.as_str()),
+        };
+        Err(self.refuse(
+            name,
+            code::REFINEMENT_FAILED,
+            message,
+            Some((origin.into(), "it is emitted here".into())),
+        ))
+    }
+
+    /// What a nested composite inherits from the one around it; `bind` is the name it is bound to.
+    pub fn inherited(around: &Value, bind: Option<&Name>) -> Fields {
+        let mut inherited = Fields::default();
+        let fields = around.fields();
+        let get = |name: &str| fields.and_then(|fields| fields.get(name));
+        if let (Some(bind), Some(Value { data: Data::String(name), origin })) = (bind, get("name"))
+        {
+            let name = Data::String(format!("{name}-{bind}").into());
+            inherited.insert("name".into(), Value::new(name, *origin));
+        }
+        for name in ["namespace", "labels"] {
+            if let Some(value) = get(name) {
+                inherited.insert(name.into(), value.clone());
+            }
+        }
+        inherited
+    }
+
+    /// What can be read of a nested composite: its outputs, name and namespace.
+    pub fn nested_outputs(&mut self, schema_id: ItemId, value: &Value) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let compose = crate::types::composition(db, workspace, schema_id).ok_or(Failed)?;
+        let tree = item(db, compose).as_ref().ok_or(Failed)?;
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Err(Failed) };
+        let mut found = Fields::default();
+        for name in ["name", "namespace"] {
+            if let Some(value) = value.fields().and_then(|fields| fields.get(name)) {
+                found.insert(name.into(), value.clone());
+            }
+        }
+        let declared = crate::outputs::declared_outputs(db, workspace, compose);
+        self.composed.push(Composed { compose, value: value.clone() });
+        let mut frame = Frame::new(compose, infer(db, workspace, compose));
+        frame.lazy = Some(Lazy { binder: &binder.text, instance: None, block });
+        frame.locals.push((binder.text.clone(), value.clone()));
+        let mut failed = false;
+        for statement in &block.statements {
+            let StatementKind::Output { name, value: expr, .. } = &statement.kind else { continue };
+            let ty = declared.iter().find(|it| it.name == name.text).map(|it| it.ty.clone());
+            let output = self
+                .expr(&mut frame, expr)
+                .and_then(|value| self.complete(value, &ty.unwrap_or(Ty::Unknown), &name.text));
+            match output {
+                Ok(mut output) => {
+                    // Whoever reads it sees the composite that it is of.
+                    if !layers::is_data(db, output.origin.item) {
+                        output.origin = value.origin;
+                    }
+                    found.insert(name.text.clone(), output);
+                }
+                Err(Failed) => failed = true,
+            }
+        }
+        self.composed.pop();
+        if failed { Err(Failed) } else { Ok(Value::record(found, value.origin)) }
+    }
+
+    /// A nested composite's outputs, for an output of the one around it.
+    fn lazy_nested(
+        &mut self,
+        frame: &mut Frame<'a>,
+        statement: &'a Statement,
+        reader: Origin,
+    ) -> Eval<Value> {
+        let StatementKind::Emit { bind, value } = &statement.kind else { return Err(Failed) };
+        let Some(crate::infer::Emitted::Composite(schema_id)) =
+            frame.inference.emits.get(&statement.id)
+        else {
+            return Err(Failed);
+        };
+        if crate::objects::nesting_circle(self.db, self.workspace, frame.item).is_some() {
+            return Err(Failed);
+        }
+        // The manifests evaluate it too, and tell what is wrong with it.
+        let told = self.diagnostics.len();
+        let literal = self.expr(frame, value);
+        self.diagnostics.truncate(told);
+        let literal = literal?;
+        let lazy = frame.lazy.as_ref().ok_or(Failed)?;
+        let around = match lazy.instance {
+            Some(instance) => {
+                let mut fields = Fields::default();
+                for name in ["name", "namespace", "labels"] {
+                    fields.insert(name.into(), self.own_field(instance, &name.into(), reader)?);
+                }
+                Value::record(fields, reader)
+            }
+            None => {
+                let binder = frame.locals.iter().find(|(name, _)| name == lazy.binder);
+                binder.map(|(_, value)| value.clone()).ok_or(Failed)?
+            }
+        };
+        let bind = bind.as_ref().map(|bind| &bind.text);
+        let inherited = Self::inherited(&around, bind);
+        let known = self.composed.last().is_some_and(|it| it.compose == frame.item);
+        if !known {
+            self.composed.push(Composed { compose: frame.item, value: around });
+        }
+        let outputs = self
+            .nested(literal, *schema_id, inherited)
+            .and_then(|nested| self.nested_outputs(*schema_id, &nested));
+        if !known {
+            self.composed.pop();
+        }
+        self.diagnostics.truncate(told);
+        outputs
     }
 
     /// What another request tells, read at `reader`.
@@ -672,13 +854,18 @@ impl<'a> Evaluator<'a> {
         let Some(lazy) = &frame.lazy else { return Err(Failed) };
         let (binder, instance, block) = (lazy.binder, lazy.instance, lazy.block);
         if name == binder {
-            return self.itself(instance, reader);
+            return self.itself(instance.ok_or(Failed)?, reader);
         }
-        let value = block.statements.iter().find_map(|statement| match &statement.kind {
-            StatementKind::Let(it) if it.name.text == *name => Some(&it.value),
-            _ => None,
+        let statement = block.statements.iter().find(|statement| match &statement.kind {
+            StatementKind::Let(it) => it.name.text == *name,
+            StatementKind::Emit { bind: Some(bind), .. } => bind.text == *name,
+            _ => false,
         });
-        let value = self.expr(frame, value.ok_or(Failed)?)?;
+        let statement = statement.ok_or(Failed)?;
+        let value = match &statement.kind {
+            StatementKind::Let(it) => self.expr(frame, &it.value)?,
+            _ => self.lazy_nested(frame, statement, reader)?,
+        };
         frame.locals.insert(0, (name.clone(), value.clone()));
         Ok(value)
     }
@@ -703,6 +890,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: None,
+            inherited: None,
             path: String::new(),
             origin,
         }))
@@ -720,7 +908,8 @@ impl<'a> Evaluator<'a> {
         let mut fields = Fields::default();
         let mut failed = false;
         let mut missing: Vec<(&Name, Place)> = Vec::new();
-        let is_request = self.instances[instance].request.is_some();
+        let is_request = self.instances[instance].request.is_some()
+            || self.instances[instance].inherited.is_some();
         let built_in = BUILT_IN_FIELDS
             .iter()
             .filter(|name| is_request && **name != "after")
@@ -850,7 +1039,8 @@ impl<'a> Evaluator<'a> {
         let shape = schema(self.db, self.workspace, self.instances[instance].schema);
         let field = shape.field(name);
         let origin = self.instances[instance].origin;
-        let is_request = self.instances[instance].request.is_some();
+        let is_request = self.instances[instance].request.is_some()
+            || self.instances[instance].inherited.is_some();
         let ty = match field {
             Some(field) => field.ty.clone(),
             None if is_request => {
@@ -890,7 +1080,14 @@ impl<'a> Evaluator<'a> {
             if value.is_none() && !ty.is_optional() {
                 return Ok(value);
             }
-            let path = join(&self.instances[instance].path, name);
+            // What the request gave to a nested composite is called as the request calls it.
+            let asked = match (&self.instances[instance].inherited, self.composed.first()) {
+                (Some(_), Some(whole)) if layers::is_data(self.db, value.origin.item) => {
+                    path_of(&whole.value, value.origin)
+                }
+                _ => None,
+            };
+            let path = asked.unwrap_or_else(|| join(&self.instances[instance].path, name));
             return self.complete(value, &ty, &path);
         }
         let slot = self.slot(instance, name, &ty)?;
@@ -925,6 +1122,7 @@ impl<'a> Evaluator<'a> {
             given: None,
             fields: FxHashMap::default(),
             request: Some(request),
+            inherited: None,
             path: String::new(),
             origin,
         });
@@ -970,6 +1168,12 @@ impl<'a> Evaluator<'a> {
                 let origin = Origin { item: field.owner, node: field.node };
                 let why = self.final_reason(field.owner, field.member);
                 slot.sealed = Some((plain_setting(layer, origin), why));
+            }
+        } else if let Some(inherited) = &self.instances[instance].inherited {
+            if let Some(value) = inherited.get(name).cloned() {
+                let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
+                let setting = plain_setting(layer, value.origin);
+                self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
             }
         } else if let Some(request) = self.instances[instance].request {
             match self.built_in(request, name) {
@@ -1519,6 +1723,18 @@ impl<'a> Evaluator<'a> {
                 }
             });
         }
+        // A nested composite's fields are the request's that they were computed from.
+        let read: Vec<(Name, Value)> = read
+            .into_iter()
+            .flat_map(|(name, value)| {
+                let sources = self.sources(value.origin);
+                if sources.is_empty() {
+                    vec![(name, value)]
+                } else {
+                    sources.into_iter().map(|(path, value)| (path.into(), value)).collect()
+                }
+            })
+            .collect();
         let label = |(name, value): &(Name, Value)| format!("`{name}` is {}", shown(value));
         let mut places: Vec<&(Name, Value)> =
             read.iter().filter(|(_, value)| layers::is_data(self.db, value.origin.item)).collect();
@@ -1595,6 +1811,7 @@ impl<'a> Evaluator<'a> {
                     given: Some(given),
                     fields: FxHashMap::default(),
                     request: None,
+                    inherited: None,
                     path: path.to_string(),
                     origin,
                 });
@@ -1804,10 +2021,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The fields of the request that the expression at `origin` reads, from its text: through the
-    /// lets of its composition.
+    /// lets of its composition, and through what it nests.
     pub fn sources(&self, origin: Origin) -> Vec<(String, Value)> {
         let mut found = Vec::new();
-        let Some(record) = &self.traced else { return found };
+        let composed = self.composed.iter().rev().find(|it| it.compose == origin.item);
+        let Some(Composed { value: record, .. }) = composed else { return found };
         let Some(tree) = item(self.db, origin.item) else { return found };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
         let index = BlockIndex::of(block);
@@ -1853,7 +2071,20 @@ impl<'a> Evaluator<'a> {
                 }
             });
         }
-        found
+        // What the composition around a nested one computed for it is traced further.
+        let mut traced: Vec<(String, Value)> = Vec::new();
+        for (path, value) in found {
+            let around = value.origin.item != origin.item
+                && self.composed.iter().any(|it| it.compose == value.origin.item);
+            let further = if around { self.sources(value.origin) } else { Vec::new() };
+            let further = if further.is_empty() { vec![(path, value)] } else { further };
+            for (path, value) in further {
+                if !traced.iter().any(|(known, it)| *known == path && it.origin == value.origin) {
+                    traced.push((path, value));
+                }
+            }
+        }
+        traced
     }
 
     /// Checks a condition of a value; `name` is what messages call it.
@@ -2105,7 +2336,11 @@ impl<'a> Evaluator<'a> {
                 ))
             }
             Some(
-                Resolution::Builtin(_) | Resolution::File | Resolution::UsedBy | Resolution::Uses,
+                Resolution::Builtin(_)
+                | Resolution::File
+                | Resolution::UsedBy
+                | Resolution::Uses
+                | Resolution::Initial,
             )
             | None => Err(Failed),
         }
@@ -2185,6 +2420,16 @@ impl<'a> Evaluator<'a> {
         if let (Some(Resolution::UsedBy | Resolution::Uses), Some(environment), Some(request)) =
             (neighbours, self.environment, self.request)
         {
+            // A nested composite is there for the one around it.
+            if let [.., around, _] = self.composed.as_slice() {
+                let around = (neighbours == Some(&Resolution::UsedBy)).then(|| {
+                    let fields = around.value.fields().into_iter().flatten();
+                    let known = fields.filter(|(name, _)| *name == "name" || *name == "namespace");
+                    let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+                    Value::record(known, origin)
+                });
+                return Ok(Value::list(around.into_iter().collect(), origin));
+            }
             let found = if neighbours == Some(&Resolution::Uses) {
                 crate::outputs::dependencies(self.db, self.workspace, environment, request)
             } else {
@@ -2194,9 +2439,10 @@ impl<'a> Evaluator<'a> {
         }
         if let (Some(lazy), ExprKind::Name(word)) = (&frame.lazy, &base.kind)
             && word == lazy.binder
+            && let Some(instance) = lazy.instance
             && !frame.locals.iter().any(|(local, _)| local == word)
         {
-            return self.own_field(lazy.instance, &name.text, origin);
+            return self.own_field(instance, &name.text, origin);
         }
         let value = self.expr(frame, base)?;
         match (&value.data, name.text.as_str()) {
@@ -2213,6 +2459,10 @@ impl<'a> Evaluator<'a> {
                 Ok(Value::new(Data::Int(duration.seconds()), origin))
             }
             (Data::Record(record), field) => Ok(match record.fields.get(field) {
+                // Only the field itself is left to its owner, not what is made of its value.
+                Some(found) if initial_owner(self.db, self.workspace, found).is_some() => {
+                    Value::new(found.data.clone(), origin)
+                }
                 Some(found) => found.clone(),
                 // A literal of a schema that is read before it is complete has no such field yet.
                 None => Value::new(Data::None, origin),
@@ -2295,6 +2545,15 @@ impl<'a> Evaluator<'a> {
                 return Err(Failed);
             };
             return self.file(frame.item, name, origin);
+        }
+        if resolution == Resolution::Initial {
+            let [value, _] = args else { return Err(Failed) };
+            let mut value = self.expr(frame, &value.value)?;
+            // The call is what shows that the field is left to its owner.
+            if !value.is_none() {
+                value.origin = origin;
+            }
+            return Ok(value);
         }
         let mut values = Vec::new();
         let mut failed = false;
@@ -2652,6 +2911,8 @@ impl<'a> Evaluator<'a> {
                 ))
             }
             Ty::Schema(_) => self.complete(Value::new(value.data, origin), &ty, ""),
+            // What an `emit` makes a composite of, which completes it.
+            Ty::Request(_) => Ok(Value::new(value.data, origin)),
             _ => Ok(Value::new(value.data, origin)),
         }
     }
@@ -3009,6 +3270,36 @@ pub fn bind(frame: &mut Frame<'_>, clause: &ForClause, (key, value): (Value, Val
     }
 }
 
+/// Where in a record the value made at `origin` is.
+pub fn path_of(value: &Value, origin: Origin) -> Option<String> {
+    for (name, field) in value.fields().into_iter().flatten() {
+        if field.origin == origin {
+            return Some(join("", name));
+        }
+        let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(field, origin));
+        if let Some(inner) = inner {
+            let name = join("", name);
+            return Some(if inner.starts_with('[') {
+                format!("{name}{inner}")
+            } else {
+                format!("{name}.{inner}")
+            });
+        }
+    }
+    if let Data::List(elements) = &value.data {
+        for (index, element) in elements.iter().enumerate() {
+            if element.origin == origin {
+                return Some(format!("[{index}]"));
+            }
+            let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(element, origin));
+            if let Some(inner) = inner {
+                return Some(format!("[{index}].{inner}"));
+            }
+        }
+    }
+    None
+}
+
 fn join(path: &str, name: &str) -> String {
     let plain = name.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-');
     match (path.is_empty(), plain) {
@@ -3177,19 +3468,24 @@ pub fn describe_condition(expr: &Expr) -> Option<String> {
 
 /// The lets and the expressions of a block, at any depth.
 #[derive(Default)]
-struct BlockIndex<'a> {
+pub struct BlockIndex<'a> {
     lets: Vec<(&'a Name, &'a Expr)>,
+    /// Every expression.
     expressions: Vec<&'a Expr>,
+    /// Those that stand in no other.
+    pub roots: Vec<&'a Expr>,
 }
 
 impl<'a> BlockIndex<'a> {
-    fn of(block: &'a Block) -> Self {
+    /// Of everything in a block.
+    pub fn of(block: &'a Block) -> Self {
         let mut index = BlockIndex::default();
         index.block(block);
         index
     }
 
     fn add(&mut self, expr: &'a Expr) {
+        self.roots.push(expr);
         walk(expr, &mut |inner| self.expressions.push(inner));
     }
 
@@ -3200,9 +3496,11 @@ impl<'a> BlockIndex<'a> {
                     self.lets.push((&it.name.text, &it.value));
                     self.add(&it.value);
                 }
-                StatementKind::Emit { value, .. } | StatementKind::Output { value, .. } => {
-                    self.add(value)
+                StatementKind::Emit { bind, value } => {
+                    self.lets.extend(bind.iter().map(|bind| (&bind.text, value)));
+                    self.add(value);
                 }
+                StatementKind::Output { value, .. } => self.add(value),
                 StatementKind::If(it) => {
                     if let Some(name) = &it.head.bind {
                         self.lets.push((&name.text, &it.head.expr));
@@ -3223,6 +3521,15 @@ impl<'a> BlockIndex<'a> {
             }
         }
     }
+}
+
+/// Whom a field of an object is left to once it is set: what its `initial` says.
+pub fn initial_owner<'a>(db: &'a dyn Db, workspace: Workspace, value: &Value) -> Option<&'a Name> {
+    let Origin { item, node } = value.origin;
+    if !matches!(item.kind(db), Kind::Compose | Kind::Fn | Kind::Let) {
+        return None;
+    }
+    infer(db, workspace, item).initials.get(&node)
 }
 
 /// The facts of a kind.

@@ -38,6 +38,10 @@ pub struct Inference {
     pub keys: FxHashMap<NodeId, Keys>,
     /// The types that arms of a `match` ask for, by the arm.
     pub patterns: FxHashMap<NodeId, Ty>,
+    /// The fields that are only set at first, by the call of `initial`, and who has them then.
+    pub initials: FxHashMap<NodeId, Name>,
+    /// What each `emit` of a composition makes, by the statement.
+    pub emits: FxHashMap<NodeId, Emitted>,
     /// What has an error and must not be evaluated.
     pub poisoned: FxHashSet<NodeId>,
     /// The fields that a misspelt one was probably meant to be, by its node: they are not missing.
@@ -53,6 +57,15 @@ impl Inference {
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
+}
+
+/// What an `emit` makes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Emitted {
+    /// An object of one of these kinds.
+    Object(Vec<plumb_kubernetes::KindId>),
+    /// What the composition of this schema emits.
+    Composite(ItemId),
 }
 
 /// What a word stands for.
@@ -78,6 +91,8 @@ pub enum Resolution {
     UsedBy,
     /// `uses` of the request: whom it speaks of.
     Uses,
+    /// `initial`
+    Initial,
 }
 
 /// What a literal becomes in its place.
@@ -131,6 +146,9 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         reads_request: false,
         spreading: false,
         spreads: FxHashMap::default(),
+        composites: FxHashSet::default(),
+        in_object: false,
+        leavable: FxHashSet::default(),
         result: Inference::default(),
     };
     infer.item(tree);
@@ -174,6 +192,12 @@ struct Infer<'a> {
     spreading: bool,
     /// The types of values that a record literal takes in, by their node.
     spreads: FxHashMap<NodeId, Ty>,
+    /// The literals that an `emit` makes a composite of, which set its name and labels too.
+    composites: FxHashSet<NodeId>,
+    /// The literal at hand is part of a Kubernetes object.
+    in_object: bool,
+    /// The values of an object's fields, which `initial` can be.
+    leavable: FxHashSet<NodeId>,
     result: Inference,
 }
 
@@ -459,7 +483,7 @@ impl Infer<'_> {
                     );
                 }
                 self.locals.push((binder.text.clone(), Ty::Request(found)));
-                self.block(block, true);
+                self.block(block, Some(false));
             }
             ItemKind::Fn { params, result, body, .. } => {
                 if self.refuse_circle() {
@@ -667,7 +691,7 @@ impl Infer<'_> {
                     self.target.clear();
                     self.reason(otherwise.as_ref());
                 }
-                MemberKind::If(it) => self.branch(it, false),
+                MemberKind::If(it) => self.branch(it, None),
                 MemberKind::Rule(rule) => self.rule(rule),
                 MemberKind::Final { path, value, otherwise } => {
                     let ty = self.path_type(path, &Ty::Schema(id));
@@ -721,7 +745,7 @@ impl Infer<'_> {
         self.reason(rule.otherwise.as_ref());
     }
 
-    fn branch(&mut self, it: &If, emits: bool) {
+    fn branch(&mut self, it: &If, emits: Option<bool>) {
         let before = self.locals.len();
         self.head(&it.head);
         self.block(&it.then, emits);
@@ -751,7 +775,8 @@ impl Infer<'_> {
         }
     }
 
-    fn block(&mut self, block: &Block, emits: bool) {
+    /// `emits`: whether objects can be emitted here; then whether it is in a loop.
+    fn block(&mut self, block: &Block, emits: Option<bool>) {
         let before = self.locals.len();
         for statement in &block.statements {
             match &statement.kind {
@@ -765,50 +790,15 @@ impl Infer<'_> {
                     self.locals.push((it.name.text.clone(), found));
                 }
                 StatementKind::Emit { bind, value } => {
-                    if !emits {
+                    let Some(looped) = emits else {
                         self.report(self.error(
                             code::MISPLACED,
                             statement.id,
                             "`emit` stands in compositions only",
                         ));
                         continue;
-                    }
-                    if let Some(bind) = bind {
-                        self.not_yet(bind.id, "a nested composite is");
-                        self.locals.push((bind.text.clone(), Ty::Unknown));
-                        continue;
-                    }
-                    let ty = self.expr(value, &Ty::Unknown);
-                    match ty {
-                        Ty::Unknown => {}
-                        Ty::Kind(kind) => {
-                            let facts = kubernetes(self.db, self.workspace).kind_facts(kind);
-                            if !facts.creatable {
-                                self.report(self.error(
-                                    code::KUBERNETES_REFUSES,
-                                    value.id,
-                                    format!("a {} cannot be created", facts.kind),
-                                ));
-                            }
-                        }
-                        Ty::Schema(_) | Ty::Request(_) => {
-                            self.not_yet(value.id, "a nested composite is");
-                        }
-                        other => {
-                            let found = self.found(&other);
-                            self.report(
-                                self.error(
-                                    code::TYPE_MISMATCH,
-                                    value.id,
-                                    format!("`emit` takes a Kubernetes object, not {found}"),
-                                )
-                                .help(
-                                    "name its kind before the braces: `emit apps.Deployment { … }`",
-                                ),
-                            );
-                            self.poison(value.id);
-                        }
-                    }
+                    };
+                    self.emit(statement.id, bind.as_ref(), value, looped);
                 }
                 StatementKind::Output { name, ty, value } => {
                     // Declared and checked; nothing reads it in this version.
@@ -821,13 +811,125 @@ impl Infer<'_> {
                 StatementKind::For { clause, body } => {
                     let inner = self.locals.len();
                     self.clause(clause);
-                    self.block(body, emits);
+                    self.block(body, emits.map(|_| true));
                     self.locals.truncate(inner);
                 }
                 StatementKind::Rule(rule) => self.rule(rule),
             }
         }
         self.locals.truncate(before);
+    }
+
+    /// What an `emit` makes: a Kubernetes object, or a composite of another schema.
+    fn emit(&mut self, statement: NodeId, bind: Option<&Ident>, value: &Expr, looped: bool) {
+        let mut literals = Vec::new();
+        results(value, &mut |result| {
+            if let ExprKind::Named { record, .. } = &result.kind {
+                self.composites.insert(result.id);
+                literals.push((result.id, record));
+            } else {
+                literals.clear();
+            }
+        });
+        let ty = self.expr(value, &Ty::Unknown);
+        let mut bound = Ty::Unknown;
+        let kinds: Option<Vec<_>> = match &ty {
+            Ty::Union(arms) => arms.iter().map(kind_of).collect(),
+            ty => kind_of(ty).map(|kind| vec![kind]),
+        };
+        match (ty, kinds) {
+            (Ty::Unknown, _) => {}
+            (_, Some(kinds)) => {
+                for kind in &kinds {
+                    let facts = kubernetes(self.db, self.workspace).kind_facts(*kind);
+                    if !facts.creatable {
+                        self.report(self.error(
+                            code::KUBERNETES_REFUSES,
+                            value.id,
+                            format!("a {} cannot be created", facts.kind),
+                        ));
+                    }
+                }
+                self.result.emits.insert(statement, Emitted::Object(kinds));
+                if let Some(bind) = bind {
+                    self.report(
+                        self.error(
+                            code::TYPE_MISMATCH,
+                            bind.id,
+                            "an object has no outputs that a name could stand for",
+                        )
+                        .help(format!(
+                            "to read the object, write `let {} = …` and emit that",
+                            bind.text
+                        )),
+                    );
+                }
+            }
+            (Ty::Schema(found) | Ty::Request(found), _) => {
+                self.result.emits.insert(statement, Emitted::Composite(found));
+                bound = Ty::Nested(found);
+                let name = found.name(self.db);
+                if composition(self.db, self.workspace, found).is_none() {
+                    self.report(
+                        self.error(
+                            code::NOT_REQUESTABLE,
+                            value.id,
+                            format!("nothing composes `{name}`, so there is nothing to emit"),
+                        )
+                        .related(name_place(self.db, found), "the schema")
+                        .help(format!("write `compose {name} as …` in the package of `{name}`")),
+                    );
+                    self.poison(value.id);
+                    bound = Ty::Unknown;
+                }
+                let named = !literals.is_empty()
+                    && literals.iter().all(|(_, record)| {
+                        sets(record, "name")
+                            || record.entries.iter().any(|entry| match &entry.kind {
+                                EntryKind::Spread(inner) => {
+                                    self.spreads.get(&inner.id).is_some_and(|ty| {
+                                        field_names(self.db, self.workspace, ty)
+                                            .iter()
+                                            .any(|it| it == "name")
+                                    })
+                                }
+                                _ => false,
+                            })
+                    });
+                let itself = composition(self.db, self.workspace, found) == Some(self.item);
+                if !named && !itself && (bind.is_none() || looped) {
+                    let message = if looped {
+                        format!("each round of the loop makes a `{name}` of one name")
+                    } else {
+                        format!("this `{name}` has no name")
+                    };
+                    let error = self.error(code::MISSING_FIELD, value.id, message);
+                    self.report(if looped {
+                        error.help("set `name` from what the loop walks: `name = \"${…}\"`")
+                    } else {
+                        error.help(format!(
+                            "set `name`, or bind it: `emit db = {name} {{ … }}` is named after the request, with `-db`"
+                        ))
+                    });
+                    self.poison(value.id);
+                }
+            }
+            (other, _) => {
+                let found = self.found(&other);
+                self.report(
+                    self.error(
+                        code::TYPE_MISMATCH,
+                        value.id,
+                        format!("`emit` takes a Kubernetes object or a composite, not {found}"),
+                    )
+                    .help("name its kind before the braces: `emit apps.Deployment { … }`"),
+                );
+                self.poison(value.id);
+            }
+        }
+        if let Some(bind) = bind {
+            self.locals.push((bind.text.clone(), bound));
+        }
     }
 
     fn clause(&mut self, clause: &ForClause) {
@@ -1174,6 +1276,17 @@ impl Infer<'_> {
         let names_requests =
             matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
         let reads = std::mem::replace(&mut self.reads_request, names_requests);
+        let in_object = self.in_object;
+        self.in_object = match record_arm(base.base()) {
+            Ty::Object(_) | Ty::Kind(_) => true,
+            Ty::Schema(_) | Ty::Request(_) => false,
+            _ => in_object,
+        };
+        if self.in_object && !append {
+            results(value, &mut |result| {
+                self.leavable.insert(result.id);
+            });
+        }
         if let ExprKind::Hole = value.kind {
             // Half typed: the parser has said so, and the name may not be whole yet.
             self.result.diagnostics.truncate(told);
@@ -1217,6 +1330,7 @@ impl Infer<'_> {
             self.check(value, &ty)
         };
         self.reads_request = reads;
+        self.in_object = in_object;
         self.spreads.insert(value.id, found.clone());
         self.target.truncate(around);
         if matches!(base, Ty::Unknown) {
@@ -1460,6 +1574,9 @@ impl Infer<'_> {
                     .suggest(self.place(node), name, known)
                     .related(name_place(self.db, *id), "the request")
             }
+            Ty::Nested(id) => unknown(format!("`{}` has no output `{name}`", id.name(self.db)))
+                .suggest(self.place(node), name, known)
+                .related(name_place(self.db, *id), "the schema"),
             Ty::Schema(id) | Ty::Request(id) => {
                 unknown(format!("`{}` has no field `{name}`", self.show(container)))
                     .suggest(self.place(node), name, known)
@@ -1868,7 +1985,13 @@ impl Infer<'_> {
             ExprKind::Name(name) => self.name(expr, name, wanted),
             ExprKind::Field { base, name, optional } => self.field(expr, base, name, *optional),
             ExprKind::Index { base, keys } => self.index(expr, base, keys),
-            ExprKind::Call { callee, args } => self.call(expr, callee, args),
+            ExprKind::Call { callee, args } => {
+                // What a function takes is no part of an object yet.
+                let in_object = std::mem::replace(&mut self.in_object, false);
+                let found = self.call(expr, callee, args, wanted);
+                self.in_object = in_object;
+                found
+            }
             ExprKind::Record(record) => {
                 let wanted = if can_be_record(wanted) { wanted } else { &Ty::Unknown };
                 let found = self.record(record, wanted, true);
@@ -2403,7 +2526,13 @@ impl Infer<'_> {
         let ty = match resolve_path(self.db, self.workspace, self.item, &path.segments) {
             Ok(Target::Kind(kind)) => Ty::Kind(kind),
             Ok(Target::Object(object)) => Ty::Object(object),
-            Ok(Target::Item(found)) if found.kind(self.db) == Kind::Schema => Ty::Schema(found),
+            Ok(Target::Item(found)) if found.kind(self.db) == Kind::Schema => {
+                if self.composites.contains(&expr.id) {
+                    Ty::Request(found)
+                } else {
+                    Ty::Schema(found)
+                }
+            }
             Ok(Target::Unknown) => Ty::Unknown,
             Ok(_) => {
                 self.report(
@@ -2503,13 +2632,13 @@ impl Infer<'_> {
         widen(results)
     }
 
-    fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg]) -> Ty {
+    fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg], wanted: &Ty) -> Ty {
         let target = match &callee.kind {
             ExprKind::Name(name) if !self.locals.iter().any(|(local, _)| local == name) => {
                 match resolve_word(self.db, self.workspace, self.item.file(self.db), name) {
                     Some(Target::Item(found)) if found.kind(self.db) == Kind::Fn => Some(found),
                     Some(_) => None,
-                    None => return self.call_builtin(expr, callee, name, args),
+                    None => return self.call_builtin(expr, callee, name, args, wanted),
                 }
             }
             ExprKind::Field { .. } => match self.global(callee) {
@@ -2627,7 +2756,72 @@ impl Infer<'_> {
         result
     }
 
-    fn call_builtin(&mut self, expr: &Expr, callee: &Expr, name: &Name, args: &[Arg]) -> Ty {
+    /// `initial(value, owner = "…")`: the field is set once and then left to its owner.
+    fn initial(&mut self, expr: &Expr, callee: &Expr, args: &[Arg], wanted: &Ty) -> Ty {
+        self.no_logic(expr.id, "`initial`");
+        self.result.resolutions.insert(callee.id, Resolution::Initial);
+        let [Arg { name: None, value }, Arg { name: Some(owner), value: by }] = args else {
+            self.report(
+                self.error(
+                    code::WRONG_ARGUMENTS,
+                    expr.id,
+                    "`initial` takes a value, and the `owner` that the field is left to",
+                )
+                .help("write `initial(2, owner = \"hpa\")`"),
+            );
+            return self.poison(expr.id);
+        };
+        let ExprKind::Literal(Literal::String(by_text)) = &by.kind else {
+            self.report(
+                self.error(
+                    code::WRONG_ARGUMENTS,
+                    by.id,
+                    "the owner of an `initial` field is a plain string",
+                )
+                .help("write `owner = \"hpa\"`"),
+            );
+            return self.poison(expr.id);
+        };
+        if owner.text != "owner" {
+            self.report(
+                self.error(
+                    code::WRONG_ARGUMENTS,
+                    owner.id,
+                    format!("`initial` has no parameter `{}`", owner.text),
+                )
+                .suggest(self.place(owner.id), &owner.text, ["owner"]),
+            );
+            return self.poison(expr.id);
+        }
+        if !self.leavable.contains(&expr.id) {
+            self.report(
+                self.error(
+                    code::MISPLACED,
+                    expr.id,
+                    "`initial` is the value of a field of a Kubernetes object, or a branch of it",
+                )
+                .help(
+                    "write it where the object is: `spec.replicas = initial(2, owner = \"hpa\")`",
+                ),
+            );
+            return self.poison(expr.id);
+        }
+        self.result.initials.insert(expr.id, by_text.clone());
+        let found = self.check(value, wanted);
+        if self.result.poisoned.contains(&value.id) {
+            self.poison(expr.id);
+        }
+        found
+    }
+
+    fn call_builtin(
+        &mut self,
+        expr: &Expr,
+        callee: &Expr,
+        name: &Name,
+        args: &[Arg],
+        wanted: &Ty,
+    ) -> Ty {
         match name.as_str() {
             "file" => {
                 self.result.resolutions.insert(callee.id, Resolution::File);
@@ -2652,7 +2846,8 @@ impl Infer<'_> {
                 }
                 return Ty::String;
             }
-            "secret" | "artifact" | "cluster_secret" | "initial" | "manifest" | "error" => {
+            "initial" => return self.initial(expr, callee, args, wanted),
+            "secret" | "artifact" | "cluster_secret" | "manifest" | "error" => {
                 return self.not_yet(expr.id, &format!("`{name}()` is"));
             }
             _ => {}
@@ -3130,6 +3325,26 @@ fn sets(record: &Record, field: &str) -> bool {
 }
 
 /// One type for several values: the literals of one kind become that kind.
+/// The kind of a Kubernetes object's type.
+fn kind_of(ty: &Ty) -> Option<plumb_kubernetes::KindId> {
+    match ty {
+        Ty::Kind(kind) => Some(*kind),
+        _ => None,
+    }
+}
+
+/// The expressions that one can turn out to be: its branches, or itself.
+fn results<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    match &expr.kind {
+        ExprKind::If { then, otherwise, .. } => {
+            results(then, visit);
+            results(otherwise, visit);
+        }
+        ExprKind::Match { arms, .. } => arms.iter().for_each(|arm| results(&arm.value, visit)),
+        _ => visit(expr),
+    }
+}
+
 fn widen(types: Vec<Ty>) -> Ty {
     let mut types = types;
     types.dedup();

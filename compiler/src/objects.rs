@@ -6,8 +6,10 @@
 
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
-use crate::eval::{Eval, Evaluator, Failed, Frame, MAX_BYTES, bind, evaluate, kind_facts};
-use crate::infer::infer;
+use crate::eval::{
+    Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, bind, evaluate, kind_facts,
+};
+use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
 use crate::notation;
 use crate::source::{ItemId, Workspace};
@@ -15,6 +17,7 @@ use crate::syntax::ast::*;
 use crate::types::{Ty, composition};
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::yaml;
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// The objects of a request in an environment.
@@ -39,6 +42,9 @@ pub struct Object {
     pub value: Value,
     /// The `emit` that made it.
     pub origin: Origin,
+    /// The compositions that it was emitted in, the innermost last, and what each composed: what its
+    /// computed values are traced to.
+    pub composed: Arc<[Composed]>,
 }
 
 /// The objects of a request in an environment: each checked, complete, ready to be printed.
@@ -59,28 +65,180 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
         Place::Range(..) => Origin { item: request, node: NodeId(0) },
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
-    evaluator.traced = Some(record.clone());
     evaluator.request = Some(request);
-    let mut frame = Frame::new(compose, infer(db, workspace, compose));
-    frame.locals.push((binder.text.clone(), record.clone()));
-    let mut emission =
-        Emission { request: record, compose, emitted: Vec::new(), room: MAX_BYTES, failed: false };
-    emission.block(&mut evaluator, &mut frame, block);
-    let failed = emission.failed;
-    let emitted = std::mem::take(&mut emission.emitted);
+    if nesting_circle(db, workspace, compose).is_some() {
+        return none(Vec::new());
+    }
+    let mut emission = Emission {
+        composed: Composed { compose, value: record.clone() },
+        emitted: Vec::new(),
+        room: MAX_BYTES,
+        failed: false,
+    };
+    emission.compose(&mut evaluator, binder, block);
+    let Emission { failed, emitted, .. } = emission;
     Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
 }
 
-struct Emission<'r> {
-    request: &'r Value,
+/// The compositions that a composition nests directly, each by the first `emit` of it.
+#[salsa::tracked]
+fn nests(db: &dyn Db, workspace: Workspace, compose: ItemId) -> Vec<(ItemId, NodeId)> {
+    fn block(
+        db: &dyn Db,
+        workspace: Workspace,
+        inference: &crate::infer::Inference,
+        of: &Block,
+        found: &mut Vec<(ItemId, NodeId)>,
+    ) {
+        for statement in &of.statements {
+            match &statement.kind {
+                StatementKind::Emit { .. } => {
+                    if let Some(Emitted::Composite(schema)) = inference.emits.get(&statement.id)
+                        && let Some(inner) = composition(db, workspace, *schema)
+                        && !found.iter().any(|(known, _)| *known == inner)
+                    {
+                        found.push((inner, statement.id));
+                    }
+                }
+                StatementKind::If(it) => {
+                    block(db, workspace, inference, &it.then, found);
+                    it.otherwise.iter().for_each(|it| block(db, workspace, inference, it, found));
+                }
+                StatementKind::For { body, .. } => block(db, workspace, inference, body, found),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    if let Some(tree) = item(db, compose)
+        && let ItemKind::Compose { block: top, .. } = &tree.kind
+    {
+        block(db, workspace, infer(db, workspace, compose), top, &mut found);
+    }
+    found
+}
+
+/// The way from a composition back to itself through what compositions nest: each with the `emit`
+/// that leads on. `None` where it is part of no circle.
+#[salsa::tracked]
+fn circle_of(db: &dyn Db, workspace: Workspace, compose: ItemId) -> Option<Vec<(ItemId, NodeId)>> {
+    // By breadth, so that the way is the shortest.
+    let mut seen: Vec<(ItemId, Option<(usize, NodeId)>)> = vec![(compose, None)];
+    let mut known: FxHashSet<ItemId> = FxHashSet::default();
+    let mut next = 0;
+    while let Some((current, _)) = seen.get(next).copied() {
+        for (inner, node) in nests(db, workspace, current) {
+            if *inner == compose {
+                let mut way = vec![(current, *node)];
+                let mut at = seen[next].1;
+                while let Some((index, node)) = at {
+                    way.push((seen[index].0, node));
+                    at = seen[index].1;
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if known.insert(*inner) {
+                seen.push((*inner, Some((next, *node))));
+            }
+        }
+        next += 1;
+    }
+    None
+}
+
+/// The circle that a composition is in or leads into, by what compositions nest.
+#[salsa::tracked]
+pub fn nesting_circle(
+    db: &dyn Db,
+    workspace: Workspace,
     compose: ItemId,
+) -> Option<Vec<(ItemId, NodeId)>> {
+    let mut seen = vec![compose];
+    let mut next = 0;
+    while let Some(current) = seen.get(next).copied() {
+        if let Some(way) = circle_of(db, workspace, current) {
+            return Some(way.clone());
+        }
+        for (inner, _) in nests(db, workspace, current) {
+            if !seen.contains(inner) {
+                seen.push(*inner);
+            }
+        }
+        next += 1;
+    }
+    None
+}
+
+/// The mistake of a composition that nests itself; told once, at the first of the circle by name.
+pub fn nesting_diagnostic(
+    db: &dyn Db,
+    workspace: Workspace,
+    compose: ItemId,
+) -> Option<Diagnostic> {
+    let way = circle_of(db, workspace, compose).as_ref()?;
+    let name = |id: &ItemId| (id.file(db).path(db).clone(), id.name(db).clone());
+    if way.iter().any(|(other, _)| name(other) < name(&compose)) {
+        return None;
+    }
+    let names: Vec<String> =
+        way.iter().map(|(it, _)| it).chain([&compose]).map(|it| it.name(db).to_string()).collect();
+    let mut error = Diagnostic::error(
+        code::CYCLE,
+        Place::Node(compose, way[0].1),
+        format!("`{}` nests itself", compose.name(db)),
+    )
+    .help(format!("the circle is {}", names.join(" → ")));
+    for (other, node) in &way[1..] {
+        error = error.related(Place::Node(*other, *node), "through this");
+    }
+    Some(error)
+}
+
+struct Emission {
+    /// The composition at work, and what it composes.
+    composed: Composed,
     emitted: Vec<Object>,
     /// The bytes that more manifests may hold.
     room: usize,
     failed: bool,
 }
 
-impl Emission<'_> {
+impl Emission {
+    /// Everything that the composition at work emits.
+    fn compose<'a>(&mut self, evaluator: &mut Evaluator<'a>, binder: &'a Ident, block: &'a Block) {
+        let Composed { compose, value } = self.composed.clone();
+        let mut frame = Frame::new(compose, infer(evaluator.db, evaluator.workspace, compose));
+        frame.locals.push((binder.text.clone(), value));
+        evaluator.composed.push(self.composed.clone());
+        self.block(evaluator, &mut frame, block);
+        evaluator.composed.pop();
+    }
+
+    /// A composite inside the one at work; what can be read of it.
+    fn nested(
+        &mut self,
+        evaluator: &mut Evaluator<'_>,
+        literal: Value,
+        schema: ItemId,
+        bind: Option<&Name>,
+    ) -> Eval<Value> {
+        let (db, workspace) = (evaluator.db, evaluator.workspace);
+        let inherited = Evaluator::inherited(&self.composed.value, bind);
+        let value = evaluator.nested(literal, schema, inherited)?;
+        let compose = composition(db, workspace, schema).ok_or(Failed)?;
+        let tree = item(db, compose).as_ref().ok_or(Failed)?;
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Err(Failed) };
+        let around =
+            std::mem::replace(&mut self.composed, Composed { compose, value: value.clone() });
+        stacker::maybe_grow(64 << 10, 1 << 20, || self.compose(evaluator, binder, block));
+        self.composed = around;
+        match bind {
+            Some(_) => evaluator.nested_outputs(schema, &value),
+            None => Ok(value),
+        }
+    }
+
     fn block<'a>(
         &mut self,
         evaluator: &mut Evaluator<'a>,
@@ -95,8 +253,22 @@ impl Emission<'_> {
                     Ok(value) => frame.locals.push((it.name.text.clone(), value)),
                     Err(Failed) => self.failed = true,
                 },
+                StatementKind::Emit { bind, value }
+                    if let Some(Emitted::Composite(schema)) =
+                        self.emitted(evaluator, statement) =>
+                {
+                    let name = bind.as_ref().map(|bind| &bind.text);
+                    let made = evaluator
+                        .expr(frame, value)
+                        .and_then(|literal| self.nested(evaluator, literal, *schema, name));
+                    match (made, name) {
+                        (Ok(outputs), Some(name)) => frame.locals.push((name.clone(), outputs)),
+                        (Ok(_), None) => {}
+                        (Err(Failed), _) => self.failed = true,
+                    }
+                }
                 StatementKind::Emit { value, .. } => {
-                    let origin = Origin { item: self.compose, node: statement.id };
+                    let origin = Origin { item: self.composed.compose, node: statement.id };
                     let made = evaluator
                         .expr(frame, value)
                         .and_then(|value| self.object(evaluator, value, origin))
@@ -127,7 +299,7 @@ impl Emission<'_> {
                             Some(Data::String(text)) => text.to_string(),
                             _ => "a condition of the composition does not hold".to_string(),
                         };
-                        let place = Place::Node(self.compose, rule.condition.id);
+                        let place = Place::Node(self.composed.compose, rule.condition.id);
                         evaluator.refuse(
                             &value,
                             code::CONDITION_FAILED,
@@ -143,6 +315,11 @@ impl Emission<'_> {
             }
         }
         frame.locals.truncate(before);
+    }
+
+    /// What a statement emits, by its type.
+    fn emitted<'a>(&self, evaluator: &Evaluator<'a>, statement: &Statement) -> Option<&'a Emitted> {
+        infer(evaluator.db, evaluator.workspace, self.composed.compose).emits.get(&statement.id)
     }
 
     /// Whether the manifests so far hold what a request may make in an environment.
@@ -239,6 +416,7 @@ impl Emission<'_> {
                 origin,
             ),
             origin,
+            composed: evaluator.composed.as_slice().into(),
         })
     }
 
@@ -318,7 +496,8 @@ impl Emission<'_> {
                 Ok(Some(value.clone()))
             }
             (true, None) => {
-                let inherited = self.request.fields().and_then(|fields| fields.get("namespace"));
+                let inherited =
+                    self.composed.value.fields().and_then(|fields| fields.get("namespace"));
                 match inherited.filter(|value| !value.is_none()) {
                     Some(value) => Ok(Some(value.clone())),
                     None => {
@@ -340,7 +519,7 @@ impl Emission<'_> {
 
     /// The request's labels or annotations under the composition's own, which win.
     fn merged(&self, key: &str, own: Option<&Value>, at: Origin) -> Option<Value> {
-        let inherited = self.request.fields()?.get(key).and_then(Value::fields);
+        let inherited = self.composed.value.fields()?.get(key).and_then(Value::fields);
         let own_fields = own.and_then(Value::fields);
         let mut fields = Fields::default();
         for (name, value) in own_fields.into_iter().flatten() {

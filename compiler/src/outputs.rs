@@ -6,10 +6,10 @@
 
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
-use crate::eval::{Evaluator, walk};
-use crate::infer::{Inference, Resolution, infer, request_schema};
+use crate::eval::{BlockIndex, Evaluator, walk};
+use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
 use crate::items::item;
-use crate::layers::{layer_record, layers};
+use crate::layers::{defaults_of, layer_record, layers};
 use crate::names::{distance, named_environments, packages, scope};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
@@ -50,10 +50,13 @@ pub fn declared_outputs(db: &dyn Db, workspace: Workspace, compose: ItemId) -> V
 
 /// What others can read of a request: its outputs, `name` and `namespace`.
 pub fn readable(db: &dyn Db, workspace: Workspace, request: ItemId) -> Vec<(Name, Ty)> {
+    readable_of(db, workspace, request_schema(db, workspace, request))
+}
+
+/// What others can read of a composite of a schema: its outputs, `name` and `namespace`.
+pub fn readable_of(db: &dyn Db, workspace: Workspace, schema: Option<ItemId>) -> Vec<(Name, Ty)> {
     let mut found: Vec<(Name, Ty)> = Vec::new();
-    if let Some(compose) =
-        request_schema(db, workspace, request).and_then(|id| composition(db, workspace, id))
-    {
+    if let Some(compose) = schema.and_then(|id| composition(db, workspace, id)) {
         let outputs = declared_outputs(db, workspace, compose);
         found.extend(outputs.iter().map(|output| (output.name.clone(), output.ty.clone())));
     }
@@ -469,10 +472,17 @@ impl<'a> Reader<'a> {
                 && inference.resolutions.get(&inner.id) == Some(&Resolution::Local)
             {
                 for statement in &block.statements {
-                    if let StatementKind::Let(it) = &statement.kind
-                        && it.name.text == *name
-                    {
-                        lets.push(&it.value);
+                    match &statement.kind {
+                        StatementKind::Let(it) if it.name.text == *name => lets.push(&it.value),
+                        StatementKind::Emit { bind: Some(bind), value } if bind.text == *name => {
+                            lets.push(value);
+                            if let Some(Emitted::Composite(schema)) =
+                                inference.emits.get(&statement.id)
+                            {
+                                self.nested(*schema);
+                            }
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -493,6 +503,45 @@ impl<'a> Reader<'a> {
                 });
             }
         }
+    }
+
+    /// All that the outputs of a nested composite can come from beside its literal: its schema's
+    /// defaults, and its composition.
+    fn nested(&mut self, schema_id: ItemId) {
+        if !self.seen.insert((schema_id, "nested".into())) {
+            return;
+        }
+        let (db, workspace) = (self.db, self.workspace);
+        let before = self.found.len();
+        for field in &schema(db, workspace, schema_id).fields {
+            self.default(field);
+        }
+        for defaults in defaults_of(db, workspace, schema_id) {
+            let Some(record) = item(db, *defaults).as_deref().and_then(layer_record) else {
+                continue;
+            };
+            record.entries.iter().for_each(|entry| self.entry(*defaults, entry));
+        }
+        if let Some(compose) = composition(db, workspace, schema_id)
+            && let Some(tree) = item(db, compose)
+            && let ItemKind::Compose { block, .. } = &tree.kind
+        {
+            let inference = infer(db, workspace, compose);
+            for expr in BlockIndex::of(block).roots {
+                self.expr(compose, inference, expr);
+            }
+            for emitted in inference.emits.values() {
+                if let Emitted::Composite(inner) = emitted {
+                    stacker::maybe_grow(64 << 10, 1 << 20, || self.nested(*inner));
+                }
+            }
+        }
+        // Its own fields are not the request's.
+        let request = self.request;
+        let added = self.found.split_off(before);
+        self.found.extend(
+            added.into_iter().filter(|node| !matches!(node, Node::Field(id, _) if *id == request)),
+        );
     }
 
     fn expr(&mut self, owner: ItemId, inference: &'a Inference, expr: &Expr) {

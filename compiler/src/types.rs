@@ -63,6 +63,8 @@ pub enum Ty {
     Environment(Option<ItemId>),
     /// Another request, of which only the outputs can be read; `None`: any.
     Outputs(Option<ItemId>),
+    /// A composite of this schema that a composition emits, of which the outputs can be read.
+    Nested(ItemId),
 }
 
 /// How a list merges.
@@ -829,6 +831,10 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             let outputs = crate::outputs::readable(db, workspace, *id);
             outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
         }
+        Ty::Nested(id) => {
+            let outputs = crate::outputs::readable_of(db, workspace, Some(*id));
+            outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
+        }
         Ty::Record(record) => {
             record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
         }
@@ -864,6 +870,10 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
         Ty::Outputs(Some(id)) => {
             crate::outputs::readable(db, workspace, *id).into_iter().map(|(name, _)| name).collect()
         }
+        Ty::Nested(id) => crate::outputs::readable_of(db, workspace, Some(*id))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect(),
         Ty::Environment(Some(id)) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
             own.chain([Name::from("name")]).collect()
@@ -984,7 +994,7 @@ pub fn required_fields(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> 
             .collect()
     };
     match ty.base() {
-        Ty::Schema(id) => schema(db, workspace, *id)
+        Ty::Schema(id) | Ty::Request(id) => schema(db, workspace, *id)
             .fields
             .iter()
             .filter(|field| !field.has_default && !field.ty.is_optional())
@@ -1091,6 +1101,7 @@ pub fn display(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
         Ty::Environment(_) => "the environment".into(),
         Ty::Outputs(Some(id)) => format!("request {}", id.name(db)),
         Ty::Outputs(None) => "a request".into(),
+        Ty::Nested(id) => format!("the outputs of a {}", id.name(db)),
     }
 }
 
@@ -1112,7 +1123,7 @@ pub fn describe_type(db: &dyn Db, workspace: Workspace, ty: &Ty) -> String {
         Ty::Map(..) => format!("a map {}", display(db, workspace, ty)),
         Ty::List(..) => format!("a list {}", display(db, workspace, ty)),
         Ty::Record(_) => format!("a record {}", display(db, workspace, ty)),
-        Ty::Environment(_) | Ty::Outputs(_) => display(db, workspace, ty),
+        Ty::Environment(_) | Ty::Outputs(_) | Ty::Nested(_) => display(db, workspace, ty),
         _ => {
             let name = display(db, workspace, ty);
             let vowel = name.starts_with(['A', 'E', 'I', 'O', 'a', 'e', 'i', 'o']);

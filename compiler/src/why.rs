@@ -231,7 +231,6 @@ fn uses(
         Some(environment),
         made.first().map_or(record.origin, |it| it.origin),
     );
-    evaluator.traced = Some(record.clone());
     // Values that came through unchanged keep the origin that they have in the request.
     let mut origins = Vec::new();
     let absent =
@@ -246,6 +245,7 @@ fn uses(
         };
         let Data::String(kind) = &kind.data else { continue };
         let head = format!("{kind}/{}", object.name);
+        evaluator.composed = object.composed.to_vec();
         visit(&object.value, String::new(), &mut |path, value| {
             let reads = origins.contains(&value.origin)
                 || evaluator.sources(value.origin).iter().any(|(source, _)| {
