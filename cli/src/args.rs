@@ -39,6 +39,7 @@ JSON:
 const BUILD_EXAMPLES: &str = "\
 Examples:
   plumb build --env prod                       the manifests of prod as a YAML stream
+  plumb build --env prod --annotate            with the line that made each value behind it
   plumb build --env prod apps/shop             only of the requests in apps/shop and below
   plumb build --all-envs --output json         { \"dev\": [ … ], \"prod\": [ … ] }
   plumb build --env prod | kubectl apply --server-side -f -
@@ -50,6 +51,8 @@ const WHY_EXAMPLES: &str = "\
 Examples:
   plumb why shop.replicas --env prod
   plumb why apps.shop.shop.env.LOG_LEVEL --env prod
+  plumb why Deployment/shop:spec.replicas --env prod
+  plumb why Ingress/cart --env prod              also: why there is none
   plumb why shop.replicas --env prod --output json
 
 The layer that holds comes first, those that lost follow, then what reads the value:
@@ -120,6 +123,10 @@ pub(crate) struct Build {
     #[arg(long, group = "environments")]
     pub(crate) all_envs: bool,
 
+    /// Say behind each value, in a comment, which line made it
+    #[arg(long)]
+    pub(crate) annotate: bool,
+
     /// A YAML stream or a JSON array
     #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
     pub(crate) output: Manifests,
@@ -127,8 +134,10 @@ pub(crate) struct Build {
 
 #[derive(Args, Debug)]
 pub(crate) struct Why {
-    /// The field of a request: `shop.replicas`. The package may come before it: `apps.shop.shop.replicas`
-    #[arg(value_name = "REQUEST.FIELD")]
+    /// The field of a request, `shop.replicas`, with its package before it where that is needed; or a
+    /// value of a manifest, `Deployment/shop:spec.replicas`, its kind as `Kind.group` and its name as
+    /// `name@namespace` where that is needed; or a manifest, `Ingress/shop`, also one that is not there
+    #[arg(value_name = "ADDRESS")]
     pub(crate) address: String,
 
     /// The environment that is asked about

@@ -11,11 +11,14 @@ const MAX_VALUE: usize = 40;
 /// is: `apps/shop/shop.plumb:23`.
 pub(crate) fn render(address: &str, why: &Why, place: impl Fn(&Location) -> String) -> String {
     let mut out = String::new();
+    if let Some(note) = &why.note {
+        out += &format!("{note}\n");
+    }
     // Of a record or a list, each layer may have said a part: then none of the lines is the whole.
     let in_parts =
         why.layers.iter().any(|layer| !layer.path.is_empty() || layer.effect == "appended");
     match &why.value {
-        None if why.layers.is_empty() => {
+        None if why.layers.is_empty() && why.note.is_none() => {
             out += &format!("{address} has no value, and no layer sets one\n")
         }
         Some(value) if in_parts => {
@@ -119,6 +122,7 @@ pub(crate) mod tests {
     #[test]
     fn the_layer_that_holds_comes_first_and_the_columns_line_up() {
         let why = Why {
+            note: None,
             value: Some(Value::new(Data::Int(6), origin())),
             layers: vec![
                 layer("", Some(Data::Int(6)), "overlay shop in prod", 23, ""),
@@ -140,6 +144,7 @@ pub(crate) mod tests {
         let mut fields = Fields::default();
         fields.insert("LOG_LEVEL".into(), Value::new(Data::String("warn".into()), origin()));
         let why = Why {
+            note: None,
             value: Some(Value::record(fields, origin())),
             layers: vec![
                 layer(
@@ -164,6 +169,7 @@ pub(crate) mod tests {
     fn long_values_are_cut() {
         let long = Data::String("x".repeat(100).into());
         let why = Why {
+            note: None,
             value: Some(Value::new(long.clone(), origin())),
             layers: vec![layer("", Some(long), "overlay shop in prod", 9, "")],
             uses: Vec::new(),
@@ -176,13 +182,14 @@ pub(crate) mod tests {
 
     #[test]
     fn what_nobody_sets_is_told() {
-        let why = Why { value: None, layers: Vec::new(), uses: Vec::new() };
+        let why = Why { note: None, value: None, layers: Vec::new(), uses: Vec::new() };
         assert_eq!(shown("shop.host", &why), "shop.host has no value, and no layer sets one\n");
     }
 
     #[test]
     fn a_layer_that_takes_a_field_out_says_none() {
         let why = Why {
+            note: None,
             value: None,
             layers: vec![layer("", None, "overlay shop in prod", 4, "")],
             uses: Vec::new(),

@@ -10,6 +10,9 @@ use plumb_compiler::answers::{Finding, Location, Manifest};
 use plumb_compiler::diagnostics::nearest;
 use plumb_compiler::source::Workspace;
 use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::value::Value;
+use plumb_compiler::why::Source;
+use plumb_compiler::yaml::Note;
 use plumb_workspace::{Loaded, load};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -205,6 +208,11 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
         None => &session.environments,
     };
     let mut findings = session.loaded.findings.clone();
+    if args.annotate && args.output == Manifests::Json {
+        return Err(Stop::Failed("--annotate writes comments, and JSON has none".to_owned()));
+    }
+    let directory = working_directory();
+    let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
     let mut out = Stream::new(args.output, args.all_envs, BufWriter::new(io::stdout().lock()));
     for environment in environments {
         let built = {
@@ -215,7 +223,16 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
         for manifest in
             built.manifests.iter().filter(|manifest| is_selected(&session.loaded, manifest))
         {
-            out.manifest(manifest)?;
+            let mut note = |value: &Value| {
+                let source = plumb_compiler::why::source(
+                    &session.db,
+                    session.workspace,
+                    &manifest.composed,
+                    value,
+                );
+                Some(note(&source, &printer.line(&source.location)))
+            };
+            out.manifest(manifest, args.annotate.then_some(&mut note as &mut Note<'_>))?;
         }
         findings.extend(built.findings);
     }
@@ -228,6 +245,19 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     // a manifest that was asked for is missing.
     session.report(&findings);
     Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
+}
+
+/// What made a value, as the comment behind it says.
+fn note(source: &Source, place: &str) -> String {
+    let from = match source.from.as_slice() {
+        [] => String::new(),
+        from => format!(", from {}", from.join(", ")),
+    };
+    let left = match &source.left_to {
+        Some(owner) => format!("; set at first, then left to {owner}"),
+        None => String::new(),
+    };
+    format!("{}, {place}{from}{left}", source.layer)
 }
 
 fn is_selected(loaded: &Loaded, manifest: &Manifest) -> bool {
@@ -267,7 +297,8 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
-    fn manifest(&mut self, manifest: &Manifest) -> io::Result<()> {
+    /// `note` says what stands in a comment behind each value, in YAML.
+    fn manifest(&mut self, manifest: &Manifest, note: Option<&mut Note<'_>>) -> io::Result<()> {
         let Some((environment, any)) = &mut self.current else { return Ok(()) };
         let first = !std::mem::replace(any, true);
         self.text.clear();
@@ -278,7 +309,13 @@ impl<W: Write> Stream<W> {
                 if first && self.by_environment {
                     self.text.push_str(&format!("# environment: {environment}\n"));
                 }
-                plumb_compiler::yaml::write_document(&mut self.text, &manifest.object);
+                match note {
+                    Some(note) => {
+                        let text = &mut self.text;
+                        plumb_compiler::yaml::write_annotated(text, &manifest.object, note);
+                    }
+                    None => plumb_compiler::yaml::write_document(&mut self.text, &manifest.object),
+                }
             }
             Manifests::Json => {
                 self.text.push_str(if first { "\n" } else { ",\n" });
@@ -394,7 +431,11 @@ mod tests {
         let origin = origin();
         let mut fields = Fields::default();
         fields.insert("count".into(), Value::new(Data::Int(number), origin));
-        Manifest { request: request.into(), object: Value::record(fields, origin) }
+        Manifest {
+            request: request.into(),
+            object: Value::record(fields, origin),
+            composed: [].into(),
+        }
     }
 
     /// What is printed of environments with manifests that hold these numbers.
@@ -404,7 +445,7 @@ mod tests {
         for (name, numbers) in environments {
             stream.environment(&(*name).into()).unwrap();
             for number in *numbers {
-                stream.manifest(&manifest("shop", *number)).unwrap();
+                stream.manifest(&manifest("shop", *number), None).unwrap();
             }
         }
         stream.end().unwrap();

@@ -78,7 +78,12 @@ pub(crate) fn why(loaded: &Loaded, why: &Why) -> Json {
             })
         })
         .collect();
-    json!({ "value": value(why.value.as_ref()), "layers": layers, "uses": why.uses })
+    let mut answer =
+        json!({ "value": value(why.value.as_ref()), "layers": layers, "uses": why.uses });
+    if let Some(note) = &why.note {
+        answer["note"] = json!(note);
+    }
+    answer
 }
 
 /// A value as the compiler prints it.

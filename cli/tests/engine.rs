@@ -318,6 +318,50 @@ fn why_of_what_is_not_there_says_who_decided_it() {
 }
 
 #[test]
+fn annotated_manifests_say_behind_each_value_who_made_it_and_mean_the_same() {
+    let sound = sound();
+    let (code, plain, _) = run(sound.path(), &["build", "--env", "prod"]);
+    assert_eq!(code, 0);
+    let (code, annotated, errors) = run(sound.path(), &["build", "--env", "prod", "--annotate"]);
+    assert_eq!(code, 0, "{errors}");
+    let comments: Vec<&str> = annotated.lines().filter(|line| line.contains("  # ")).collect();
+    let values = plain.lines().filter(|it| !it.ends_with(':') && !it.starts_with('-')).count();
+    assert!(comments.len() >= values, "{annotated}");
+    let replicas = comments.iter().find(|line| line.contains("replicas:")).unwrap();
+    assert!(replicas.contains("  # defaults Service in prod, platform/web.plumb:18"), "{replicas}");
+    let stripped: String = annotated
+        .lines()
+        .map(|line| line.split_once("  # ").map_or(line, |(line, _)| line).to_owned() + "\n")
+        .collect();
+    assert_eq!(stripped, plain);
+    let (code, _, errors) =
+        run(sound.path(), &["build", "--env", "prod", "--annotate", "--output", "json"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("JSON has none"), "{errors}");
+}
+
+#[test]
+fn why_answers_for_values_of_manifests_and_for_those_that_are_not_there() {
+    let sound = sound();
+    let (code, out, errors) =
+        run(sound.path(), &["why", "Deployment/shop:spec.replicas", "--env", "prod"]);
+    assert_eq!(code, 0, "{errors}");
+    assert!(out.starts_with("Deployment/shop:spec.replicas = "), "{out}");
+    assert!(out.contains("defaults Service in prod"), "{out}");
+    let (code, out, _) = run(
+        sound.path(),
+        &["why", "Deployment/shop:spec.replicas", "--env", "prod", "--output", "json"],
+    );
+    assert_eq!(code, 0);
+    let answer: Json = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["layers"][0]["path"], "shop.replicas");
+    assert!(answer.get("note").is_none());
+    let (code, _, errors) = run(sound.path(), &["why", "Ingress/shop", "--env", "prod"]);
+    assert_eq!(code, 2);
+    assert!(errors.contains("nothing makes Ingress/shop in prod"), "{errors}");
+}
+
+#[test]
 fn hostile_files_end_in_a_message() {
     let folder = sound();
     fs::write(folder.path().join("apps/shop/latin.plumb"), [0x66, 0xfc, 0x72]).unwrap();

@@ -1,8 +1,10 @@
 //! What a host asks and what it gets: plain data, places resolved to files, nothing of the engine.
 
 use crate::diagnostics::{Code, Severity};
+use crate::eval::Composed;
 use crate::syntax::ast::{Name, TextRange};
 use crate::value::Value;
+use std::sync::Arc;
 
 /// A place in a file of the workspace.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -61,11 +63,15 @@ pub struct Manifest {
     pub request: Name,
     /// The object: a record that begins with apiVersion, kind, metadata.
     pub object: Value,
+    /// What its values are traced to, for [`crate::why::source`].
+    pub composed: Arc<[Composed]>,
 }
 
 /// Where a value comes from.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Why {
+    /// What is to be said in words: why there is no such object.
+    pub note: Option<String>,
     /// The value that holds; `None` where there is none.
     pub value: Option<Value>,
     /// The layers that set it or something below it, the one that holds first.
@@ -77,7 +83,8 @@ pub struct Why {
 /// A layer that spoke of a value.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WhyLayer {
-    /// The field this layer set, relative to the one asked for; empty: that one itself.
+    /// The field this layer set, relative to the one asked for; empty: that one itself. For a value of
+    /// a manifest, the field of the request that it comes from, with the request: `shop.replicas`.
     pub path: String,
     /// What it set; `None` where it took the field out.
     pub value: Option<Value>,

@@ -73,6 +73,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
                     Manifest {
                         request: address(db, workspace, request),
                         object: object.value.clone(),
+                        composed: object.composed.clone(),
                     },
                 ));
             }

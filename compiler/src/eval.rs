@@ -2023,18 +2023,26 @@ impl<'a> Evaluator<'a> {
     /// The fields of the request that the expression at `origin` reads, from its text: through the
     /// lets of its composition, and through what it nests.
     pub fn sources(&self, origin: Origin) -> Vec<(String, Value)> {
+        let found = self.leveled_sources(origin);
+        found.into_iter().map(|(_, path, value)| (path, value)).collect()
+    }
+
+    /// [`Self::sources`], each with the position in [`Self::composed`] of what has the field: 0 is the
+    /// request, the others are nested in it.
+    pub fn leveled_sources(&self, origin: Origin) -> Vec<(usize, String, Value)> {
+        let composed = self.composed.iter().rposition(|it| it.compose == origin.item);
+        let Some(level) = composed else { return Vec::new() };
+        let record = &self.composed[level].value;
         let mut found = Vec::new();
-        let composed = self.composed.iter().rev().find(|it| it.compose == origin.item);
-        let Some(Composed { value: record, .. }) = composed else { return found };
-        let Some(tree) = item(self.db, origin.item) else { return found };
-        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return found };
+        let Some(tree) = item(self.db, origin.item) else { return Vec::new() };
+        let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Vec::new() };
         let index = BlockIndex::of(block);
         let made = |expr: &&&Expr| match &expr.kind {
             // A record's origin is its braces.
             ExprKind::Record(record) if record.id == origin.node => true,
             _ => expr.id == origin.node,
         };
-        let Some(expr) = index.expressions.iter().find(made) else { return found };
+        let Some(expr) = index.expressions.iter().find(made) else { return Vec::new() };
         let mut todo = vec![*expr];
         let mut seen: Vec<&Name> = Vec::new();
         while let Some(expr) = todo.pop() {
@@ -2072,19 +2080,66 @@ impl<'a> Evaluator<'a> {
             });
         }
         // What the composition around a nested one computed for it is traced further.
-        let mut traced: Vec<(String, Value)> = Vec::new();
+        let mut traced: Vec<(usize, String, Value)> = Vec::new();
         for (path, value) in found {
             let around = value.origin.item != origin.item
                 && self.composed.iter().any(|it| it.compose == value.origin.item);
-            let further = if around { self.sources(value.origin) } else { Vec::new() };
-            let further = if further.is_empty() { vec![(path, value)] } else { further };
-            for (path, value) in further {
-                if !traced.iter().any(|(known, it)| *known == path && it.origin == value.origin) {
-                    traced.push((path, value));
+            let further = if around { self.leveled_sources(value.origin) } else { Vec::new() };
+            // What came through unchanged is called as the outermost calls it.
+            let unchanged = || {
+                self.composed[..level]
+                    .iter()
+                    .enumerate()
+                    .find_map(|(level, it)| Some((level, path_of(&it.value, value.origin)?)))
+            };
+            let further = match unchanged() {
+                _ if !further.is_empty() => further,
+                Some((level, path)) => vec![(level, path, value)],
+                None => vec![(level, path, value)],
+            };
+            for (level, path, value) in further {
+                let known = traced
+                    .iter()
+                    .any(|it| it.0 == level && it.1 == path && it.2.origin == value.origin);
+                if !known {
+                    traced.push((level, path, value));
                 }
             }
         }
         traced
+    }
+
+    /// The heads of `if` and `match` in the composition that chose the expression at `origin`, the
+    /// outermost first.
+    pub fn choices(&self, origin: Origin) -> Vec<Origin> {
+        fn contains(expr: &Expr, node: NodeId) -> bool {
+            let mut found = false;
+            walk(expr, &mut |inner| {
+                found |= inner.id == node
+                    || matches!(&inner.kind, ExprKind::Record(record) if record.id == node);
+            });
+            found
+        }
+        let Some(tree) = item(self.db, origin.item) else { return Vec::new() };
+        let ItemKind::Compose { block, .. } = &tree.kind else { return Vec::new() };
+        let mut heads: Vec<&Expr> = Vec::new();
+        let root = BlockIndex::of(block).roots.into_iter().find(|it| contains(it, origin.node));
+        if let Some(root) = root {
+            walk(root, &mut |inner| match &inner.kind {
+                ExprKind::If { head, then, otherwise }
+                    if contains(then, origin.node) || contains(otherwise, origin.node) =>
+                {
+                    heads.push(&head.expr);
+                }
+                ExprKind::Match { subject, arms }
+                    if arms.iter().any(|arm| contains(&arm.value, origin.node)) =>
+                {
+                    heads.push(subject);
+                }
+                _ => {}
+            });
+        }
+        heads.into_iter().map(|head| Origin { item: origin.item, node: head.id }).collect()
     }
 
     /// Checks a condition of a value; `name` is what messages call it.

@@ -1,5 +1,9 @@
 //! Where a value comes from: the chain of layers with every loser.
 
+mod manifest;
+
+pub use manifest::{Source, source};
+
 use crate::answers::{Why, WhyLayer};
 use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
@@ -16,7 +20,8 @@ use crate::syntax::ast::{Name, NodeId};
 use crate::types::{BUILT_IN_FIELDS, schema};
 use crate::value::{Data, Origin, Value};
 
-/// Answers `[package.]request.path` in an environment.
+/// Answers `[package.]request.path` in an environment, or `Kind[.group]/name[@namespace][:path]` for
+/// what is in its manifests, or why it is not.
 ///
 /// # Errors
 ///
@@ -35,7 +40,23 @@ pub fn why(
             known.join(", ")
         ));
     };
+    // A slash stands in no path but in a quoted key.
+    if asked.split(['"', '[', ':']).next().is_some_and(|head| head.contains('/')) {
+        return manifest::why(db, workspace, environment, asked);
+    }
     let (request, path) = find(db, workspace, environment, asked)?;
+    field(db, workspace, environment, request, path, asked)
+}
+
+/// Answers for a field of a request; `asked` is what it is called.
+fn field(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+    path: Vec<Name>,
+    asked: &str,
+) -> Result<Why, String> {
     let Some((first, rest)) = path.split_first() else {
         return Err(format!("`{asked}` is a request: ask for one of its fields, `{asked}.field`"));
     };
@@ -106,6 +127,7 @@ pub fn why(
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     let value = finish(at);
     Ok(Why {
+        note: None,
         uses: uses(db, workspace, environment, request, &path, value.as_ref()),
         value,
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
@@ -143,6 +165,7 @@ fn inside(
     gather(db, slot, "", false, &mut found);
     found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
     Ok(Why {
+        note: None,
         value: Some(value.clone()),
         layers: found.into_iter().map(|(_, layer)| layer).collect(),
         uses: uses(db, workspace, environment, request, path, Some(value)),
@@ -248,11 +271,15 @@ fn uses(
         evaluator.composed = object.composed.to_vec();
         visit(&object.value, String::new(), &mut |path, value| {
             let reads = origins.contains(&value.origin)
-                || evaluator.sources(value.origin).iter().any(|(source, _)| {
-                    *source == asked
-                        || source.starts_with(&format!("{asked}."))
-                        || asked.starts_with(&format!("{source}."))
-                });
+                || std::iter::once(value.origin)
+                    .chain(evaluator.choices(value.origin))
+                    .flat_map(|origin| evaluator.sources(origin))
+                    .any(|(source, _)| {
+                        let source = &source;
+                        *source == asked
+                            || source.starts_with(&format!("{asked}."))
+                            || asked.starts_with(&format!("{source}."))
+                    });
             if reads {
                 found.push(format!("{head} {path}"));
             }

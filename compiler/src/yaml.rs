@@ -21,6 +21,20 @@ pub fn write_document(out: &mut String, value: &Value) {
     let _ = write_within(out, value, usize::MAX);
 }
 
+/// What to say of a value in a comment behind it; `None`: nothing.
+pub type Note<'n> = dyn FnMut(&Value) -> Option<String> + 'n;
+
+/// [`write_document`] with a comment behind each scalar, empty record and empty list: what `note` says
+/// of it. Only what can be seen of a note is written, on one line.
+pub fn write_annotated(out: &mut String, value: &Value, note: &mut Note<'_>) {
+    if !value.is_none() {
+        let mut printer =
+            Printer { out, room: Room(usize::MAX), number: String::new(), note: Some(note) };
+        // Only a limit makes a printer stop.
+        let _ = printer.value(value, 0, Place::Top);
+    }
+}
+
 /// Writes documents with a `---` line between them; one that is `none` is left out.
 pub fn write_stream<'v>(out: &mut String, documents: impl IntoIterator<Item = &'v Value>) {
     let mut first = true;
@@ -38,7 +52,11 @@ pub(crate) fn write_within(out: &mut String, value: &Value, limit: usize) -> Res
     if value.is_none() {
         return Ok(());
     }
-    Printer { out, room: Room(limit), number: String::new() }.value(value, 0, Place::Top)
+    Printer { out, room: Room(limit), number: String::new(), note: None }.value(
+        value,
+        0,
+        Place::Top,
+    )
 }
 
 /// Reads one document of YAML 1.2 (the core schema); every value in it gets `origin`.
@@ -87,14 +105,15 @@ enum Place {
     Dash,
 }
 
-struct Printer<'o> {
+struct Printer<'o, 'n> {
     out: &'o mut String,
+    note: Option<&'o mut Note<'n>>,
     room: Room,
     /// Where quantities and durations are printed before they are judged as strings.
     number: String,
 }
 
-impl Printer<'_> {
+impl Printer<'_, '_> {
     /// Writes a value up to and with its newline. `column` is where the key or dash before it stands.
     fn value(&mut self, value: &Value, column: usize, place: Place) -> Result<(), TooLong> {
         let start = self.out.len();
@@ -130,6 +149,14 @@ impl Printer<'_> {
         if place != Place::Top {
             self.out.push(' ');
         }
+        let comment = match self.note.as_mut().and_then(|note| note(value)) {
+            Some(note) => {
+                let seen: String =
+                    note.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+                format!("  # {seen}")
+            }
+            None => String::new(),
+        };
         match &value.data {
             Data::None | Data::Null => self.out.push_str("null"),
             Data::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
@@ -138,7 +165,9 @@ impl Printer<'_> {
             Data::String(text) => {
                 self.room.take(text.len())?;
                 match block(text) {
-                    Some(header) if place != Place::Top => self.block(text, header, column + 2)?,
+                    Some(header) if place != Place::Top => {
+                        self.block(text, header, column + 2, &comment)?
+                    }
                     _ => string(self.out, text),
                 }
             }
@@ -155,6 +184,7 @@ impl Printer<'_> {
             }
         }
         if !self.out.ends_with('\n') || self.out.len() == start {
+            self.out.push_str(&comment);
             self.out.push('\n');
         }
         self.room.take(self.out.len() - start)
@@ -231,12 +261,19 @@ impl Printer<'_> {
         string(self.out, &self.number);
     }
 
-    fn block(&mut self, text: &str, header: Header, column: usize) -> Result<(), TooLong> {
+    fn block(
+        &mut self,
+        text: &str,
+        header: Header,
+        column: usize,
+        comment: &str,
+    ) -> Result<(), TooLong> {
         self.out.push('|');
         if header.indented {
             self.out.push('2');
         }
         self.out.push_str(header.chomping);
+        self.out.push_str(comment);
         self.out.push('\n');
         for line in text.split_inclusive('\n') {
             if line != "\n" {
@@ -712,6 +749,24 @@ spec:
     b
 "
         );
+    }
+
+    #[test]
+    fn a_note_stands_behind_each_value_and_changes_none() {
+        let text = "a: 1\nb:\n- x\n- {}\n- c: []\ntext: |\n  one\n  two\nq: '#'\n";
+        let value = read(text, origin()).unwrap();
+        let mut out = String::new();
+        let mut notes = 0;
+        write_annotated(&mut out, &value, &mut |_| {
+            notes += 1;
+            Some(format!("note {notes}\nsecond line: [x"))
+        });
+        assert!(out.contains("a: 1  # note 1 second line: [x\n"), "{out}");
+        assert!(out.contains("text: |  # note 5 second line: [x\n  one\n"), "{out}");
+        assert_eq!(notes, 6);
+        let again = read(&out, origin()).unwrap();
+        assert_eq!(document(&again), document(&value));
+        assert_eq!(read_by_libyaml(&out), read_by_libyaml(&document(&value)));
     }
 
     #[test]

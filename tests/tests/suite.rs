@@ -11,7 +11,7 @@
 //! | `yaml env=E` | the whole stream of manifests that `E` builds |
 //! | `yaml part env=E` | these manifests, by kind and name, have at least these fields |
 //! | `values env=E` | `request.path = JSON` of evaluated requests, `none` where nothing is |
-//! | `why ADDRESS env=E` | `value \| layer \| effect`, then `used by …`; or `error: …` |
+//! | `why ADDRESS env=E` | `value \| layer \| effect`, then `used by …`; before them `note: …`; or `error: …` |
 //!
 //! Several environments are `env=dev,prod`: the same holds in each.
 //!
@@ -425,6 +425,9 @@ impl Claim {
 
 fn chain_text(chain: &Why, uses: bool) -> String {
     let mut out = String::new();
+    if let Some(note) = &chain.note {
+        let _ = writeln!(out, "note: {note}");
+    }
     for layer in &chain.layers {
         let value = layer.value.as_ref().map_or("none".to_string(), compact);
         let cell = match layer.path.as_str() {
