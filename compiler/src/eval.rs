@@ -8,7 +8,7 @@ use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
-use crate::items::item;
+use crate::items::{documentation, item};
 use crate::layers::{
     self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
     layer_record,
@@ -962,6 +962,19 @@ impl<'a> Evaluator<'a> {
             for (name, place) in &missing {
                 error = error.related(*place, format!("`{name}` has no default"));
             }
+            // What the schema says of it is what the user needs to fill it in.
+            error.help = shape
+                .fields
+                .iter()
+                .filter(|field| missing.iter().any(|(name, _)| **name == field.name))
+                .find_map(|field| {
+                    let tree = item(self.db, field.owner).as_ref()?;
+                    let ItemKind::Schema { members, .. } = &tree.kind else { return None };
+                    let text = documentation(self.db, field.owner, members[field.member].id)?;
+                    let paragraph: Vec<&str> =
+                        text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+                    Some(format!("{}: {}", field.name, paragraph.join(" ")))
+                });
             self.report(error);
         }
         for (owner, member) in &shape.members {

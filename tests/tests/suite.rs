@@ -1,24 +1,5 @@
-//! The rules of the language as documents: `tests/suite/**/*.md`.
-//!
-//! A heading with fenced blocks below it is one test. Its workspace is the files of
-//! `tests/suite/prelude`, those of the blocks before the document's first second-level heading, and
-//! its own, the later replacing the earlier of the same path.
-//!
-//! | block | what it says |
-//! |---|---|
-//! | `plumb` | a source file; `apps/a.plumb`, or what its first line names: `// file: apps/b.plumb` |
-//! | `file PATH` | any other file of the workspace |
-//! | `yaml env=E` | the whole stream of manifests that `E` builds |
-//! | `yaml part env=E` | these manifests, by kind and name, have at least these fields |
-//! | `values env=E` | `request.path = JSON` of evaluated requests, `none` where nothing is |
-//! | `why ADDRESS env=E` | `value \| layer \| effect`, then `used by …`; before them `note: …`; or `error: …` |
-//!
-//! Several environments are `env=dev,prod`: the same holds in each.
-//!
-//! Diagnostics are comments at the line they point to, of which every one must be told and none
-//! besides: `// error: [code] "part of the message" in dev, prod`, `// warning: …`; message and
-//! environments may be left out. `// related: "part"` holds where an expected diagnostic has a second
-//! place on that line. A line that begins with `// ^` speaks of the line above it.
+//! The rules of the language at work: `tests/suite/**/*.md`, read as `tests/suite/README.md` says, and
+//! held against the rules that `docs/language.md` states.
 
 use plumb_compiler::answers::{Finding, Why};
 use plumb_compiler::diagnostics::Severity;
@@ -27,32 +8,20 @@ use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::value::{Data, Value};
 use plumb_compiler::{Database, build, check, json, names, why, yaml};
-use std::collections::BTreeMap;
+use plumb_tests::documents;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-const KUBERNETES_MINOR: u32 = 36;
 
 #[test]
-fn every_rule_of_the_suite_holds() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("suite");
-    let prelude = read_prelude(&root.join("prelude"));
-    let mut paths = Vec::new();
-    collect(&root, "md", &mut paths);
-    assert!(!paths.is_empty(), "no documents under {}", root.display());
+fn every_heading_of_the_suite_holds() {
+    let prelude = read_prelude(&root().join("prelude"));
     // One filter for those who write a document: a part of its name or of a heading.
     let only = std::env::var("SUITE").unwrap_or_default();
     let mut failures = String::new();
     let mut run = 0;
-    for path in paths {
-        let shown = path.strip_prefix(&root).expect("collected below it").display().to_string();
-        let text = fs::read_to_string(&path).expect("a document that was just listed");
-        let tests = match parse(&text) {
-            Ok(tests) if tests.is_empty() => Err("it has no tests".to_string()),
-            other => other,
-        };
+    for (shown, tests) in pages() {
         match tests {
             Err(problem) => {
                 let _ = writeln!(failures, "\n{shown}: {problem}");
@@ -78,6 +47,66 @@ fn every_rule_of_the_suite_holds() {
     assert!(run > 0, "no test has {only:?} in its document's name or heading");
 }
 
+#[test]
+fn every_rule_of_the_reference_is_shown_by_the_suite_and_every_heading_shows_one() {
+    let reference = fs::read_to_string(documents::root().join("docs/language.md")).unwrap();
+    let rules = match documents::rules(&reference) {
+        Ok(rules) => rules,
+        Err(problems) => panic!("docs/language.md:\n{}", problems.join("\n")),
+    };
+    let mut problems = String::new();
+    let mut shown = BTreeSet::new();
+    for (page, tests) in pages() {
+        // A page that cannot be read fails the test above.
+        for test in tests.unwrap_or_default() {
+            for rule in test.rules {
+                if rules.iter().all(|it| it.anchor != rule) {
+                    let _ = writeln!(
+                        problems,
+                        "tests/suite/{page}:{} {}: no rule of docs/language.md has the anchor {rule}",
+                        test.line, test.heading
+                    );
+                }
+                shown.insert(rule);
+            }
+        }
+    }
+    for rule in rules.iter().filter(|it| !shown.contains(&it.anchor)) {
+        let _ = writeln!(
+            problems,
+            "docs/language.md:{} no heading of the suite cites #{}",
+            rule.line, rule.anchor
+        );
+    }
+    assert!(problems.is_empty(), "{problems}");
+}
+
+fn root() -> PathBuf {
+    documents::root().join("tests/suite")
+}
+
+/// The documents of the suite by their path in it, each with its tests or why it cannot be read.
+fn pages() -> Vec<(String, Result<Vec<Test>, String>)> {
+    let mut paths = Vec::new();
+    collect(&root(), "md", &mut paths);
+    let named = paths.into_iter().map(|path| {
+        let name = path.strip_prefix(root()).expect("collected below it").display().to_string();
+        (name, path)
+    });
+    let pages: Vec<_> = named
+        .filter(|(name, _)| name != "README.md")
+        .map(|(name, path)| {
+            let text = fs::read_to_string(&path).expect("a document that was just listed");
+            let tests = parse(&text).and_then(|tests| {
+                if tests.is_empty() { Err("it has no tests".to_string()) } else { Ok(tests) }
+            });
+            (name, tests)
+        })
+        .collect();
+    assert!(!pages.is_empty(), "no documents under {}", root().display());
+    pages
+}
+
 fn collect(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(directory)
         .expect("the suite")
@@ -96,6 +125,7 @@ fn collect(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 fn read_prelude(root: &Path) -> BTreeMap<String, String> {
     let mut paths = Vec::new();
     collect(root, "plumb", &mut paths);
+    collect(root, "toml", &mut paths);
     assert!(!paths.is_empty(), "no prelude under {}", root.display());
     paths
         .into_iter()
@@ -112,6 +142,8 @@ fn read_prelude(root: &Path) -> BTreeMap<String, String> {
 struct Test {
     heading: String,
     line: usize,
+    /// The anchors of the rules that it shows.
+    rules: Vec<String>,
     files: BTreeMap<String, String>,
     claims: Vec<Claim>,
 }
@@ -127,6 +159,7 @@ enum ClaimKind {
     Stream,
     Manifests,
     Values,
+    Expressions,
     Why(String),
 }
 
@@ -137,13 +170,21 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         if let Some(heading) = line.strip_prefix("##") {
-            let heading = heading.trim_start_matches('#').trim().to_string();
+            let heading = heading.strip_prefix(' ').unwrap_or_default().to_string();
+            if heading.is_empty() {
+                return Err(format!("line {}: a test's heading begins with `## `", number + 1));
+            }
             if tests.iter().any(|test| test.heading == heading) {
                 return Err(format!("two headings are {heading:?}"));
             }
+            let cited = lines.by_ref().map(|(_, line)| line).find(|line| !line.is_empty());
+            let rules = cited.and_then(citations).ok_or_else(|| {
+                format!("line {}: below it stands no line `Rules: #anchor, #anchor`", number + 1)
+            })?;
             tests.push(Test {
                 heading,
                 line: number + 1,
+                rules,
                 files: setup.clone(),
                 claims: Vec::new(),
             });
@@ -181,6 +222,7 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
             ["yaml", _] => ClaimKind::Stream,
             ["yaml", "part", _] => ClaimKind::Manifests,
             ["values", _] => ClaimKind::Values,
+            ["expressions", _] => ClaimKind::Expressions,
             ["why", address, _] => ClaimKind::Why((*address).to_string()),
             _ => return Err(at(&format!("there is no block {info:?}"))),
         };
@@ -192,9 +234,20 @@ fn parse(text: &str) -> Result<Vec<Test>, String> {
             text: body,
         });
     }
-    // A heading above others is a group.
-    tests.retain(|test| test.files != setup || !test.claims.is_empty());
-    Ok(tests)
+    match tests.iter().find(|test| test.files == setup && test.claims.is_empty()) {
+        Some(test) => Err(format!("line {}: below the heading stands no block", test.line)),
+        None => Ok(tests),
+    }
+}
+
+/// The anchors of `Rules: #a, #b`.
+fn citations(line: &str) -> Option<Vec<String>> {
+    let anchor = |it: &str| {
+        let anchor = it.strip_prefix('#')?;
+        let sound = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        (!anchor.is_empty() && anchor.chars().all(sound)).then(|| anchor.to_string())
+    };
+    line.strip_prefix("Rules: ")?.split(", ").map(anchor).collect()
 }
 
 /// A diagnostic that a comment asks for.
@@ -212,17 +265,25 @@ impl Test {
     fn run(&self, prelude: &BTreeMap<String, String>) -> Vec<String> {
         let mut files = prelude.clone();
         files.extend(self.files.clone());
+        for claim in &self.claims {
+            if let ClaimKind::Expressions = claim.kind {
+                files.insert("platform/expressions.plumb".to_string(), computing(&claim.text));
+                files.insert(
+                    "apps/expressions.plumb".to_string(),
+                    "use platform\nrequest expressions: platform.Expressions {}\n".to_string(),
+                );
+            }
+        }
+        let written: documents::Files =
+            files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+        let folder = documents::write(&written);
+        let loaded = plumb_workspace::load(folder.path()).expect("the workspace was just written");
         let db = Database::default();
-        let inputs: BTreeMap<Name, SourceFile> = files
-            .iter()
-            .map(|(path, text)| {
-                let content = Content::Text(text.as_str().into());
-                (path.as_str().into(), SourceFile::new(&db, path.as_str().into(), content))
-            })
-            .collect();
-        let workspace = Workspace::new(&db, Arc::new(inputs), KUBERNETES_MINOR);
+        let workspace = loaded.open(&db);
+        let mut findings = loaded.findings.clone();
+        findings.extend(check(&db, workspace));
         let mut problems = Vec::new();
-        self.diagnostics(&files, &check(&db, workspace), &mut problems);
+        Self::diagnostics(&files, &findings, &mut problems);
         for claim in &self.claims {
             for environment in &claim.environments {
                 claim.hold(&db, workspace, environment, &mut problems);
@@ -232,7 +293,6 @@ impl Test {
     }
 
     fn diagnostics(
-        &self,
         files: &BTreeMap<String, String>,
         findings: &[Finding],
         problems: &mut Vec<String>,
@@ -260,7 +320,12 @@ impl Test {
             for (at, text) in &finding.related {
                 let line = line_of(&at.path, at.range.start);
                 for it in related.iter_mut().filter(|it| it.path == at.path.as_str()) {
-                    it.met |= it.line == line && text.contains(&it.part);
+                    it.met |= it.word == "related" && it.line == line && text.contains(&it.part);
+                }
+            }
+            if let Some(help) = &finding.help {
+                for it in related.iter_mut().filter(|it| it.path == path) {
+                    it.met |= it.word == "help" && it.line == line && help.contains(&it.part);
                 }
             }
             let met = expected.iter_mut().find(|it| {
@@ -300,25 +365,30 @@ impl Test {
     }
 }
 
-/// The comments that ask for diagnostics, and those that ask for second places.
+/// The comments that ask for diagnostics, and those that ask for their second places and help.
 fn expectations(
     files: &BTreeMap<String, String>,
 ) -> Result<(Vec<Expected>, Vec<Expected>), String> {
     let (mut expected, mut related) = (Vec::new(), Vec::new());
-    for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".plumb")) {
+    for (path, text) in files {
+        let mark = match Path::new(path).extension().and_then(|it| it.to_str()) {
+            Some("plumb") => "//",
+            Some("toml") => "#",
+            _ => continue,
+        };
         let mut last = 0;
         for (index, line) in text.lines().enumerate() {
-            let above = line.trim_start().starts_with("// ^");
+            let above = line.trim_start().starts_with(&format!("{mark} ^"));
             if !above {
                 last = index + 1;
             }
             let mut rest = line;
-            while let Some((_, after)) = rest.split_once("//") {
+            while let Some((_, after)) = rest.split_once(mark) {
                 rest = after;
-                let comment = after.split("//").next().unwrap_or_default();
+                let comment = after.split(mark).next().unwrap_or_default();
                 let comment = comment.trim().trim_start_matches("^ ");
                 let Some((word, said)) = comment.split_once(": ") else { continue };
-                if !["error", "warning", "related"].contains(&word) {
+                if !["error", "warning", "related", "help"].contains(&word) {
                     continue;
                 }
                 let malformed = || format!("{path}:{} cannot be read: {comment}", index + 1);
@@ -332,7 +402,8 @@ fn expectations(
                     environments: None,
                     met: false,
                 };
-                if word != "related" {
+                let about = ["related", "help"].contains(&word);
+                if !about {
                     let inner = said.strip_prefix('[').ok_or_else(malformed)?;
                     let (code, after) = inner.split_once(']').ok_or_else(malformed)?;
                     it.code = code.to_string();
@@ -351,7 +422,7 @@ fn expectations(
                 if !said.is_empty() {
                     return Err(malformed());
                 }
-                if word == "related" { &mut related } else { &mut expected }.push(it);
+                if about { &mut related } else { &mut expected }.push(it);
             }
         }
     }
@@ -393,7 +464,10 @@ impl Claim {
                     let identity = |it: &serde_json::Value| {
                         (it["kind"].clone(), it["metadata"]["name"].clone())
                     };
+                    let absent = wanted["absent"] == serde_json::Value::Bool(true);
                     match objects.iter().find(|it| identity(it) == identity(&wanted)) {
+                        None if absent => {}
+                        Some(_) if absent => differ("manifests", document, "(there is one)\n"),
                         None => differ("manifests", document, "(no such manifest)\n"),
                         Some(found) => {
                             let mut missing = Vec::new();
@@ -412,6 +486,21 @@ impl Claim {
                 }
                 differ("values", &self.text, &found);
             }
+            ClaimKind::Expressions => {
+                let made = build(db, workspace, environment);
+                let data = made
+                    .manifests
+                    .iter()
+                    .map(|it| plain(&it.object))
+                    .find(|it| it["metadata"]["name"] == "expressions")
+                    .map_or(serde_json::Value::Null, |it| it["data"].clone());
+                let mut found = String::new();
+                for (index, (expression, _)) in expressions(&self.text).enumerate() {
+                    let value = data[format!("v{index}")].as_str().unwrap_or("(nothing)");
+                    let _ = writeln!(found, "{expression} // {value}");
+                }
+                differ("expressions", &self.text, &found);
+            }
             ClaimKind::Why(address) => {
                 let found = match why(db, workspace, environment, address) {
                     Ok(chain) => chain_text(&chain, self.text.contains("used by ")),
@@ -421,6 +510,27 @@ impl Claim {
             }
         }
     }
+}
+
+/// The lines `expression // value`.
+fn expressions(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().map(|line| line.rsplit_once(" // ").unwrap_or((line, "")))
+}
+
+/// A composition that emits the JSON of every expression.
+fn computing(text: &str) -> String {
+    let mut made = String::from(
+        "use k8s.core.v1 as core\nschema Expressions { absent: Int? }\n\
+         compose Expressions as own {\n",
+    );
+    for (index, (expression, _)) in expressions(text).enumerate() {
+        let _ = writeln!(made, "    let v{index} = {expression}");
+    }
+    made += "    emit core.ConfigMap {\n        metadata.name = own.name\n";
+    for (index, _) in expressions(text).enumerate() {
+        let _ = writeln!(made, "        data.v{index} = json(v{index})");
+    }
+    made + "    }\n}\n"
 }
 
 fn chain_text(chain: &Why, uses: bool) -> String {
