@@ -259,6 +259,7 @@ pub(crate) mod tests {
     /// A workspace of these files.
     pub(crate) fn loaded(files: &[(&str, &str)]) -> Loaded {
         Loaded {
+            dependencies: Vec::new(),
             root: "/home/ann/acme".into(),
             selected: "".into(),
             files: files

@@ -98,6 +98,8 @@ pub mod code {
         HIDES_ENVIRONMENT_DEFAULT = "hides-environment-default";
         /// An element of a keyed list that is not there, or is there already.
         KEYED_ELEMENT = "keyed-element";
+        /// A schema or namespace that `plumb.toml` does not let a directory use.
+        NOT_ALLOWED = "not-allowed";
         /// A request for a schema that nothing composes.
         NOT_REQUESTABLE = "not-requestable";
         /// A declaration in a package where it has no say.

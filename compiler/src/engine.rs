@@ -1,5 +1,6 @@
 //! The questions that hosts ask, answered for a whole workspace.
 
+use crate::allow::schema_diagnostic;
 use crate::answers::{Build, Finding, Fix, Location, Manifest};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
@@ -9,8 +10,8 @@ use crate::eval::{
 use crate::infer::infer;
 use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
-    environment_order, environments as all_environments, package_files, package_of, packages,
-    scope, uses,
+    environment_order, environments as all_environments, is_foreign, is_whole, package_files,
+    package_of, packages, scope, uses,
 };
 use crate::objects::{Object, nesting_circle, nesting_diagnostic, objects};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
@@ -293,9 +294,12 @@ impl<'a> Gathered<'a> {
                 self.add(diagnostic, None);
             }
         }
-        if self.environments.is_empty() {
+        if self.environments.is_empty() && is_whole(db, workspace) {
             for path in packages(db, workspace).keys() {
                 let package = Package::new(db, workspace, path.clone());
+                if is_foreign(db, package) {
+                    continue;
+                }
                 any_request = any_request.or(scope(db, package).requests.first().copied());
             }
             if let Some(request) = any_request {
@@ -344,6 +348,11 @@ impl<'a> Gathered<'a> {
                     self.add(diagnostic, Some(environment));
                 }
             }
+        }
+        // Asked for by who may not: told once, whatever the environment.
+        if let Some(diagnostic) = schema_diagnostic(db, workspace, request) {
+            self.add(diagnostic, None);
+            return None;
         }
         if blocked == Blocked::No { made.objects.as_ref() } else { None }
     }

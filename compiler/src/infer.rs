@@ -9,8 +9,8 @@ use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    Sense, Target, ancestry, check_environment_names, environments, kubernetes, package_of,
-    resolve_path, resolve_schema, resolve_word, scope, unknown_word,
+    Sense, Target, ancestry, check_environment_names, environments, kubernetes, package_name,
+    package_of, resolve_path, resolve_schema, resolve_word, scope, unknown_word,
 };
 use crate::notation;
 use crate::references::{chain, circle};
@@ -348,12 +348,12 @@ impl Infer<'_> {
                         self.error(
                             code::WRONG_PACKAGE,
                             path.id,
-                            format!("package `{}` has no say in the defaults of `{}`", own.path(db), dotted(path)),
+                            format!("package `{}` has no say in the defaults of `{}`", package_name(db, own), dotted(path)),
                         )
                         .help(format!(
                             "defaults stand in the schema's own package (`{}`) or where the environments are declared; \
                              a request's own values go into the request or an overlay",
-                            of_schema.path(db)
+                            package_name(db, of_schema)
                         )),
                     );
                 }

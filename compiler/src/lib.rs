@@ -13,6 +13,7 @@
 //! No I/O, no clock, no thread, nothing of a cluster or an editor. Broken text is a tree with holes
 //! and a list of errors, never a panic. The same input gives the same bytes.
 
+pub mod allow;
 pub mod answers;
 pub mod builtins;
 mod db;
@@ -37,6 +38,9 @@ pub mod types;
 pub mod value;
 pub mod why;
 pub mod yaml;
+
+/// The file that marks the root of a workspace.
+pub const MANIFEST: &str = "plumb.toml";
 
 pub use db::{Database, Db};
 pub use engine::{build, check, environments};

@@ -7,7 +7,7 @@ use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code, list};
 use crate::items::{declared_name, dotted, item, items, keyed_items, name_place};
-use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
+use crate::source::{Dependency, ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::{Ident, ItemKind, Name, NodeId, Path};
 use plumb_kubernetes::{KindId, Kubernetes, ObjectId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,16 +47,58 @@ pub fn kubernetes(db: &dyn Db, workspace: Workspace) -> &'static Kubernetes {
 }
 
 /// The path of the package that a file belongs to.
-pub fn package_path(path: &str) -> Name {
-    match path.rsplit_once('/') {
-        Some((directory, _)) => directory.replace('/', ".").into(),
-        None => Name::default(),
+fn package_path(dependencies: &[Dependency], path: &str) -> Name {
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    // The nearest: a workspace may hold one that it depends on.
+    let (inside, dependency) = dependencies
+        .iter()
+        .filter(|it| !it.directory.is_empty())
+        .filter_map(|it| Some((directory.strip_prefix(it.directory.as_str())?, it)))
+        .filter(|(inside, _)| inside.is_empty() || inside.starts_with('/'))
+        .min_by_key(|(inside, _)| inside.len())
+        .unzip();
+    match (inside, dependency) {
+        (Some(inside), Some(dependency)) => {
+            format!("{}{}", dependency.name, inside.replace('/', ".")).into()
+        }
+        _ => directory.replace('/', ".").into(),
     }
 }
 
 /// The package that a file belongs to.
 pub fn package_of(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Package {
-    Package::new(db, workspace, package_path(file.path(db)))
+    Package::new(db, workspace, package_path(workspace.dependencies(db), file.path(db)))
+}
+
+/// Whether a package belongs to a workspace that this one depends on: what it says can be used, its
+/// requests are not made.
+pub fn is_foreign(db: &dyn Db, package: Package) -> bool {
+    package.path(db).starts_with('@')
+}
+
+/// A package as people call it: `platform.web`, or `platform's base.web` for one that only a
+/// dependency depends on.
+pub fn package_name(db: &dyn Db, package: Package) -> String {
+    shown_package(package.path(db))
+}
+
+fn shown_package(path: &str) -> String {
+    path.strip_prefix('@').map_or_else(|| path.to_string(), |path| path.replace('@', "'s "))
+}
+
+/// Whether every dependency could be read; else nobody knows what is declared in it.
+pub fn is_whole(db: &dyn Db, workspace: Workspace) -> bool {
+    workspace.dependencies(db).iter().all(|it| it.knows.values().all(|name| !name.is_empty()))
+}
+
+/// The workspace that a package belongs to: this one, or one that it depends on.
+fn home(db: &dyn Db, workspace: Workspace, package: Package) -> Option<&Dependency> {
+    let path = package.path(db).as_str();
+    let root = match path.starts_with('@') {
+        true => path.split('.').next().unwrap_or_default(),
+        false => "",
+    };
+    workspace.dependencies(db).iter().find(|it| it.name == root)
 }
 
 /// The source files of each package, by the package's path.
@@ -64,7 +106,8 @@ pub fn package_of(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Packag
 pub fn packages(db: &dyn Db, workspace: Workspace) -> Arc<BTreeMap<Name, Vec<SourceFile>>> {
     let mut packages: BTreeMap<Name, Vec<SourceFile>> = BTreeMap::new();
     for (path, file) in workspace.files(db).iter().filter(|(path, _)| path.ends_with(".plumb")) {
-        packages.entry(package_path(path)).or_default().push(*file);
+        let package = package_path(workspace.dependencies(db), path);
+        packages.entry(package).or_default().push(*file);
     }
     Arc::new(packages)
 }
@@ -290,16 +333,35 @@ fn resolve_absolute(
         _ => {}
     }
     let packages = packages(db, workspace);
+    // A dependency's name comes first; what stands in a dependency starts at its own root.
+    let home = own.and_then(|own| home(db, workspace, own));
+    let dependency = home.and_then(|home| home.knows.get(&first.text));
+    let (base, start) = match (dependency, home) {
+        (Some(name), _) => (name.as_str(), 1),
+        (None, Some(home)) => (home.name.as_str(), 0),
+        (None, None) => ("", 0),
+    };
     let join = |count: usize| -> Name {
-        segments[..count].iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join(".").into()
+        let steps = segments[start..count].iter().map(|it| it.text.as_str());
+        Some(base)
+            .filter(|it| !it.is_empty())
+            .into_iter()
+            .chain(steps)
+            .collect::<Vec<_>>()
+            .join(".")
+            .into()
     };
     let whole = join(segments.len());
-    if packages.contains_key(&whole) {
+    if start == 1 && base.is_empty() {
+        // A dependency that could not be read: plumb.toml has the mistake.
+        return Ok(Target::Unknown);
+    }
+    if start == segments.len() || packages.contains_key(&whole) {
         return Ok(Target::Package(Package::new(db, workspace, whole)));
     }
-    for count in (0..segments.len()).rev() {
+    for count in (start..segments.len()).rev() {
         let path = join(count);
-        if count > 0 && packages.contains_key(&path) {
+        if count > 0 && (count == start || packages.contains_key(&path)) {
             let mut target = Target::Package(Package::new(db, workspace, path));
             for segment in &segments[count..] {
                 target = step(db, workspace, own, &target, id, segment)?;
@@ -307,7 +369,14 @@ fn resolve_absolute(
             return Ok(target);
         }
     }
-    let known = packages.keys().map(Name::as_str).filter(|name| !name.is_empty()).chain(["k8s"]);
+    let root = home.map_or("", |home| home.name.as_str());
+    let own_packages = packages.keys().filter_map(|path| match root {
+        "" => Some(path.as_str()).filter(|path| !path.is_empty() && !path.starts_with('@')),
+        _ => path.strip_prefix(root)?.strip_prefix('.'),
+    });
+    let dependencies = home.into_iter().flat_map(|home| home.knows.keys().map(Name::as_str));
+    let known = own_packages.chain(dependencies).chain(["k8s"]);
+    let whole = segments.iter().map(|it| it.text.as_str()).collect::<Vec<_>>().join(".");
     Err(Some(
         Diagnostic::error(
             code::UNKNOWN_PACKAGE,
@@ -342,12 +411,31 @@ fn step(
                 if is_doubled(db, *package, segment.text.clone()) {
                     return Ok(Target::Unknown);
                 }
+                if found.kind(db) == Kind::Request
+                    && own != Some(*package)
+                    && is_foreign(db, *package)
+                {
+                    return Err(Some(
+                        Diagnostic::error(
+                            code::REQUEST_NOT_HERE,
+                            place,
+                            format!(
+                                "`{name}` is a request of another workspace, which is not made here"
+                            ),
+                        )
+                        .related(name_place(db, found), "declared here")
+                        .help("of a dependency, schemas, types, functions and lets can be used"),
+                    ));
+                }
                 if own != Some(*package) && is_private(db, found) {
                     return Err(Some(
                         Diagnostic::error(
                             code::PRIVATE_NAME,
                             place,
-                            format!("`{name}` is private to package `{}`", package.path(db)),
+                            format!(
+                                "`{name}` is private to package `{}`",
+                                package_name(db, *package)
+                            ),
                         )
                         .related(name_place(db, found), "declared private here"),
                     ));
@@ -365,7 +453,7 @@ fn step(
                 Diagnostic::error(
                     code::UNKNOWN_NAME,
                     place,
-                    format!("package `{}` declares no `{name}`", package.path(db)),
+                    format!("package `{}` declares no `{name}`", package_name(db, *package)),
                 )
                 .suggest(place, name, visible.map(|(name, _)| name.as_str())),
             ))
@@ -809,6 +897,9 @@ pub fn check_environment_names(
     names: &[Ident],
     diagnostics: &mut Vec<Diagnostic>,
 ) {
+    if !is_whole(db, workspace) {
+        return;
+    }
     let known = &environments(db, workspace).0;
     for name in names.iter().filter(|name| !name.is_hole() && !known.contains_key(&name.text)) {
         diagnostics.push(unknown_environment(db, workspace, Place::Node(id, name.id), &name.text));

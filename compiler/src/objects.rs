@@ -4,6 +4,7 @@
 //! values can break (ranges, names, conditions), and each object gets what every object has:
 //! apiVersion, kind, namespace, the request's labels.
 
+use crate::allow::namespace_problem;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::eval::{
@@ -12,7 +13,7 @@ use crate::eval::{
 use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
 use crate::notation;
-use crate::source::{ItemId, Workspace};
+use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Ty, composition};
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
@@ -374,6 +375,9 @@ impl Emission {
         let name = self.name(evaluator, facts, &metadata, origin);
         let namespace = self.namespace(evaluator, facts, &metadata, origin);
         let (name, namespace) = (name?, namespace?);
+        if let Some(namespace) = &namespace {
+            self.may_use(evaluator, namespace, origin)?;
+        }
 
         // In the order that people know: name, namespace, labels, annotations, then the others.
         let mut ordered = Fields::default();
@@ -515,6 +519,35 @@ impl Emission {
                 }
             }
         }
+    }
+
+    /// Whether `plumb.toml` lets the request's directory use a namespace.
+    fn may_use(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        namespace: &Value,
+        origin: Origin,
+    ) -> Eval<()> {
+        let (Data::String(name), Some(request)) = (&namespace.data, evaluator.request) else {
+            return Ok(());
+        };
+        let Some((message, rule)) =
+            namespace_problem(evaluator.db, evaluator.workspace, request, name)
+        else {
+            return Ok(());
+        };
+        // Of the platform's own choice the request is told, since it asked for it.
+        let chosen = matches!(namespace.origin.item.kind(evaluator.db), Kind::Compose | Kind::Fn);
+        if chosen && evaluator.sources(namespace.origin).is_empty() {
+            let subject = evaluator.subject;
+            let mut error = Diagnostic::error(code::NOT_ALLOWED, subject, message)
+                .related(origin, "an object of it is emitted here");
+            if let Some((place, text)) = rule {
+                error = error.related(place, text);
+            }
+            return Err(evaluator.report(error));
+        }
+        Err(evaluator.refuse(namespace, code::NOT_ALLOWED, message, rule))
     }
 
     /// The request's labels or annotations under the composition's own, which win.

@@ -10,7 +10,7 @@ use crate::eval::{BlockIndex, Evaluator, walk};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
 use crate::items::item;
 use crate::layers::{defaults_of, layer_record, layers};
-use crate::names::{distance, named_environments, packages, scope};
+use crate::names::{distance, is_foreign, named_environments, packages, scope};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Lowering, Ty, composition, schema, schemas_in};
@@ -211,7 +211,11 @@ pub fn used_by(
 pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
     let mut found = Vec::new();
     for path in packages(db, workspace).keys() {
-        for request in &scope(db, Package::new(db, workspace, path.clone())).requests {
+        let package = Package::new(db, workspace, path.clone());
+        if is_foreign(db, package) {
+            continue;
+        }
+        for request in &scope(db, package).requests {
             if runs_in(db, workspace, *request, environment) {
                 found.push(*request);
             }

@@ -1,6 +1,6 @@
 //! What comes in: the files of a workspace, and the declarations in them by key.
 
-use crate::syntax::ast::Name;
+use crate::syntax::ast::{Name, TextRange};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +34,40 @@ pub struct Workspace {
     /// The minor version of Kubernetes that manifests are checked against: 36 for 1.36.
     #[returns(copy)]
     pub kubernetes: u32,
+    /// Where the files of other workspaces are that this one depends on, by directory; none by default.
+    #[default]
+    #[returns(ref)]
+    pub dependencies: Arc<Vec<Dependency>>,
+    /// What directories may ask for; all may ask for all by default.
+    #[default]
+    #[returns(ref)]
+    pub allowed: Arc<Vec<Allowed>>,
+}
+
+/// Another workspace whose packages are seen in this one, or this one itself where it depends on
+/// others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Dependency {
+    /// Where its files are, relative to the root of the workspace: `../platform`; empty: the root.
+    pub directory: Name,
+    /// What its packages are called: `@platform`, `@platform@base` for one that only `@platform` knows.
+    /// The sign keeps a directory of the same name apart. Empty: the workspace itself.
+    pub name: Name,
+    /// The dependencies that its own files name, each with the name of its packages.
+    pub knows: BTreeMap<Name, Name>,
+}
+
+/// An `[[allow]]` of `plumb.toml`: what the packages of some directories may ask for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Allowed {
+    /// The directories: `apps/**`, see [`crate::allow`].
+    pub directory: Name,
+    /// The schemas that may be requested, as the workspace names them: `platform.*`; `None`: all.
+    pub request: Option<Vec<Name>>,
+    /// The namespaces that may be used: `team-*`; `None`: all.
+    pub namespaces: Option<Vec<Name>>,
+    /// Where in `plumb.toml` it stands, in bytes.
+    pub range: TextRange,
 }
 
 /// What a declaration declares.
@@ -84,7 +118,8 @@ pub struct Package {
     /// The workspace.
     #[returns(copy)]
     pub workspace: Workspace,
-    /// The directory's path with dots for slashes; empty for the root.
+    /// The directory's path with dots for slashes; empty for the root. In a dependency, relative to
+    /// its root and with [`Dependency::name`] before it.
     #[returns(ref)]
     pub path: Name,
 }

@@ -12,7 +12,7 @@ use crate::eval::Evaluator;
 use crate::infer::request_schema;
 use crate::items::name_place;
 use crate::layers::{Content, LayerKind, Slot, describe_layer, finish, layers};
-use crate::names::{environment_order, environments, packages, scope};
+use crate::names::{environment_order, environments, is_foreign, packages, scope};
 use crate::objects::objects;
 use crate::outputs::requests;
 use crate::source::{ItemId, Package, Workspace};
@@ -339,6 +339,9 @@ fn find(
     let mut candidates: Vec<(ItemId, usize)> = Vec::new();
     for path in packages(db, workspace).keys() {
         let package = Package::new(db, workspace, path.clone());
+        if is_foreign(db, package) {
+            continue;
+        }
         let segments: Vec<&str> = path.split('.').filter(|it| !it.is_empty()).collect();
         for request in &scope(db, package).requests {
             let name = request.name(db);
@@ -369,6 +372,9 @@ fn find(
             let mut names: Vec<Name> = Vec::new();
             for path in packages(db, workspace).keys() {
                 let package = Package::new(db, workspace, path.clone());
+                if is_foreign(db, package) {
+                    continue;
+                }
                 names.extend(
                     scope(db, package).requests.iter().map(|request| request.name(db).clone()),
                 );

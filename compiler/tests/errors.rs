@@ -266,9 +266,13 @@ fn a_fix_mends_its_mistake() {
     }
 }
 
-/// Codes that only reading a working tree makes: a file or `plumb.toml` that cannot be used.
-const OF_THE_LOADER: &[Code] =
-    &[code::INVALID_MANIFEST, code::UNKNOWN_KUBERNETES_VERSION, code::UNREADABLE_FILE];
+/// Codes that need a working tree: what `plumb.toml` says, and files that cannot be used.
+const OF_THE_LOADER: &[Code] = &[
+    code::INVALID_MANIFEST,
+    code::UNKNOWN_KUBERNETES_VERSION,
+    code::UNREADABLE_FILE,
+    code::NOT_ALLOWED,
+];
 
 #[test]
 fn every_code_is_produced_by_a_case() {

@@ -5,6 +5,7 @@
 //!   -> root            the nearest directory upwards with a plumb.toml
 //!   -> files           walked in sorted order, within limits, no link followed out of the root
 //!   -> manifest        plumb.toml, every mistake at its place
+//!   -> dependencies    the files of the workspaces that it names
 //!   -> Loaded          plain data
 //!   -> Workspace       inputs of the engine
 //! ```
@@ -12,6 +13,7 @@
 //! Nothing here knows the language. What is wrong with a file that is read becomes a finding or a
 //! [`Content::Unreadable`]; only what leaves nothing to work on is a [`LoadError`].
 
+mod dependencies;
 mod manifest;
 mod walk;
 
@@ -19,15 +21,14 @@ pub use manifest::Manifest;
 
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::diagnostics::{Code, Severity, code};
-use plumb_compiler::source::{Content, SourceFile, Workspace};
+use plumb_compiler::source::{Content, Dependency, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::{Name, TextRange};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs, io};
 
-/// The file that marks the root of a workspace.
-pub const MANIFEST: &str = "plumb.toml";
+pub use plumb_compiler::MANIFEST;
 
 /// A file larger than this is [`Content::Unreadable`], in bytes.
 pub const MAX_FILE: u64 = 4 << 20;
@@ -42,6 +43,8 @@ pub struct Loaded {
     /// `plumb.toml` if there is one, every `.plumb` file, and the other files of packages that may
     /// read them. By path relative to the root, with `/` between the parts.
     pub files: BTreeMap<Name, Content>,
+    /// The workspaces whose packages are seen here: this one first; empty where it depends on none.
+    pub dependencies: Vec<Dependency>,
     /// What `plumb.toml` says; the defaults where it says nothing or nothing that can be used.
     pub manifest: Manifest,
     /// What is wrong with `plumb.toml`, and which directories could not be read. `.plumb` files that
@@ -59,7 +62,10 @@ impl Loaded {
                 (path.clone(), SourceFile::new(db, path.clone(), content.clone()))
             })
             .collect();
-        Workspace::new(db, Arc::new(files), self.manifest.kubernetes)
+        Workspace::builder(Arc::new(files), self.manifest.kubernetes)
+            .dependencies(Arc::new(self.dependencies.clone()))
+            .allowed(Arc::new(self.manifest.allowed.clone()))
+            .new(db)
     }
 
     /// The text of a file of the workspace, if it was read and is text.
@@ -86,9 +92,17 @@ impl Loaded {
         is_within(&package.replace('.', "/"), directory)
     }
 
-    /// The paths of the `.plumb` files that are selected, sorted.
+    /// Whether a file is one of a dependency.
+    fn is_foreign(&self, path: &str) -> bool {
+        let mut others = self.dependencies.iter().filter(|it| !it.directory.is_empty());
+        others.any(|it| is_within(path, &it.directory))
+    }
+
+    /// The paths of the workspace's own `.plumb` files that are selected, sorted.
     pub fn selected_sources(&self) -> impl Iterator<Item = &Name> {
-        self.files.keys().filter(|path| is_source(path) && self.selects(path))
+        self.files
+            .keys()
+            .filter(|path| is_source(path) && self.selects(path) && !self.is_foreign(path))
     }
 }
 
@@ -196,7 +210,17 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
             manifest
         }
     };
-    let loaded = Loaded { root: root.to_owned(), selected, files, manifest, findings };
+    let mut read = dependencies::read(root, &manifest)?;
+    files.append(&mut read.files);
+    findings.append(&mut read.findings);
+    let loaded = Loaded {
+        root: root.to_owned(),
+        selected,
+        files,
+        dependencies: read.dependencies,
+        manifest,
+        findings,
+    };
     // A workspace may still be empty; a part of one that was asked for by name may not.
     let may_be_empty = match marked {
         Some(_) => loaded.selected.is_empty() || loaded.selected == MANIFEST,

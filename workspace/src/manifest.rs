@@ -2,7 +2,8 @@
 
 use crate::finding;
 use plumb_compiler::answers::{Finding, Fix, Location};
-use plumb_compiler::diagnostics::{code, nearest};
+use plumb_compiler::diagnostics::{code, list, nearest};
+use plumb_compiler::source::Allowed;
 use plumb_compiler::syntax::ast::{Name, TextRange};
 use std::ops::Range;
 use toml::Spanned;
@@ -16,11 +17,27 @@ pub struct Manifest {
     /// `kubernetes`: the minor version that manifests are checked against, 36 for `"1.36"`; the
     /// newest that is known where nothing is said.
     pub kubernetes: u32,
+    /// `[dependencies]`: other workspaces, whose packages are seen under a name.
+    pub dependencies: Vec<Wanted>,
+    /// `[[allow]]`: what directories may ask for.
+    pub allowed: Vec<Allowed>,
+}
+
+/// A dependency as it is asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// What it is called in `use`.
+    pub name: Name,
+    /// Where its directory is, relative to that of the `plumb.toml`; `None` where nothing says so that
+    /// could be used.
+    pub path: Option<Name>,
+    /// Where that is said, in bytes.
+    pub range: TextRange,
 }
 
 impl Default for Manifest {
     fn default() -> Self {
-        Manifest { name: None, kubernetes: newest() }
+        Manifest { name: None, kubernetes: newest(), dependencies: Vec::new(), allowed: Vec::new() }
     }
 }
 
@@ -29,10 +46,7 @@ fn newest() -> u32 {
 }
 
 /// Keys that mean something in this version.
-const KEYS: [&str; 2] = ["name", "kubernetes"];
-
-/// Keys that will mean something in a later one.
-const LATER: [&str; 2] = ["dependencies", "allow"];
+const KEYS: [&str; 4] = ["name", "kubernetes", "dependencies", "allow"];
 
 /// Reads a `plumb.toml`, and finds everything that is wrong with it, in the order of its text.
 pub(crate) fn parse(text: &str) -> (Manifest, Vec<Finding>) {
@@ -53,11 +67,8 @@ pub(crate) fn parse(text: &str) -> (Manifest, Vec<Finding>) {
                     Ok(minor) => manifest.kubernetes = minor,
                     Err(problem) => findings.push(*problem),
                 },
-                later if LATER.contains(&later) => findings.push(finding(
-                    code::NOT_IN_THIS_VERSION,
-                    format!("`{later}` is not in this version of Plumb yet"),
-                    range(key.span()),
-                )),
+                "dependencies" => dependencies(value, &mut manifest, &mut findings),
+                "allow" => allow(value, &mut manifest, &mut findings),
                 unknown => findings.push(unknown_key(unknown, range(key.span()))),
             }
         }
@@ -99,14 +110,18 @@ fn describe(value: &DeValue<'_>) -> &'static str {
 }
 
 fn unknown_key(key: &str, at: TextRange) -> Finding {
-    let message = format!("plumb.toml has no key `{key}`");
+    unknown_key_of("plumb.toml", key, at, &KEYS)
+}
+
+fn unknown_key_of(what: &str, key: &str, at: TextRange, keys: &[&str]) -> Finding {
+    let message = format!("{what} has no key `{key}`");
     let mut finding = finding(code::INVALID_MANIFEST, message, at);
-    match nearest(key, KEYS.into_iter().chain(LATER)) {
+    match nearest(key, keys.iter().copied()) {
         Some(meant) => {
             finding.help = Some(format!("did you mean `{meant}`?"));
             finding.fixes = vec![replace(at, meant.to_owned())];
         }
-        None => finding.help = Some(format!("its keys are `{}`", KEYS.join("` and `"))),
+        None => finding.help = Some(format!("its keys are {}", list(keys, "and"))),
     }
     finding
 }
@@ -116,6 +131,178 @@ fn replace(range: TextRange, text: String) -> Fix {
         title: format!("replace by `{text}`"),
         edits: vec![(Location { path: crate::MANIFEST.into(), range }, text)],
     }
+}
+
+/// `[dependencies]`: `platform = { path = "../platform" }`.
+fn dependencies(
+    value: &Spanned<DeValue<'_>>,
+    manifest: &mut Manifest,
+    findings: &mut Vec<Finding>,
+) {
+    let example = "`[dependencies]` names workspaces: platform = { path = \"../platform\" }";
+    let DeValue::Table(table) = value.get_ref() else {
+        findings.push(invalid(example, value));
+        return;
+    };
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        if ["std", "k8s", "crd"].contains(&name) {
+            findings.push(finding(
+                code::INVALID_MANIFEST,
+                format!("a dependency cannot be called `{name}`: the word has a meaning in `use`"),
+                range(key.span()),
+            ));
+            continue;
+        }
+        if !is_identifier(name) {
+            let message = format!("`{name}` is no name for a dependency");
+            let mut finding = finding(code::INVALID_MANIFEST, message, range(key.span()));
+            finding.help =
+                Some("`use` names it: letters, digits and `_`, dashes between them".to_owned());
+            findings.push(finding);
+            continue;
+        }
+        let DeValue::Table(parts) = value.get_ref() else {
+            let mut finding = invalid(example, value);
+            if let DeValue::String(path) = value.get_ref() {
+                let text = format!("{{ path = {:?} }}", path.as_ref());
+                finding.fixes = vec![replace(range(value.span()), text)];
+            }
+            findings.push(finding);
+            let range = range(value.span());
+            manifest.dependencies.push(Wanted { name: name.into(), path: None, range });
+            continue;
+        };
+        let mut path = None;
+        let mut later = false;
+        for (key, value) in parts {
+            match (key.get_ref().as_ref(), value.get_ref()) {
+                ("path", DeValue::String(text)) if !text.trim().is_empty() => {
+                    path = Some((text, value))
+                }
+                ("path", _) => {
+                    findings.push(invalid("`path` is a directory: \"../platform\"", value));
+                    later = true;
+                }
+                ("git" | "tag", _) => {
+                    if !std::mem::replace(&mut later, true) {
+                        let message = "dependencies from git are not in this version of Plumb";
+                        let at = range(key.span());
+                        let mut finding = finding(code::NOT_IN_THIS_VERSION, message.into(), at);
+                        finding.help =
+                            Some("check it out beside this one and name its `path`".into());
+                        findings.push(finding);
+                    }
+                }
+                (other, _) => {
+                    findings.push(unknown_key_of(
+                        "a dependency",
+                        other,
+                        range(key.span()),
+                        &["path", "git", "tag"],
+                    ));
+                }
+            }
+        }
+        let at = path.map_or(range(key.span()), |(_, value)| range(value.span()));
+        if path.is_none() && !later {
+            let message = format!("dependency `{name}` has no `path`");
+            findings.push(finding(code::INVALID_MANIFEST, message, at));
+        }
+        let path = path.map(|(path, _)| path.as_ref().into());
+        manifest.dependencies.push(Wanted { name: name.into(), path, range: at });
+    }
+}
+
+/// Whether a name can stand in `use`.
+fn is_identifier(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_' || it == '-')
+        && !name.ends_with('-')
+        && !name.contains("--")
+}
+
+/// `[[allow]]`: what the packages of some directories may ask for.
+fn allow(value: &Spanned<DeValue<'_>>, manifest: &mut Manifest, findings: &mut Vec<Finding>) {
+    const KEYS: [&str; 5] = ["directory", "request", "namespaces", "adjust", "exempt"];
+    let DeValue::Array(entries) = value.get_ref() else {
+        findings.push(invalid("`allow` is a list of tables, each under a line `[[allow]]`", value));
+        return;
+    };
+    for entry in entries {
+        let DeValue::Table(table) = entry.get_ref() else {
+            findings.push(invalid("each `[[allow]]` is a table", entry));
+            continue;
+        };
+        let mut allowed = Allowed::default();
+        let mut directory = None;
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "directory" => match value.get_ref() {
+                    DeValue::String(text) => directory = Some((text, value)),
+                    _ => findings.push(invalid("`directory` is a pattern: \"apps/**\"", value)),
+                },
+                "request" => allowed.request = texts("request", "platform.*", value, findings),
+                "namespaces" => allowed.namespaces = texts("namespaces", "team-*", value, findings),
+                later @ ("adjust" | "exempt") => findings.push(finding(
+                    code::NOT_IN_THIS_VERSION,
+                    format!("`{later}` is not in this version of Plumb yet"),
+                    range(key.span()),
+                )),
+                other => {
+                    findings.push(unknown_key_of("`[[allow]]`", other, range(key.span()), &KEYS))
+                }
+            }
+        }
+        let Some((text, value)) = directory else {
+            if !table.contains_key("directory") {
+                findings.push(finding(
+                    code::INVALID_MANIFEST,
+                    "this `[[allow]]` names no `directory`".to_owned(),
+                    range(entry.span()),
+                ));
+            }
+            continue;
+        };
+        let text = text.trim_start_matches("./").trim_end_matches('/');
+        if text.starts_with('/') || text.split('/').any(|part| part == "..") {
+            findings.push(invalid("`directory` is one of this workspace: \"apps/**\"", value));
+            continue;
+        }
+        if manifest.allowed.iter().any(|other| other.directory == text) {
+            findings.push(finding(
+                code::INVALID_MANIFEST,
+                format!("there is another `[[allow]]` for `{text}`"),
+                range(value.span()),
+            ));
+            continue;
+        }
+        allowed.directory = text.into();
+        allowed.range = range(value.span());
+        manifest.allowed.push(allowed);
+    }
+}
+
+/// A list of texts; nothing that could be used: it allows nothing.
+fn texts(
+    key: &str,
+    example: &str,
+    value: &Spanned<DeValue<'_>>,
+    findings: &mut Vec<Finding>,
+) -> Option<Vec<Name>> {
+    let DeValue::Array(elements) = value.get_ref() else {
+        findings.push(invalid(&format!("`{key}` is a list of patterns: [\"{example}\"]"), value));
+        return Some(Vec::new());
+    };
+    let mut found = Vec::new();
+    for element in elements {
+        match element.get_ref() {
+            DeValue::String(text) => found.push(text.as_ref().into()),
+            _ => findings.push(invalid(&format!("`{key}` holds patterns: \"{example}\""), element)),
+        }
+    }
+    Some(found)
 }
 
 /// The minor version that the value of `kubernetes` names.
@@ -169,7 +356,9 @@ mod tests {
     #[test]
     fn the_name_and_the_version_of_kubernetes_are_read() {
         let (manifest, findings) = parse("name = \"acme\"\nkubernetes = \"1.36\"\n");
-        assert_eq!(manifest, Manifest { name: Some("acme".into()), kubernetes: 36 });
+        let expected =
+            Manifest { name: Some("acme".into()), kubernetes: 36, ..Manifest::default() };
+        assert_eq!(manifest, expected);
         assert_eq!(findings, []);
     }
 
@@ -182,23 +371,41 @@ mod tests {
 
     #[test]
     fn every_mistake_is_found_at_its_place() {
-        let found = problems("[dependencies]\nx = 1\n\n[[allow]]\ndirectory = \"a\"\n[nmae]\n");
+        let found = problems(
+            "[dependencies]\nx = 1\nstd = { path = \"a\" }\ng = { git = \"a\", tag = \"b\" }\nh = {}\n\"a b\" = { path = \"a\" }\n\
+             [[allow]]\nrequest = 1\n[[allow]]\ndirectory = \"../a\"\nadjust = []\n[[allow]]\ndirectory = \"b\"\nnamespace = []\n\
+             [[allow]]\ndirectory = \"b\"\nnamespaces = [1]\n[nmae]\n",
+        );
         let codes: Vec<_> = found.iter().map(|(code, at, ..)| (*code, at.as_str())).collect();
         assert_eq!(
             codes,
             [
-                ("not-in-this-version", "dependencies"),
-                ("not-in-this-version", "allow"),
+                ("invalid-manifest", "1"),
+                ("invalid-manifest", "std"),
+                ("not-in-this-version", "git"),
+                ("invalid-manifest", "h"),
+                ("invalid-manifest", "\"a b\""),
+                ("invalid-manifest", "[[allow]]"),
+                ("invalid-manifest", "1"),
+                ("invalid-manifest", "\"../a\""),
+                ("not-in-this-version", "adjust"),
+                ("invalid-manifest", "namespace"),
+                ("invalid-manifest", "\"b\""),
+                ("invalid-manifest", "1"),
                 ("invalid-manifest", "nmae"),
             ]
         );
-        assert_eq!(found[2].3.as_deref(), Some("did you mean `name`?"));
+        assert_eq!(found.last().unwrap().3.as_deref(), Some("did you mean `name`?"));
+        assert_eq!(found[9].3.as_deref(), Some("did you mean `namespaces`?"));
     }
 
     #[test]
     fn a_key_that_resembles_none_is_told_the_keys_there_are() {
         let found = problems("colour = 1");
-        assert_eq!(found[0].3.as_deref(), Some("its keys are `name` and `kubernetes`"));
+        assert_eq!(
+            found[0].3.as_deref(),
+            Some("its keys are `name`, `kubernetes`, `dependencies` and `allow`")
+        );
     }
 
     #[test]
