@@ -128,6 +128,10 @@ pub mod code {
         FIXED_REPLICAS = "fixed-replicas";
         /// A value that the Kubernetes API server would refuse.
         KUBERNETES_REFUSES = "kubernetes-refuses";
+        /// A kind, field or value that the Kubernetes of the environment does not have.
+        NOT_IN_KUBERNETES = "not-in-kubernetes";
+        /// A kind that Kubernetes means to remove.
+        DEPRECATED_KIND = "deprecated-kind";
         /// A namespaced object without a namespace.
         MISSING_NAMESPACE = "missing-namespace";
         /// An image without a digest, which can change while its name stays.

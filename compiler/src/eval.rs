@@ -13,7 +13,7 @@ use crate::layers::{
     self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
     layer_record,
 };
-use crate::names::{ancestry, kubernetes, package_of};
+use crate::names::{ancestry, package_of};
 use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
@@ -22,6 +22,7 @@ use crate::types::{
     required_fields, schema,
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
+use crate::versions::{self, kubernetes};
 use rustc_hash::FxHashMap;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -441,7 +442,8 @@ pub struct Evaluator<'a> {
     pub db: &'a dyn Db,
     /// The workspace.
     pub workspace: Workspace,
-    environment: Option<ItemId>,
+    /// The environment whose values are read; `None` where there is none.
+    pub environment: Option<ItemId>,
     /// What a mistake without a better place is told at.
     pub subject: Origin,
     instances: Vec<Instance>,
@@ -2469,6 +2471,13 @@ impl<'a> Evaluator<'a> {
                     return Ok(Value::new(
                         Data::String(environment.name(self.db).clone()),
                         name_origin(self.db, environment),
+                    ));
+                }
+                if name.text == versions::FIELD {
+                    let (minor, said) = versions::runs(self.db, self.workspace, environment);
+                    return Ok(Value::new(
+                        Data::String(format!("1.{minor}").into()),
+                        said.unwrap_or_else(|| name_origin(self.db, environment)),
                     ));
                 }
                 let (value, _) =

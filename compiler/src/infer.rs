@@ -9,8 +9,8 @@ use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    Sense, Target, ancestry, check_environment_names, environments, kubernetes, package_name,
-    package_of, resolve_path, resolve_schema, resolve_word, scope, unknown_word,
+    Sense, Target, ancestry, check_environment_names, environments, package_name, package_of,
+    resolve_path, resolve_schema, resolve_word, scope, unknown_word,
 };
 use crate::notation;
 use crate::references::{chain, circle};
@@ -21,6 +21,7 @@ use crate::types::{
     display, display_literal, field_names, field_type, fits, is_bounded, key_mistakes,
     required_fields, schema,
 };
+use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,6 +145,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         target: Vec::new(),
         partial: false,
         reads_request: false,
+        environment_record: None,
         spreading: false,
         spreads: FxHashMap::default(),
         composites: FxHashSet::default(),
@@ -188,6 +190,8 @@ struct Infer<'a> {
     partial: bool,
     /// The expression at hand may name a request: it is read from, or listed in `after`.
     reads_request: bool,
+    /// The record of the environment at hand: one of its fields is not the schema's.
+    environment_record: Option<&'a Record>,
     /// The mistake at hand is one of a spread.
     spreading: bool,
     /// The types of values that a record literal takes in, by their node.
@@ -201,7 +205,7 @@ struct Infer<'a> {
     result: Inference,
 }
 
-impl Infer<'_> {
+impl<'a> Infer<'a> {
     fn report(&mut self, diagnostic: Diagnostic) {
         self.result.diagnostics.push(diagnostic);
     }
@@ -249,7 +253,7 @@ impl Infer<'_> {
 
     // Declarations.
 
-    fn item(&mut self, tree: &Item) {
+    fn item(&mut self, tree: &'a Item) {
         let (db, workspace, id) = (self.db, self.workspace, self.item);
         for annotation in &tree.annotations {
             if !annotation.name.is_hole() {
@@ -309,19 +313,22 @@ impl Infer<'_> {
                 }
                 let ty = ty.map_or(Ty::Unknown, Ty::Schema);
                 self.partial = true;
-                if let Ty::Schema(schema_id) = &ty
-                    && let Some(field) = schema(db, workspace, *schema_id).field("name")
-                {
-                    self.report(
-                        self.error(
-                            code::MISPLACED,
-                            path.id,
-                            "an environment schema cannot declare `name`",
-                        )
-                        .related(Place::Node(field.owner, field.node), "declared here")
-                        .help("`environment.name` is built in"),
-                    );
+                for name in ["name", versions::FIELD] {
+                    if let Ty::Schema(schema_id) = &ty
+                        && let Some(field) = schema(db, workspace, *schema_id).field(name)
+                    {
+                        self.report(
+                            self.error(
+                                code::MISPLACED,
+                                path.id,
+                                format!("an environment schema cannot declare `{name}`"),
+                            )
+                            .related(Place::Node(field.owner, field.node), "declared here")
+                            .help(format!("`environment.{name}` is built in")),
+                        );
+                    }
                 }
+                self.environment_record = Some(record);
                 self.record(record, &ty, false);
             }
             ItemKind::Defaults { schema: path, environments, record } => {
@@ -1133,6 +1140,12 @@ impl Infer<'_> {
                     self.spreading = false;
                 }
                 EntryKind::Set { modifier, path, append, value, otherwise } => {
+                    if let Some(top) = self.environment_record
+                        && let Some(found) = versions::entry_diagnostic(self.item, top, entry)
+                    {
+                        found.into_iter().for_each(|error| self.report(error));
+                        continue;
+                    }
                     if modifier.is_some() && !self.partial {
                         self.report(self.error(
                             code::MISPLACED,
@@ -1585,6 +1598,29 @@ impl Infer<'_> {
             _ => unknown(format!("{} has no field `{name}`", capital(&self.show(container))))
                 .suggest(self.place(node), name, known),
         };
+        if let Ty::Object(_) | Ty::Kind(_) = container
+            && name != "apiVersion"
+            && name != "kind"
+        {
+            let facts = kubernetes(self.db, self.workspace);
+            let object = match container {
+                Ty::Object(object) => *object,
+                Ty::Kind(kind) => facts.kind_facts(*kind).object,
+                _ => return,
+            };
+            // What another version has is no slip of the pen.
+            let when = versions::elsewhere(self.db, self.workspace, |it| {
+                it.has_object(object) && it.object(object).field(name).is_some()
+            });
+            if let Some(when) = when {
+                let shown = versions::shown(self.db, self.workspace);
+                self.report(Diagnostic {
+                    fix: None,
+                    ..error.help(format!("it {when}; this is checked against {shown}"))
+                });
+                return;
+            }
+        }
         let error = match &error.fix {
             None => self.elsewhere(error, node, name, container),
             Some(_) => error,
@@ -2522,9 +2558,26 @@ impl Infer<'_> {
         }
     }
 
+    /// Advises against a kind that Kubernetes means to remove, in the server's words.
+    fn deprecated(&mut self, path: &Path, kind: plumb_kubernetes::KindId) {
+        let facts = kubernetes(self.db, self.workspace).kind_facts(kind);
+        let Some(text) = facts.deprecated else { return };
+        // "v1 Endpoints is deprecated in v1.33+, unavailable in …; use discovery.k8s.io/v1 EndpointSlice"
+        let (what, instead) = match text.split_once("; ") {
+            Some((what, instead)) => (what, Some(instead)),
+            None => (text, None),
+        };
+        let mut advice = Diagnostic::warning(code::DEPRECATED_KIND, self.place(path.id), what);
+        advice.help = instead.map(str::to_owned);
+        self.report(advice);
+    }
+
     fn named(&mut self, expr: &Expr, path: &Path, record: &Record) -> Ty {
         let ty = match resolve_path(self.db, self.workspace, self.item, &path.segments) {
-            Ok(Target::Kind(kind)) => Ty::Kind(kind),
+            Ok(Target::Kind(kind)) => {
+                self.deprecated(path, kind);
+                Ty::Kind(kind)
+            }
             Ok(Target::Object(object)) => Ty::Object(object),
             Ok(Target::Item(found)) if found.kind(self.db) == Kind::Schema => {
                 if self.composites.contains(&expr.id) {

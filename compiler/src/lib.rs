@@ -36,6 +36,7 @@ pub mod syntax;
 mod testing;
 pub mod types;
 pub mod value;
+pub mod versions;
 pub mod why;
 pub mod yaml;
 

@@ -9,6 +9,7 @@ use crate::diagnostics::{Diagnostic, Place, code, list};
 use crate::items::{declared_name, dotted, item, items, keyed_items, name_place};
 use crate::source::{Dependency, ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::{Ident, ItemKind, Name, NodeId, Path};
+use crate::versions::{self, kubernetes};
 use plumb_kubernetes::{KindId, Kubernetes, ObjectId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,14 +38,6 @@ pub enum Target {
 /// The types that need the compiler itself and have no declaration.
 pub const BUILT_IN_TYPES: &[&str] =
     &["Bool", "Int", "Float", "String", "Quantity", "Duration", "Any", "Image", "CronExpression"];
-
-/// The facts of the Kubernetes version that a workspace is checked against.
-pub fn kubernetes(db: &dyn Db, workspace: Workspace) -> &'static Kubernetes {
-    let minors = plumb_kubernetes::minors();
-    plumb_kubernetes::version(workspace.kubernetes(db))
-        .or_else(|| plumb_kubernetes::version(*minors.last()?))
-        .expect("the table of facts has at least one version")
-}
 
 /// The path of the package that a file belongs to.
 fn package_path(dependencies: &[Dependency], path: &str) -> Name {
@@ -403,7 +396,14 @@ fn step(
     let place = Place::Node(id, segment.id);
     let name = segment.text.as_str();
     let facts = || kubernetes(db, workspace);
-    let version = || format!("Kubernetes 1.{}", workspace.kubernetes(db));
+    let version = || versions::shown(db, workspace);
+    // What another version has is no slip of the pen.
+    let elsewhere = |error: Diagnostic, has: &dyn Fn(&Kubernetes) -> bool| match versions::elsewhere(
+        db, workspace, has,
+    ) {
+        Some(when) => Diagnostic { fix: None, ..error.help(format!("it {when}")) },
+        None => error,
+    };
     match base {
         Target::Unknown => Err(None),
         Target::Package(package) => {
@@ -462,27 +462,25 @@ fn step(
             if facts().groups().any(|group| group == name) {
                 return Ok(Target::Group(segment.text.clone()));
             }
-            Err(Some(
-                Diagnostic::error(
-                    code::UNKNOWN_KIND,
-                    place,
-                    format!("{} has no API group `{name}`", version()),
-                )
-                .suggest(place, name, facts().groups()),
-            ))
+            let error = Diagnostic::error(
+                code::UNKNOWN_KIND,
+                place,
+                format!("{} has no API group `{name}`", version()),
+            )
+            .suggest(place, name, facts().groups());
+            Err(Some(elsewhere(error, &|it| it.groups().any(|group| group == name))))
         }
         Target::Group(group) => {
             if facts().versions(group).contains(&name) {
                 return Ok(Target::GroupVersion(group.clone(), segment.text.clone()));
             }
-            Err(Some(
-                Diagnostic::error(
-                    code::UNKNOWN_KIND,
-                    place,
-                    format!("{} does not serve `{group}` in version `{name}`", version()),
-                )
-                .suggest(place, name, facts().versions(group).iter().copied()),
-            ))
+            let error = Diagnostic::error(
+                code::UNKNOWN_KIND,
+                place,
+                format!("{} does not serve `{group}` in version `{name}`", version()),
+            )
+            .suggest(place, name, facts().versions(group).iter().copied());
+            Err(Some(elsewhere(error, &|it| it.versions(group).contains(&name))))
         }
         Target::GroupVersion(group, api) => {
             if let Some(kind) = facts().kind(group, api, name) {
@@ -502,8 +500,15 @@ fn step(
                 format!("{} has no kind `{name}` in `{group}.{api}`", version()),
             )
             .suggest(place, name, known);
-            if let Some(home) = home_of_kind(facts(), name) {
-                error.help = Some(format!("`k8s.{home}` has it"));
+            let is_there = |it: &Kubernetes| {
+                it.kind(group, api, name).is_some() || it.object_by_name(group, api, name).is_some()
+            };
+            let when =
+                versions::elsewhere(db, workspace, is_there).map(|when| format!("it {when}"));
+            let home = home_of_kind(facts(), name).map(|home| format!("`k8s.{home}` has it"));
+            if when.is_some() || home.is_some() {
+                error.help =
+                    Some([when, home].into_iter().flatten().collect::<Vec<_>>().join("; "));
                 error.fix = None;
             }
             Err(Some(error))
@@ -520,8 +525,12 @@ fn step(
 
 /// The group and newest version that serve a kind of this name.
 fn home_of_kind(facts: &Kubernetes, name: &str) -> Option<String> {
-    let mut homes = facts.kinds().filter(|(_, kind)| kind.kind == name && kind.creatable);
-    let (_, kind) = homes.next()?;
+    let homes = facts.kinds().filter(|(_, kind)| kind.kind == name && kind.creatable);
+    // The best version of a group comes first.
+    let rank = |kind: &plumb_kubernetes::Kind| {
+        facts.versions(kind.short_group()).iter().position(|version| *version == kind.version)
+    };
+    let (_, kind) = homes.min_by_key(|(_, kind)| rank(kind))?;
     Some(format!("{}.{}", kind.short_group(), kind.version))
 }
 

@@ -17,6 +17,7 @@ use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Ty, composition};
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
+use crate::versions;
 use crate::yaml;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -363,6 +364,7 @@ impl Emission {
         let Tag::Kind(kind) = record.tag else { return Err(Failed) };
         let facts = kind_facts(evaluator.db, evaluator.workspace, kind);
         let value = evaluator.complete(value.clone(), &Ty::Kind(kind), "")?;
+        versions::check(evaluator, kind, &value)?;
         let Data::Record(record) = value.data else { return Err(Failed) };
         let mut fields = Arc::unwrap_or_clone(record).fields;
 

@@ -4,12 +4,12 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::{dotted, item, name_place};
 use crate::names::{
-    BUILT_IN_TYPES, Sense, Target, kubernetes, package_of, resolve_path, resolve_schema,
-    unknown_word,
+    BUILT_IN_TYPES, Sense, Target, package_of, resolve_path, resolve_schema, unknown_word,
 };
 use crate::references::circle;
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, Ident, ItemKind, Literal, MemberKind, Name, NodeId, TypeKind};
+use crate::versions::{self, kubernetes};
 use plumb_kubernetes::{KindId, Kubernetes, ListKind, ObjectId};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -821,7 +821,7 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             .map(|field| field.ty.clone())
             .or_else(|| built_in_field(name).map(|(ty, _)| ty)),
         Ty::Environment(id) => {
-            if name == "name" {
+            if name == "name" || name == versions::FIELD {
                 return Some(Ty::String);
             }
             let Some(id) = id else { return Some(Ty::Unknown) };
@@ -876,7 +876,7 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
             .collect(),
         Ty::Environment(Some(id)) => {
             let own = schema(db, workspace, *id).fields.iter().map(|field| field.name.clone());
-            own.chain([Name::from("name")]).collect()
+            own.chain(["name", versions::FIELD].map(Name::from)).collect()
         }
         Ty::Record(record) => record.fields.iter().map(|(name, _)| name.clone()).collect(),
         Ty::Object(object) => object_fields(db, workspace, *object),

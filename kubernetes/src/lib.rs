@@ -13,7 +13,7 @@
 //! `core` for the group without a name. No two groups of Kubernetes' own share a first label.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The table, see `tests/src/facts.rs` for its format.
 const FACTS: &str = include_str!("../facts.tsv");
@@ -54,6 +54,9 @@ pub struct Kind {
     /// Whether a user can apply such an object: the resource has the verbs create and patch. Reviews
     /// (`TokenReview`), `Binding` and `ComponentStatus` have not.
     pub creatable: bool,
+    /// What the server warns whoever uses this kind of: "v1 Endpoints is deprecated in v1.33+; use
+    /// discovery.k8s.io/v1 EndpointSlice".
+    pub deprecated: Option<&'static str>,
     /// What an object of this kind consists of.
     pub object: ObjectId,
 }
@@ -176,7 +179,30 @@ pub fn version(minor: u32) -> Option<&'static Kubernetes> {
     static DECODED: OnceLock<Vec<OnceLock<Kubernetes>>> = OnceLock::new();
     let place = minors().binary_search(&minor).ok()?;
     let decoded = DECODED.get_or_init(|| minors().iter().map(|_| OnceLock::new()).collect());
-    Some(decoded[place].get_or_init(|| Kubernetes::decode(FACTS, minor)))
+    Some(decoded[place].get_or_init(|| Kubernetes::decode(FACTS, &[minor])))
+}
+
+/// What any of some minor versions knows, for what is meant for all of them: each kind and field that
+/// one of them has, as the newest has it; required is what all of them require. `None` when one of them is not one of [`minors`], or there are none.
+///
+/// The first call for a set decodes it, as [`version`] does.
+pub fn versions(of: &[u32]) -> Option<&'static Kubernetes> {
+    static DECODED: Mutex<BTreeMap<Vec<u32>, &'static Kubernetes>> = Mutex::new(BTreeMap::new());
+    let mut wanted = of.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if let [one] = wanted.as_slice() {
+        return version(*one);
+    }
+    if wanted.is_empty() || !wanted.iter().all(|it| minors().contains(it)) {
+        return None;
+    }
+    // There are only so many sets of the known versions, so what is leaked is bounded.
+    let mut decoded = DECODED.lock().unwrap_or_else(PoisonError::into_inner);
+    let facts = decoded
+        .entry(wanted)
+        .or_insert_with_key(|wanted| Box::leak(Box::new(Kubernetes::decode(FACTS, wanted))));
+    Some(*facts)
 }
 
 impl Kubernetes {
@@ -248,17 +274,27 @@ impl Kubernetes {
         objects.filter_map(|(id, object)| Some((ObjectId(id as u32), object.as_ref()?)))
     }
 
-    /// Reads the rows of one minor version. A name has the same id in all: its place in the whole table.
-    fn decode(facts: &'static str, minor: u32) -> Kubernetes {
+    /// Reads the rows of some minor versions, ascending; of rows that say different things of one name,
+    /// the newest. A name has the same id in all: its place in the whole table.
+    fn decode(facts: &'static str, of: &[u32]) -> Kubernetes {
+        let minor = of.last().copied().unwrap_or_default();
         let mut names: HashMap<&str, ObjectId> = HashMap::new();
         let mut atomic: Vec<bool> = Vec::new();
+        // The version that what is known of the last kind, object or field is of.
+        let mut known = 0;
         for row in facts.lines().filter_map(|line| line.strip_prefix("object\t")) {
             let mut columns = row.split('\t');
             let next = ObjectId(names.len() as u32);
             let id = *names.entry(columns.next().unwrap_or_default()).or_insert(next);
             atomic.resize(names.len(), false);
             let attributes = Attributes::read(columns);
-            atomic[id.0 as usize] |= attributes.hold_in(minor) && attributes.atomic == Some(true);
+            if next == id {
+                known = 0;
+            }
+            if let Some(newest) = attributes.hold_in(of).filter(|newest| *newest > known) {
+                known = newest;
+                atomic[id.0 as usize] = attributes.atomic == Some(true);
+            }
         }
         let mut decoded = Kubernetes {
             minor,
@@ -271,8 +307,11 @@ impl Kubernetes {
         // OpenAPI names an object by a package, which is mostly, not always, the first label of a group.
         let mut groups: HashMap<&str, &str> = HashMap::new();
         let mut last_kind = ("", "");
+        known = 0;
         // Where the fields of the object above go.
         let mut object = None;
+        let mut last_field = "";
+        let (mut required, mut held) = (true, 0);
         for (number, line) in facts.lines().enumerate() {
             let mut columns = line.split('\t');
             let mut next = || columns.next().unwrap_or_default();
@@ -283,10 +322,12 @@ impl Kubernetes {
                     if last_kind != (api_version, kind) {
                         last_kind = (api_version, kind);
                         decoded.kinds.push(None);
+                        known = 0;
                     }
                     let attributes = Attributes::read(columns);
-                    if !attributes.hold_in(minor) {
-                        continue;
+                    match attributes.hold_in(of).filter(|newest| *newest > known) {
+                        Some(newest) => known = newest,
+                        None => continue,
                     }
                     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
                     let facts = Kind {
@@ -296,6 +337,7 @@ impl Kubernetes {
                         plural,
                         namespaced: attributes.namespaced,
                         creatable: attributes.apply,
+                        deprecated: attributes.deprecated,
                         object: names[full_name],
                     };
                     let short_group = facts.short_group();
@@ -312,8 +354,12 @@ impl Kubernetes {
                     let full_name = next();
                     let attributes = Attributes::read(columns);
                     let id = names[full_name];
+                    if object != Some(id) {
+                        last_field = "";
+                    }
                     object = Some(id);
-                    if !attributes.hold_in(minor) {
+                    if attributes.hold_in(of).is_none() || decoded.objects[id.0 as usize].is_some()
+                    {
                         continue;
                     }
                     let Name { package, version, name } = Name::of(full_name);
@@ -330,20 +376,36 @@ impl Kubernetes {
                 "" if !line.is_empty() => {
                     let (name, ty) = (next(), next());
                     let attributes = Attributes::read(columns);
-                    if !attributes.hold_in(minor) {
-                        continue;
+                    let Some(newest) = attributes.hold_in(of) else { continue };
+                    if last_field != name {
+                        last_field = name;
+                        (known, required, held) = (0, true, 0);
                     }
-                    let ty = read_type(ty, &names)
-                        .unwrap_or_else(|| panic!("facts.tsv, line {}: {line}", number + 1));
-                    let inherited = matches!(ty, Type::Object(it) if atomic[it.0 as usize]);
+                    required &= attributes.required;
+                    held += of.iter().filter(|it| attributes.hold_in(&[**it]).is_some()).count();
                     let object = object.and_then(|it| decoded.objects[it.0 as usize].as_mut());
-                    object.expect("a field below its object").fields.push(Field {
-                        name,
-                        ty,
-                        required: attributes.required,
-                        default: attributes.default,
-                        atomic: attributes.atomic.unwrap_or(inherited),
-                    });
+                    let fields = &mut object.expect("a field below its object").fields;
+                    if newest > known {
+                        // What an older version said of it stands last, if anything does.
+                        if known > 0 {
+                            fields.pop();
+                        }
+                        known = newest;
+                        let ty = read_type(ty, &names)
+                            .unwrap_or_else(|| panic!("facts.tsv, line {}: {line}", number + 1));
+                        let inherited = matches!(ty, Type::Object(it) if atomic[it.0 as usize]);
+                        fields.push(Field {
+                            name,
+                            ty,
+                            required: false,
+                            default: attributes.default,
+                            atomic: attributes.atomic.unwrap_or(inherited),
+                        });
+                    }
+                    // What one of the versions can do without is not asked for.
+                    if let Some(field) = fields.last_mut() {
+                        field.required = required && held == of.len();
+                    }
                 }
                 _ => {}
             }
@@ -408,6 +470,7 @@ struct Attributes {
     required: bool,
     default: Option<&'static str>,
     atomic: Option<bool>,
+    deprecated: Option<&'static str>,
     minors: Option<&'static str>,
 }
 
@@ -423,6 +486,8 @@ impl Attributes {
                 "granular" => attributes.atomic = Some(false),
                 _ => {
                     attributes.default = attributes.default.or(column.strip_prefix("default="));
+                    attributes.deprecated =
+                        attributes.deprecated.or(column.strip_prefix("deprecated="));
                     attributes.minors = attributes.minors.or(column.strip_prefix('@'));
                 }
             }
@@ -430,8 +495,12 @@ impl Attributes {
         attributes
     }
 
-    fn hold_in(&self, minor: u32) -> bool {
-        self.minors.is_none_or(|it| ranges(it).any(|(from, to)| (from..=to).contains(&minor)))
+    /// The newest of some minor versions, ascending, that the row holds in.
+    fn hold_in(&self, minors: &[u32]) -> Option<u32> {
+        let holds = |minor: &&u32| {
+            self.minors.is_none_or(|it| ranges(it).any(|(from, to)| (from..=to).contains(minor)))
+        };
+        minors.iter().rev().find(holds).copied()
     }
 }
 
@@ -546,7 +615,7 @@ object\tx.shop.v1.Zone\tatomic\t@36
 
     #[test]
     fn a_version_has_the_rows_that_hold_in_it() {
-        let (old, new) = (Kubernetes::decode(TWO, 35), Kubernetes::decode(TWO, 36));
+        let (old, new) = (Kubernetes::decode(TWO, &[35]), Kubernetes::decode(TWO, &[36]));
         let order = new.kind("shop", "v1", "Order").unwrap();
         assert!(!old.kind_facts(order).namespaced && new.kind_facts(order).namespaced);
         assert_eq!(old.kinds().count(), 1);
@@ -567,7 +636,7 @@ object\tx.shop.v1.Zone\tatomic\t@36
 
     #[test]
     fn a_name_has_one_id_in_all_versions() {
-        let (old, new) = (Kubernetes::decode(TWO, 35), Kubernetes::decode(TWO, 36));
+        let (old, new) = (Kubernetes::decode(TWO, &[35]), Kubernetes::decode(TWO, &[36]));
         assert_eq!(old.kind("shop", "v1", "Order"), new.kind("shop", "v1", "Order"));
         assert_eq!(
             old.object_by_name("shop", "v1", "Zone"),
@@ -583,8 +652,41 @@ object\tx.shop.v1.Zone\tatomic\t@36
     }
 
     #[test]
+    fn several_versions_have_what_any_of_them_has_as_the_newest_has_it() {
+        let (both, new) = (Kubernetes::decode(TWO, &[35, 36]), Kubernetes::decode(TWO, &[36]));
+        let order = both.kind("shop", "v1", "Order").unwrap();
+        assert_eq!(both.kind_facts(order), new.kind_facts(order));
+        assert_eq!(both.kinds().count(), 2);
+        let id = both.kind_facts(order).object;
+        assert_eq!(both.object(id), new.object(id));
+        let zone = both.object_by_name("shop", "v1", "Zone").unwrap();
+        assert!(both.object(zone).atomic);
+        // What one of them can do without is not required.
+        let optional: &'static str = TWO.replace("int32\trequired\t@35", "int32\t@35").leak();
+        let both = Kubernetes::decode(optional, &[35, 36]);
+        assert!(!both.object(id).field("price").unwrap().required);
+        // A field that only the older has is there as well.
+        let gone = TWO.replace("\tprice\tint64\trequired\t@36\n", "");
+        let both = Kubernetes::decode(gone.leak(), &[35, 36]);
+        assert_eq!(names(both.object(id)), ["price", "stall", "zone"]);
+        assert!(!both.object(id).field("price").unwrap().required);
+    }
+
+    #[test]
+    fn a_deprecated_kind_says_what_the_server_warns_of() {
+        let table =
+            TWO.replace("\tapply\t@36", "\tapply\tdeprecated=use a Stall; it is better\t@36");
+        let table: &'static str = table.leak();
+        let of = |minor| {
+            let facts = Kubernetes::decode(table, &[minor]);
+            facts.kind_facts(facts.kind("shop", "v1", "Order").unwrap()).deprecated
+        };
+        assert_eq!((of(35), of(36)), (None, Some("use a Stall; it is better")));
+    }
+
+    #[test]
     fn enum_values_hold_blanks_and_may_be_empty() {
-        let new = Kubernetes::decode(TWO, 36);
+        let new = Kubernetes::decode(TWO, &[36]);
         let stall = new.object(new.object_by_name("shop", "v1", "Stall").unwrap());
         let name = stall.field("name").unwrap();
         assert_eq!(name.ty, Type::String { format: None, values: vec!["", "a b", "c"] });

@@ -377,6 +377,19 @@ impl ControlPlane {
         self.client.ask("GET", path, None).map(|answer| (answer.status, answer.body))
     }
 
+    /// GETs a path: what the server warns of it.
+    ///
+    /// # Errors
+    ///
+    /// When no answer came, or another than 200.
+    pub fn warnings(&self, path: &str) -> Result<Vec<String>, String> {
+        let answer = self.client.ask("GET", path, None)?;
+        match answer.status {
+            200 => Ok(answer.warnings),
+            status => Err(format!("{path} answered HTTP {status}: {}", answer.body)),
+        }
+    }
+
     /// Applies an object as the field manager `plumb`: server-side, strict about unknown fields, taking
     /// over fields that others manage.
     ///

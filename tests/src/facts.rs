@@ -14,12 +14,13 @@
 //!
 //! ```text
 //! minors  36
-//! kind    apps/v1  Deployment  deployments  io.k8s.api.apps.v1.Deployment  [namespaced]  [apply]  [@minors]
+//! kind    apps/v1  Deployment  deployments  io.k8s.api.apps.v1.Deployment  [namespaced]  [apply]  [deprecated=TEXT]  [@minors]
 //! object  io.k8s.api.apps.v1.Deployment  [atomic]  [@minors]
 //!         replicas  int32  [required]  [default=JSON]  [atomic | granular]  [@minors]
 //! ```
 //!
-//! `apply`: the resource has the verbs create and patch, so a user can apply it. `atomic`: owned and
+//! `apply`: the resource has the verbs create and patch, so a user can apply it. `deprecated`: what the
+//! server warns of who lists it (its `Warning` header). `atomic`: owned and
 //! replaced as a whole (`x-kubernetes-map-type`), on a field whatever its object says; `granular` is the
 //! opposite. `@minors` is a list of numbers and ranges, `33,35-36`; absent, the row holds in all.
 //!
@@ -46,6 +47,8 @@ enum Row {
         object: String,
         namespaced: bool,
         apply: bool,
+        /// What the server warns of whoever uses it.
+        deprecated: Option<String>,
     },
     Object {
         name: String,
@@ -110,6 +113,10 @@ impl Table {
                     object: owned(object),
                     namespaced: attributes.contains(&"namespaced"),
                     apply: attributes.contains(&"apply"),
+                    deprecated: attributes
+                        .iter()
+                        .find_map(|it| it.strip_prefix("deprecated="))
+                        .map(str::to_owned),
                 },
                 ["object", name, attributes @ ..] => {
                     object = owned(name);
@@ -155,11 +162,14 @@ impl fmt::Display for Table {
         rows.sort_by(|(a, _), (b, _)| a.place().cmp(&b.place()).then_with(|| a.cmp(b)));
         for (row, minors) in rows {
             let mut columns: Vec<&str> = Vec::new();
+            let warning;
             match row {
-                Row::Kind { api_version, kind, plural, object, namespaced, apply } => {
+                Row::Kind { api_version, kind, plural, object, namespaced, apply, deprecated } => {
                     columns.extend(["kind", api_version, kind, plural, object]);
                     columns.extend(namespaced.then_some("namespaced"));
                     columns.extend(apply.then_some("apply"));
+                    warning = deprecated.as_ref().map(|text| format!("deprecated={text}"));
+                    columns.extend(warning.as_deref());
                 }
                 Row::Object { name, atomic } => {
                     columns.extend(["object", name]);
@@ -266,7 +276,19 @@ pub fn read(server: &ControlPlane) -> Result<Facts, String> {
         keys: BTreeSet::new(),
     };
     for (group_version, resource) in &resources {
-        reader.kind(group_version, resource)?;
+        let base = match group_version.contains('/') {
+            true => format!("/apis/{group_version}"),
+            false => format!("/api/{group_version}"),
+        };
+        let has_list = array(resource, "verbs")?.iter().any(|verb| verb == "list");
+        let deprecated = match has_list {
+            true => {
+                let path = format!("{base}/{}?limit=1", string(resource, "name")?);
+                server.warnings(&path)?.into_iter().find(|it| is_deprecated(it, minor))
+            }
+            false => None,
+        };
+        reader.kind(group_version, resource, deprecated)?;
     }
     reader.drop_zero_defaults();
     Ok(Facts { minor, rows: reader.rows })
@@ -298,6 +320,15 @@ fn by_kind(schemas: &Map<String, Value>) -> Result<BTreeMap<(String, String), &s
     Ok(by_kind)
 }
 
+/// Whether a warning says that a minor version deprecates what was asked for. A server that does not
+/// know its own version, as those that Go builds from modules, warns of what later ones will deprecate.
+fn is_deprecated(warning: &str, minor: u32) -> bool {
+    warning
+        .split_once(" is deprecated in v1.")
+        .and_then(|(_, rest)| rest.split_once('+')?.0.parse::<u32>().ok())
+        .is_some_and(|since| since <= minor)
+}
+
 struct Reader<'a> {
     schemas: &'a Map<String, Value>,
     by_kind: BTreeMap<(String, String), &'a str>,
@@ -309,7 +340,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn kind(&mut self, api_version: &str, resource: &Value) -> Result<(), String> {
+    fn kind(
+        &mut self,
+        api_version: &str,
+        resource: &Value,
+        deprecated: Option<String>,
+    ) -> Result<(), String> {
         let kind = string(resource, "kind")?.to_owned();
         let object = self.by_kind.get(&(api_version.to_owned(), kind.clone()));
         let object =
@@ -325,6 +361,7 @@ impl Reader<'_> {
             object,
             namespaced: resource["namespaced"] == true,
             apply: has("create") && has("patch"),
+            deprecated,
         });
         Ok(())
     }
@@ -590,6 +627,9 @@ mod tests {
             object: "Shop".to_owned(),
             namespaced: true,
             apply: false,
+            deprecated: Some(
+                "shop.example/v1 Shop is deprecated in v1.36+; use a stall".to_owned(),
+            ),
         };
         table.replace(facts(37, [kind]));
         assert_eq!(Table::parse(&table.to_string()), Ok(table));

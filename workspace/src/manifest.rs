@@ -5,6 +5,7 @@ use plumb_compiler::answers::{Finding, Fix, Location};
 use plumb_compiler::diagnostics::{code, list, nearest};
 use plumb_compiler::source::Allowed;
 use plumb_compiler::syntax::ast::{Name, TextRange};
+use plumb_compiler::versions::Unknown;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -315,25 +316,15 @@ fn minor(value: &Spanned<DeValue<'_>>) -> Result<u32, Box<Finding>> {
         }
         return Err(Box::new(finding));
     };
-    let known = plumb_kubernetes::minors();
-    if let Some(minor) = known.iter().find(|minor| *written == format!("1.{minor}")) {
-        return Ok(*minor);
-    }
-    let message = format!("this version of Plumb does not know Kubernetes \"{written}\"");
-    let mut finding = finding(code::UNKNOWN_KUBERNETES_VERSION, message, range(value.span()));
-    // "v1.36" and "1.36.2" are 1.36: patch releases do not change the API.
-    let meant = written.trim().trim_start_matches('v').split('.').take(2).collect::<Vec<_>>();
-    match known.iter().map(|minor| format!("1.{minor}")).find(|known| *known == meant.join(".")) {
-        Some(meant) => {
-            finding.help = Some(format!("the version has two numbers: \"{meant}\""));
-            finding.fixes = vec![replace(range(value.span()), format!("\"{meant}\""))];
-        }
-        None => {
-            let known: Vec<_> = known.iter().map(|minor| format!("\"1.{minor}\"")).collect();
-            finding.help = Some(format!("it knows {}", known.join(", ")));
-        }
-    }
-    Err(Box::new(finding))
+    plumb_compiler::versions::read(written).map_err(|Unknown { message, help, meant }| {
+        let mut finding = finding(code::UNKNOWN_KUBERNETES_VERSION, message, range(value.span()));
+        finding.help = Some(help);
+        finding.fixes = meant
+            .map(|meant| replace(range(value.span()), format!("\"{meant}\"")))
+            .into_iter()
+            .collect();
+        Box::new(finding)
+    })
 }
 
 #[cfg(test)]
