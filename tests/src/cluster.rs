@@ -1,7 +1,7 @@
 //! A real Kubernetes control plane, etcd and kube-apiserver, on loopback.
 //!
 //! ```text
-//! binaries()  KUBEBUILDER_ASSETS, or a cached `go install` of what tests/cluster/go.mod pins
+//! binaries()  KUBEBUILDER_ASSETS, or a cached `go install` of what tests/cluster/1.36/go.mod pins
 //!   -> ControlPlane::start(..)  free ports, fresh data, own certificate, waits for /readyz
 //!   -> get, server_side_apply   what the server says, verbatim
 //! ```
@@ -34,7 +34,20 @@ pub struct Binaries {
     pub kube_apiserver: PathBuf,
 }
 
-/// Finds the programs in the folder that `KUBEBUILDER_ASSETS` names, or else builds them with Go, once.
+/// The minor version of Kubernetes that the tests run on; [`binaries_of`] others only when asked to.
+pub const MINOR: u32 = 36;
+
+/// [`binaries_of`] the version that the tests run on.
+///
+/// # Errors
+///
+/// As [`binaries_of`].
+pub fn binaries() -> Result<Binaries, String> {
+    binaries_of(MINOR)
+}
+
+/// Finds the programs of Kubernetes 1.`minor` in the folder that `KUBEBUILDER_ASSETS` names (those of
+/// another version than 1.36 in its folder `1.33`), or else builds them with Go, once.
 ///
 /// A build takes minutes, its progress is on standard error. The result is kept in `target/cluster`
 /// under a key of everything that decides about it. Test processes that ask at the same time build
@@ -44,16 +57,21 @@ pub struct Binaries {
 ///
 /// A sentence that says what to install or what failed. Kubernetes 1.36 needs Go 1.26: built by Go 1.27,
 /// its server publishes an OpenAPI that is wrong.
-pub fn binaries() -> Result<Binaries, String> {
+pub fn binaries_of(minor: u32) -> Result<Binaries, String> {
+    let name = format!("1.{minor}");
     if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|it| !it.is_empty()) {
-        return binaries_in(Path::new(&folder)).ok_or_else(|| {
+        let mut folder = PathBuf::from(folder);
+        if minor != MINOR {
+            folder.push(&name);
+        }
+        return binaries_in(&folder).ok_or_else(|| {
             format!(
-                "KUBEBUILDER_ASSETS names {}, which has no etcd and kube-apiserver",
+                "KUBEBUILDER_ASSETS is set, and {} has no etcd and kube-apiserver",
                 folder.display()
             )
         });
     }
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(&name);
     let read = |name: &str| {
         let path = module.join(name);
         fs::read_to_string(&path)
@@ -61,7 +79,7 @@ pub fn binaries() -> Result<Binaries, String> {
     };
     let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
     let version = kubernetes_version(&go_mod)
-        .ok_or("tests/cluster/go.mod does not require k8s.io/kubernetes")?;
+        .ok_or_else(|| format!("tests/cluster/{name}/go.mod does not require k8s.io/kubernetes"))?;
     let go = go_version(&module)?;
     let flags = [
         "-trimpath".to_owned(),
