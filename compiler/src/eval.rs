@@ -34,6 +34,10 @@ pub struct Failed;
 /// A value, or nothing since it failed.
 pub type Eval<T> = Result<T, Failed>;
 
+/// How a request gets a namespace.
+pub const SAY_NAMESPACE: &str =
+    "write `package { namespace = \"…\" }` once in this directory, or `namespace = \"…\"` here";
+
 /// The steps that a request in an environment may take.
 pub const MAX_STEPS: u64 = 1_000_000;
 /// The bytes that a single text may hold, and all manifests of a request in an environment.
@@ -826,8 +830,8 @@ impl<'a> Evaluator<'a> {
         }
         // Where it has an error of its own, that is said there and nothing more here.
         let output = crate::outputs::output(db, workspace, environment, request, name.clone());
-        let value = output.value.as_ref().ok_or(Failed)?;
-        Ok(Value::new(value.data.clone(), reader))
+        let value = output.value.clone().ok_or(Failed)?;
+        Ok(Value::new(self.settled(name, value, reader)?.data, reader))
     }
 
     fn neighbours(&mut self, found: &[ItemId], origin: Origin) -> Eval<Value> {
@@ -1121,7 +1125,10 @@ impl<'a> Evaluator<'a> {
             return Ok(value);
         }
         if value.is_none() && field.is_none() && name == "namespace" {
-            return Ok(value);
+            // Where nobody reads it, nothing is wrong: not every request needs one.
+            let request = self.instances[instance].request;
+            let origin = request.map_or(value.origin, |it| name_origin(self.db, it));
+            return Ok(Value::new(Data::None, origin));
         }
         self.complete(value, &ty, name)
     }
@@ -2486,7 +2493,8 @@ impl<'a> Evaluator<'a> {
             }
             Some(Resolution::Itself) => {
                 let instance = frame.own.ok_or(Failed)?;
-                return self.own_field(instance, &name.text, origin);
+                let value = self.own_field(instance, &name.text, origin)?;
+                return self.settled(&name.text, value, origin);
             }
             Some(Resolution::Item(request)) if request.kind(self.db) == Kind::Request => {
                 return self.read(*request, &name.text, origin);
@@ -2519,7 +2527,8 @@ impl<'a> Evaluator<'a> {
             && let Some(instance) = lazy.instance
             && !frame.locals.iter().any(|(local, _)| local == word)
         {
-            return self.own_field(instance, &name.text, origin);
+            let value = self.own_field(instance, &name.text, origin)?;
+            return self.settled(&name.text, value, origin);
         }
         let value = self.expr(frame, base)?;
         match (&value.data, name.text.as_str()) {
@@ -2540,12 +2549,35 @@ impl<'a> Evaluator<'a> {
                 Some(found) if initial_owner(self.db, self.workspace, found).is_some() => {
                     Value::new(found.data.clone(), origin)
                 }
+                Some(found) if field == "namespace" => {
+                    self.settled(field, found.clone(), origin)?
+                }
                 Some(found) => found.clone(),
                 // A literal of a schema that is read before it is complete has no such field yet.
                 None => Value::new(Data::None, origin),
             }),
             _ => Err(Failed),
         }
+    }
+
+    /// What a field holds that is read: the namespace of a request that is in none cannot be.
+    fn settled(&mut self, name: &str, value: Value, reader: Origin) -> Eval<Value> {
+        let request = value.origin.item;
+        if name != "namespace"
+            || !value.is_none()
+            || request.kind(self.db) != Kind::Request
+            || value.origin != name_origin(self.db, request)
+        {
+            return Ok(value);
+        }
+        let error = Diagnostic::error(
+            code::MISSING_NAMESPACE,
+            value.origin,
+            format!("nothing says in which namespace `{}` is", request.name(self.db)),
+        )
+        .related(reader, "its namespace is read here")
+        .help(SAY_NAMESPACE);
+        Err(self.report(error))
     }
 
     fn index(

@@ -1132,6 +1132,7 @@ impl<'a> Infer<'a> {
                     let before = self.partial;
                     self.partial |= literal;
                     let found = self.expr(value, if literal { &base } else { &Ty::Unknown });
+                    let found = self.joined_records(found);
                     self.partial = before;
                     self.spreading = true;
                     if !literal {
@@ -1214,6 +1215,27 @@ impl<'a> Infer<'a> {
             Ty::Union(_) => base,
             other => other.clone(),
         }
+    }
+
+    /// A choice between records as what taking it in gives: the fields of any of them, absent where one
+    /// of them has no such field.
+    fn joined_records(&self, ty: Ty) -> Ty {
+        let Ty::Union(arms) = &ty else { return ty };
+        if !arms.iter().all(|arm| matches!(arm, Ty::Record(_) | Ty::Schema(_) | Ty::Object(_))) {
+            return ty;
+        }
+        let mut fields: Vec<(Name, Ty)> = Vec::new();
+        for name in arms.iter().flat_map(|arm| field_names(self.db, self.workspace, arm)) {
+            if fields.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            let found: Vec<Option<Ty>> =
+                arms.iter().map(|arm| field_type(self.db, self.workspace, arm, &name)).collect();
+            let everywhere = found.iter().all(Option::is_some);
+            let ty = Ty::union(found.into_iter().flatten());
+            fields.push((name, if everywhere { ty } else { ty.optional() }));
+        }
+        Ty::Record(Arc::new(RecordTy { fields, open: false }))
     }
 
     fn spread(&mut self, value: &Expr, found: &Ty, base: &Ty, own: &mut Vec<(Name, Ty)>) {
@@ -2046,6 +2068,7 @@ impl<'a> Infer<'a> {
                 for element in elements {
                     if element.spread {
                         let ty = self.expr(&element.value, wanted.present());
+                        let ty = joined(ty);
                         match ty.base() {
                             Ty::List(inner, _) => {
                                 if matches!(ty, Ty::Optional(_)) {
@@ -3600,4 +3623,25 @@ fn builtin_type(builtin: Builtin, args: &[&Ty]) -> Option<Ty> {
         (B::String, [ty]) if ty.is_scalar() => Ty::String,
         _ => return None,
     })
+}
+
+/// A choice between lists as what taking it in gives: a list of what any of them holds.
+fn joined(ty: Ty) -> Ty {
+    let Ty::Union(arms) = &ty else { return ty };
+    let items: Option<Vec<Ty>> = arms
+        .iter()
+        .map(|arm| match arm.base() {
+            Ty::List(item, _) if !matches!(arm, Ty::Optional(_)) => Some((**item).clone()),
+            _ => None,
+        })
+        .collect();
+    match items {
+        // An empty list holds nothing that could be of the wrong type.
+        Some(mut items) => {
+            items.retain(|it| !matches!(it, Ty::Unknown));
+            let item = if items.is_empty() { Ty::Unknown } else { Ty::union(items) };
+            Ty::List(Arc::new(item), Keys::Plain)
+        }
+        None => ty,
+    }
 }

@@ -8,7 +8,7 @@ use crate::allow::namespace_problem;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::eval::{
-    Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, bind, evaluate, kind_facts,
+    Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, bind, evaluate, kind_facts,
 };
 use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
@@ -512,10 +512,13 @@ impl Emission {
                             Diagnostic::error(
                                 code::MISSING_NAMESPACE,
                                 subject,
-                                format!("this makes a {}, and nothing says in which namespace", facts.kind),
+                                format!(
+                                    "this makes a {}, and nothing says in which namespace",
+                                    facts.kind
+                                ),
                             )
                             .related(origin, "made here")
-                            .help("write `package { namespace = \"…\" }` once in this directory, or `namespace = \"…\"` here"),
+                            .help(SAY_NAMESPACE),
                         ))
                     }
                 }

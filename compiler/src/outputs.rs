@@ -61,7 +61,7 @@ pub fn readable_of(db: &dyn Db, workspace: Workspace, schema: Option<ItemId>) ->
         found.extend(outputs.iter().map(|output| (output.name.clone(), output.ty.clone())));
     }
     found.push(("name".into(), Ty::String));
-    found.push(("namespace".into(), Ty::String.optional()));
+    found.push(("namespace".into(), Ty::String));
     found
 }
 

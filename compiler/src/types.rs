@@ -907,8 +907,8 @@ pub fn built_in_field(name: &str) -> Option<(Ty, Ty)> {
     let text_map = || Ty::Map(Arc::new(Ty::String), Arc::new(Ty::String));
     Some(match name {
         "name" => (Ty::String, Ty::String),
-        // Absent where neither the request nor its package says one.
-        "namespace" => (Ty::String.optional(), Ty::String.optional()),
+        // Where neither the request nor its package says one, reading it is the mistake.
+        "namespace" => (Ty::String, Ty::String.optional()),
         "labels" | "annotations" => (text_map(), text_map()),
         _ => return None,
     })

@@ -60,10 +60,10 @@ fn the_example_has_no_mistake() {
 }
 
 #[test]
-fn the_example_has_four_environments_and_at_least_fifteen_manifests_in_prod() {
+fn the_example_has_four_environments_and_at_least_forty_manifests_in_prod() {
     let acme = Example::open("acme");
     assert_eq!(acme.environments(), ["dev", "staging", "prod", "prod-us"]);
-    assert!(acme.objects("prod").len() >= 15, "{}", acme.objects("prod").len());
+    assert!(acme.objects("prod").len() >= 40, "{}", acme.objects("prod").len());
 }
 
 #[test]
