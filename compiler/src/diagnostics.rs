@@ -126,6 +126,8 @@ pub mod code {
         DUPLICATE_OBJECT = "duplicate-object";
         /// A number of replicas that the manifests and an autoscaler both set.
         FIXED_REPLICAS = "fixed-replicas";
+        /// A record that may be one of several of a union, and nothing says which.
+        AMBIGUOUS_RECORD = "ambiguous-record";
         /// A value that the Kubernetes API server would refuse.
         KUBERNETES_REFUSES = "kubernetes-refuses";
         /// A kind, field or value that the Kubernetes of the environment does not have.

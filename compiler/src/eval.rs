@@ -4,6 +4,7 @@
 //! has an error fails alone; everything beside it is still evaluated, so that one run finds every
 //! mistake. Fields are evaluated when they are read, so a default may read its siblings.
 
+use crate::arms;
 use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
@@ -1407,7 +1408,20 @@ impl<'a> Evaluator<'a> {
         let mut way = 0;
         for (index, step) in steps.iter().enumerate() {
             let last = index + 1 == steps.len();
-            let container = record_arm(ty.base());
+            let container = match (&at.content, step) {
+                (Content::Parts { arm, .. }, _) if arms::is_choice(&ty) => arm.clone(),
+                (_, Step::Field(name)) if arms::is_choice(&ty) => {
+                    return Err(self.no_arm(&ty, name, frame.origin(assignment.path.id)));
+                }
+                _ => record_arm(ty.base()),
+            };
+            if let Step::Field(name) = step
+                && arms::is_choice(&ty)
+                && field_type(self.db, self.workspace, &container, name).is_none()
+            {
+                let origin = frame.origin(assignment.path.id);
+                return Err(self.other_arm(at, &container, name, origin));
+            }
             let creates = !takes_out
                 && (!matches!(layer.kind, LayerKind::Defaults { .. }) || !ty.is_optional());
             let name = match step {
@@ -1502,7 +1516,10 @@ impl<'a> Evaluator<'a> {
         key: Option<&(Arc<layers::KeyFields>, &[Value])>,
     ) -> Eval<()> {
         self.step(1)?;
-        let container = record_arm(ty.base());
+        let container = match frame.inference.records.get(&record.id) {
+            Some(arm) if arms::is_choice(ty) => arm.clone(),
+            _ => record_arm(ty.base()),
+        };
         let mut opened = false;
         self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
         if !opened {
@@ -1567,6 +1584,36 @@ impl<'a> Evaluator<'a> {
             slot.close(setting);
         }
         if failed { Err(Failed) } else { Ok(()) }
+    }
+
+    /// A path goes into a choice of records, and nothing is there yet that is one of them.
+    fn no_arm(&mut self, ty: &Ty, name: &Name, origin: Origin) -> Failed {
+        let shown: Vec<String> =
+            arms::records(ty).into_iter().map(|it| display(self.db, self.workspace, it)).collect();
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        self.report(
+            Diagnostic::error(
+                code::AMBIGUOUS_RECORD,
+                origin,
+                format!("nothing says yet which of {} `{name}` is set in", list(&shown, "and")),
+            )
+            .help("set the whole first, in braces"),
+        )
+    }
+
+    /// A path goes into a choice of records, and the one that is there has no such field.
+    fn other_arm(&mut self, slot: &Slot, arm: &Ty, name: &Name, origin: Origin) -> Failed {
+        let shown = display(self.db, self.workspace, arm);
+        let mut error = Diagnostic::error(
+            code::UNKNOWN_FIELD,
+            origin,
+            format!("this is `{shown}`, which has no field `{name}`"),
+        )
+        .help("to make it another, set the whole in braces");
+        if let Some(setting) = slot.history.last() {
+            error = error.related(setting.origin, "it is set here");
+        }
+        self.report(error)
     }
 
     /// The key of an element is what it is reached by; it does not change.
@@ -1895,7 +1942,15 @@ impl<'a> Evaluator<'a> {
                 if failed { Err(Failed) } else { Ok(Value::list(done, value.origin)) }
             }
             Ty::Union(arms) => {
-                let Some(arm) = arms.iter().find(|arm| self.takes(arm, &value)) else {
+                let record = match arms::is_choice(ty) {
+                    true => arms::of_value(self.db, self.workspace, ty, &value),
+                    false => None,
+                };
+                let takes = |arm: &&Ty| match &record {
+                    Some(record) => arm.base() == record,
+                    None => self.takes(arm, &value),
+                };
+                let Some(arm) = arms.iter().find(takes) else {
                     let why = describe_type(self.db, self.workspace, ty);
                     let shown = shown(&value);
                     return Err(self.refuse(
@@ -1961,6 +2016,55 @@ impl<'a> Evaluator<'a> {
             Data::Record(Arc::new(RecordValue { tag: record.tag, fields })),
             value.origin,
         ))
+    }
+
+    /// A value as an arm of a `match` binds it that asks for a type; `None` where it is not of it. `of`
+    /// is the type of what is matched.
+    fn taken(&mut self, ty: &Ty, of: &Ty, value: &Value) -> Option<Value> {
+        if value.is_none() {
+            return None;
+        }
+        if arms::is_choice(of)
+            && let Some(arm) = arms::of_value(self.db, self.workspace, of, value)
+        {
+            return crate::types::fits(self.db, self.workspace, &arm, ty).then(|| value.clone());
+        }
+        if !matches!(of, Ty::Any) && !matches!(ty, Ty::Refined(_)) {
+            return self.takes(ty, value).then(|| value.clone());
+        }
+        // Nothing is known of it: it is of the type if it can be completed to a value of it.
+        if !self.is_shaped(ty, value) {
+            return None;
+        }
+        let told = self.diagnostics.len();
+        let done = self.complete(value.clone(), ty, "").ok();
+        self.diagnostics.truncate(told);
+        done
+    }
+
+    /// Whether a value of which nothing is known has the shape of a type, all the way down.
+    fn is_shaped(&self, ty: &Ty, value: &Value) -> bool {
+        match (ty, &value.data) {
+            (Ty::Refined(refined), _) => self.is_shaped(&refined.base, value),
+            (Ty::Optional(inner), _) => value.is_none() || self.is_shaped(inner, value),
+            (Ty::Union(arms), _) => arms.iter().any(|arm| self.is_shaped(arm, value)),
+            (Ty::List(item, _), Data::List(items)) => {
+                items.iter().all(|it| self.is_shaped(item, it))
+            }
+            (Ty::Map(_, of), Data::Record(record)) => {
+                record.fields.values().all(|it| it.is_none() || self.is_shaped(of, it))
+            }
+            (Ty::Record(_) | Ty::Schema(_) | Ty::Object(_), Data::Record(record)) => {
+                let open = matches!(ty, Ty::Record(record) if record.open);
+                record.fields.iter().all(|(name, value)| {
+                    match field_type(self.db, self.workspace, ty, name) {
+                        Some(ty) => self.is_shaped(&ty, value),
+                        None => open || value.is_none(),
+                    }
+                })
+            }
+            _ => self.takes(ty, value),
+        }
     }
 
     /// Whether a value is of an arm's kind.
@@ -2889,7 +2993,16 @@ impl<'a> Evaluator<'a> {
         if container.as_ref().is_none_or(Value::is_none) && value.is_none() {
             return Ok(container);
         }
-        let base = record_arm(ty.base());
+        let base = match (&container, step) {
+            (Some(before), _) if arms::is_choice(ty) => {
+                arms::of_value(self.db, self.workspace, ty, before)
+                    .unwrap_or_else(|| record_arm(ty.base()))
+            }
+            (None, Step::Field(name)) if arms::is_choice(ty) => {
+                return Err(self.no_arm(ty, name, origin));
+            }
+            _ => record_arm(ty.base()),
+        };
         match (step, &base) {
             (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) => {
                 let key = &layers::named_key(parts, keys).ok_or(Failed)?;
@@ -2952,7 +3065,16 @@ impl<'a> Evaluator<'a> {
 
     /// Merges two values of a type as layers do: the later one wins.
     fn join(&mut self, before: Value, after: Value, ty: &Ty) -> Value {
-        let base = record_arm(ty.base());
+        let mut base = record_arm(ty.base());
+        if arms::is_choice(ty) {
+            let one = arms::of_value(self.db, self.workspace, ty, &before);
+            let other = arms::of_value(self.db, self.workspace, ty, &after);
+            // Another record replaces.
+            match (one, other) {
+                (Some(one), Some(other)) if one == other => base = one,
+                _ => return after,
+            }
+        }
         match (before.data, after.data) {
             (Data::Record(a), Data::Record(b)) => {
                 let tag = if a.tag == Tag::Plain { b.tag } else { a.tag };
@@ -3123,10 +3245,10 @@ impl<'a> Evaluator<'a> {
                 }
                 Pattern::Typed { name, .. } => {
                     let ty = frame.inference.patterns.get(&arm.id).cloned().unwrap_or(Ty::Unknown);
-                    let takes = !value.is_none() && self.takes(&ty, &value);
-                    if takes {
-                        frame.locals.push((name.text.clone(), value.clone()));
-                    }
+                    let of = frame.inference.patterns.get(&expr.id).unwrap_or(&Ty::Unknown);
+                    let taken = self.taken(&ty, of, &value);
+                    let takes = taken.is_some();
+                    frame.locals.extend(taken.map(|value| (name.text.clone(), value)));
                     takes
                 }
             };

@@ -4,6 +4,7 @@
 //! error is marked ([`Inference::poisoned`]), and evaluation passes over it in silence: so one
 //! mistake is one message, and everything beside it is still looked at.
 
+use crate::arms;
 use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
@@ -37,7 +38,7 @@ pub struct Inference {
     pub records: FxHashMap<NodeId, Ty>,
     /// What brackets after a list mean, by the whole expression: a position or a key.
     pub keys: FxHashMap<NodeId, Keys>,
-    /// The types that arms of a `match` ask for, by the arm.
+    /// The types that arms of a `match` ask for, by the arm; the type of its subject, by the `match`.
     pub patterns: FxHashMap<NodeId, Ty>,
     /// The fields that are only set at first, by the call of `initial`, and who has them then.
     pub initials: FxHashMap<NodeId, Name>,
@@ -1119,8 +1120,76 @@ impl<'a> Infer<'a> {
         self.poison(value.id);
     }
 
+    /// The record that braces are of a type; says where nothing tells which.
+    fn meant(&mut self, record: &Record, ty: &Ty) -> Ty {
+        if !arms::is_choice(ty) {
+            return record_arm(ty.base());
+        }
+        let said = |name: &str| {
+            record.entries.iter().find_map(|entry| match &entry.kind {
+                EntryKind::Set { path, value, .. } => match path.segments.as_slice() {
+                    [PathSegment { kind: SegmentKind::Key(key), .. }] if key == name => {
+                        match &value.kind {
+                            ExprKind::Literal(Literal::Raw(text)) => {
+                                Some(Literal::String(text.clone()))
+                            }
+                            ExprKind::Literal(literal) => Some(literal.clone()),
+                            _ => None,
+                        }
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })
+        };
+        let wrong = match arms::of_braces(self.db, self.workspace, ty, said) {
+            Ok(arm) => return arm,
+            Err(wrong) => wrong,
+        };
+        let records: Vec<Ty> = arms::records(ty).into_iter().cloned().collect();
+        let marks: Vec<(Name, Vec<Literal>)> =
+            records.iter().flat_map(|it| arms::marks(self.db, self.workspace, it)).collect();
+        if let Some((name, literal)) = wrong {
+            let known: Vec<String> = marks
+                .iter()
+                .filter(|(mark, _)| *mark == name)
+                .flat_map(|(_, literals)| literals.iter().map(display_literal))
+                .collect();
+            let shown = display_literal(&literal);
+            self.report(
+                self.error(code::NOT_ONE_OF, record.id, format!("`{name}` cannot be {shown}"))
+                    .help(format!("it can be {}", known.join(", "))),
+            );
+        } else {
+            let named: Vec<String> = records
+                .iter()
+                .filter(|it| !arms::is_unnamed(it))
+                .map(|it| format!("`{} {{ … }}`", display(self.db, self.workspace, it)))
+                .collect();
+            let mut fields: Vec<&str> = marks.iter().map(|(name, _)| name.as_str()).collect();
+            fields.dedup();
+            let help = match (named.is_empty(), fields.is_empty()) {
+                (false, _) => format!("write {}", named.join(" or ")),
+                _ => format!("set {}, which tells them apart", list(&fields, "or")),
+            };
+            let shown: Vec<String> =
+                records.iter().map(|it| display(self.db, self.workspace, it)).collect();
+            let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+            self.report(
+                self.error(
+                    code::AMBIGUOUS_RECORD,
+                    record.id,
+                    format!("nothing says which of {} this is", list(&shown, "and")),
+                )
+                .help(help),
+            );
+        }
+        self.poison(record.id);
+        Ty::Unknown
+    }
+
     fn entries(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
-        let base = record_arm(ty.base());
+        let base = self.meant(record, ty);
         self.result.records.insert(record.id, base.clone());
         let known = !matches!(base, Ty::Unknown);
         let mut own: Vec<(Name, Ty)> = Vec::new();
@@ -1357,7 +1426,22 @@ impl<'a> Infer<'a> {
         } else if let ExprKind::Record(inner) = &value.kind
             && can_be_record(&ty)
         {
-            self.entries(inner, &ty, false)
+            let found = self.entries(inner, &ty, false);
+            if self.result.poisoned.contains(&inner.id) {
+                self.result.poisoned.insert(value.id);
+            }
+            found
+        } else if let ExprKind::Named { path, record } = &value.kind
+            && self.partial
+        {
+            // In a layer, what is not said here may be said by another.
+            let found = self.named(value, path, record, true);
+            if !fits(self.db, self.workspace, &found, &ty) {
+                self.mismatch(value, &found, &ty);
+                self.poison(value.id)
+            } else {
+                found
+            }
         } else if matches!(self.parent_type(path), Some(Ty::Map(..))) {
             // An entry that is `none` is not there.
             self.check(value, &ty.clone().optional())
@@ -1427,6 +1511,18 @@ impl<'a> Infer<'a> {
                         return Ty::Unknown;
                     }
                     self.target.push(Subject::Field(name.clone()));
+                    if arms::is_choice(&ty) {
+                        let reached = arms::reached(&ty, |arm| self.settable(arm, name));
+                        ty = match reached {
+                            Some(found) => found,
+                            None => {
+                                self.unknown_field(segment.id, name, &ty);
+                                self.poison(path.id);
+                                return Ty::Unknown;
+                            }
+                        };
+                        continue;
+                    }
                     let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
@@ -1756,7 +1852,10 @@ impl<'a> Infer<'a> {
         if shape.whole {
             return;
         }
-        let base = record_arm(ty.base());
+        let base = match arms::is_choice(ty) {
+            true => self.result.records.get(&node).cloned().unwrap_or(Ty::Unknown),
+            false => record_arm(ty.base()),
+        };
         let mut lacking: Vec<Name> = required_fields(self.db, self.workspace, &base)
             .into_iter()
             .filter(|name| !shape.fields.contains_key(name))
@@ -2058,7 +2157,7 @@ impl<'a> Infer<'a> {
                 }
                 found
             }
-            ExprKind::Named { path, record } => self.named(expr, path, record),
+            ExprKind::Named { path, record } => self.named(expr, path, record, false),
             ExprKind::List(elements) => {
                 let item = list_item(wanted);
                 let keyed = matches!(wanted.base(), Ty::List(_, Keys::By(_)));
@@ -2595,7 +2694,7 @@ impl<'a> Infer<'a> {
         self.report(advice);
     }
 
-    fn named(&mut self, expr: &Expr, path: &Path, record: &Record) -> Ty {
+    fn named(&mut self, expr: &Expr, path: &Path, record: &Record, partial: bool) -> Ty {
         let ty = match resolve_path(self.db, self.workspace, self.item, &path.segments) {
             Ok(Target::Kind(kind)) => {
                 self.deprecated(path, kind);
@@ -2626,7 +2725,7 @@ impl<'a> Infer<'a> {
                 Ty::Unknown
             }
         };
-        let before = std::mem::replace(&mut self.partial, false);
+        let before = std::mem::replace(&mut self.partial, partial);
         self.record(record, &ty, true);
         self.partial = before;
         if matches!(ty, Ty::Unknown) {
@@ -2641,6 +2740,7 @@ impl<'a> Infer<'a> {
     fn matching(&mut self, expr: &Expr, subject: &Expr, arms: &[Arm], wanted: &Ty) -> Ty {
         self.no_logic(expr.id, "`match`");
         let ty = self.expr(subject, &Ty::Unknown);
+        self.result.patterns.insert(expr.id, ty.clone());
         // What no arm has taken yet.
         let all = cases(&ty);
         let mut left = all.clone();
@@ -2676,7 +2776,20 @@ impl<'a> Infer<'a> {
                 }
                 Pattern::Typed { name, ty: written } => {
                     let narrowed = self.lower(written);
-                    left.retain(|it| !fits(self.db, self.workspace, it, &narrowed));
+                    let overlaps = |case: &Ty| {
+                        fits(self.db, self.workspace, case, &narrowed)
+                            || fits(self.db, self.workspace, &narrowed, case)
+                    };
+                    if !all.iter().any(overlaps) {
+                        let shown = display(self.db, self.workspace, &narrowed);
+                        let found = describe_type(self.db, self.workspace, &ty);
+                        self.report(self.error(
+                            code::NOT_ONE_OF,
+                            written.id,
+                            format!("this can never be a `{shown}`: the value is {found}"),
+                        ));
+                    }
+                    left.retain(|it| !covers(self.db, self.workspace, &narrowed, it));
                     self.result.patterns.insert(arm.id, narrowed.clone());
                     self.locals.push((name.text.clone(), narrowed));
                 }
@@ -3480,8 +3593,22 @@ fn cases(ty: &Ty) -> Vec<Ty> {
             inner
         }
         Ty::Union(arms) => arms.iter().flat_map(cases).collect(),
-        Ty::Refined(refined) => cases(&refined.base),
+        Ty::Refined(refined) => {
+            let inner = cases(&refined.base);
+            if inner.iter().all(is_one_value) { inner } else { vec![ty.clone()] }
+        }
         other => vec![other.clone()],
+    }
+}
+
+/// Whether every value of a case is one that a pattern of this type takes. One with a condition takes
+/// those that fulfil it.
+fn covers(db: &dyn Db, workspace: Workspace, pattern: &Ty, case: &Ty) -> bool {
+    match pattern {
+        Ty::Refined(_) => pattern == case,
+        Ty::Optional(inner) => *case == Ty::None || covers(db, workspace, inner, case),
+        Ty::Union(arms) => arms.iter().any(|arm| covers(db, workspace, arm, case)),
+        _ => fits(db, workspace, case, pattern),
     }
 }
 

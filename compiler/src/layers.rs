@@ -181,8 +181,8 @@ pub enum Content {
         origin: Origin,
         /// The parts are elements of a keyed list.
         keyed: bool,
-        /// The schema whose value it is; what that says by default is among the parts.
-        schema: Option<ItemId>,
+        /// The record that they are the parts of; of a schema, what it says by default is among them.
+        arm: Ty,
     },
 }
 
@@ -272,7 +272,8 @@ impl Merge<'_> {
         }
         let setting =
             &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
-        let ty = crate::infer::record_arm(ty.base());
+        let ty = crate::arms::of_value(self.db, self.workspace, ty, &value)
+            .unwrap_or_else(|| crate::infer::record_arm(ty.base()));
         match (&value.data, operation) {
             (Data::None, _) => {
                 if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
@@ -455,17 +456,22 @@ impl Merge<'_> {
         setting: &Setting,
         gives: bool,
     ) -> Option<&'s mut Parts> {
-        if !matches!(slot.content, Content::Parts { .. }) {
+        let other_arm = match &slot.content {
+            Content::Parts { arm, .. } => {
+                gives && arm != ty && !matches!((arm, ty), (Ty::Unknown, _) | (_, Ty::Unknown))
+            }
+            _ => false,
+        };
+        if other_arm && !(self.nothing_sealed(slot, setting) && self.set_once(slot, setting)) {
+            return None;
+        }
+        if other_arm || !matches!(slot.content, Content::Parts { .. }) {
             if let Some(other) = slot.history.iter().find(|it| clash(it, setting)).cloned() {
                 self.twice(&other, setting);
                 return None;
             }
-            let schema = match ty {
-                Ty::Schema(id) | Ty::Request(id) => Some(*id),
-                _ => None,
-            };
             let mut parts = Parts::default();
-            if let Some(schema) = schema {
+            if let Some(schema) = schema_of(ty) {
                 let (below, diagnostics) =
                     crate::eval::laid(self.db, self.workspace, schema, self.environment);
                 parts.clone_from(below);
@@ -473,7 +479,7 @@ impl Merge<'_> {
             }
             slot.renew();
             let keyed = matches!(ty, Ty::List(..));
-            slot.content = Content::Parts { parts, given: false, origin, keyed, schema };
+            slot.content = Content::Parts { parts, given: false, origin, keyed, arm: ty.clone() };
         }
         match &mut slot.content {
             Content::Parts { parts, given, .. } => {
@@ -572,6 +578,14 @@ fn clashing<'s>(slot: &'s Slot, setting: &Setting) -> Option<&'s Setting> {
     })
 }
 
+/// The schema whose values a type's are.
+fn schema_of(ty: &Ty) -> Option<ItemId> {
+    match ty {
+        Ty::Schema(id) | Ty::Request(id) => Some(*id),
+        _ => None,
+    }
+}
+
 /// Puts the parts back that were taken out of a slot while they merged, since merging needs the
 /// whole [`Merge`].
 fn put_back(slot: &mut Slot, taken: Parts) {
@@ -615,7 +629,8 @@ pub fn finish(slot: &Slot) -> Option<Value> {
     match &slot.content {
         Content::Unset | Content::Removed => None,
         Content::Whole(value) => Some(value.clone()),
-        Content::Parts { parts, given, origin, keyed, schema } => {
+        Content::Parts { parts, given, origin, keyed, arm } => {
+            let schema = schema_of(arm);
             if !given {
                 return None;
             }

@@ -15,6 +15,7 @@
 
 pub mod allow;
 pub mod answers;
+pub mod arms;
 pub mod builtins;
 mod db;
 pub mod diagnostics;

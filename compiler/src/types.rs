@@ -423,7 +423,7 @@ impl<'a> Lowering<'a> {
             TypeKind::Path(path) => self.lower_path(&path.segments, path),
             TypeKind::List { item, keys } => {
                 let element = self.lower(item);
-                let keys = if keys.is_empty() { Keys::Plain } else { self.keys(keys) };
+                let keys = if keys.is_empty() { Keys::Plain } else { Self::keys(keys) };
                 Ty::List(Arc::new(element), keys)
             }
             TypeKind::Map { key, value } => {
@@ -492,22 +492,17 @@ impl<'a> Lowering<'a> {
                 }
                 let arms = lowered;
                 let whole = Ty::union(arms.iter().cloned());
-                let records = arms
-                    .iter()
-                    .filter(|arm| {
-                        !matches!(arm.base(), Ty::Unknown)
-                            && arm.merges()
-                            && !matches!(arm.base(), Ty::List(..))
-                    })
-                    .count();
-                if records > 1 {
+                if let Some((one, other)) = crate::arms::alike(self.db, self.workspace, &whole) {
+                    let show = |ty| display(self.db, self.workspace, ty);
+                    let message =
+                        format!("nothing tells `{}` from `{}` here", show(one), show(other));
                     self.diagnostics.push(
                         Diagnostic::error(
-                            code::NOT_IN_THIS_VERSION,
+                            code::AMBIGUOUS_RECORD,
                             Place::Node(self.item, ty.id),
-                            "a union of several records is not in this version of Plumb",
+                            message,
                         )
-                        .help("make them optional fields of one schema"),
+                        .help("make a `schema` of one, or give both a field of different literals: `kind: \"a\"` and `kind: \"b\"`"),
                     );
                     return Ty::Unknown;
                 }
@@ -632,14 +627,7 @@ impl<'a> Lowering<'a> {
 
     /// What `[T by key]` merges by. Whether the element has such a field is checked where the type
     /// is written ([`key_mistakes`]), since a schema's field may hold a list of the same schema.
-    fn keys(&mut self, keys: &[Ident]) -> Keys {
-        if keys.len() > 1 {
-            self.diagnostics.push(Diagnostic::error(
-                code::NOT_IN_THIS_VERSION,
-                Place::Node(self.item, keys[1].id),
-                "a list keyed by several fields is not in this version of Plumb",
-            ));
-        }
+    fn keys(keys: &[Ident]) -> Keys {
         let keys = keys.iter().filter(|key| !key.is_hole());
         Keys::By(keys.map(|key| (key.text.clone(), None)).collect())
     }
@@ -839,6 +827,12 @@ pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Opt
             record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
         }
         Ty::Map(_, value) => Some((**value).clone()),
+        // What every record of a choice has can be read of it.
+        Ty::Union(arms) => {
+            let found: Option<Vec<Ty>> =
+                arms.iter().map(|arm| field_type(db, workspace, arm, name)).collect();
+            found.map(Ty::union)
+        }
         Ty::Object(object) => object_field(db, workspace, *object, name),
         Ty::Kind(kind) => {
             if name == "apiVersion" || name == "kind" {
