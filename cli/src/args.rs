@@ -16,6 +16,7 @@ Examples:
   plumb build --env prod                  the manifests of prod
   plumb build --env prod | kubectl apply --server-side -f -
   plumb why shop.replicas --env prod      where a value comes from
+  plumb init shop                         a workspace to begin with
 
 The workspace is the nearest directory upwards that has a plumb.toml; where there is none, the
 directory that is given.";
@@ -25,6 +26,8 @@ Examples:
   plumb check                     the whole workspace
   plumb check apps/shop           the same, but tell only of apps/shop
   plumb check --output json       for programs
+  plumb check --output github     annotations of a pull request, in GitHub Actions
+  plumb check --output sarif      for code scanning and editors
 
 JSON:
   { \"version\": 1, \"diagnostics\": [
@@ -43,6 +46,7 @@ Examples:
   plumb build --env prod apps/shop             only of the requests in apps/shop and below
   plumb build --all-envs --output json         { \"dev\": [ … ], \"prod\": [ … ] }
   plumb build --env prod | kubectl apply --server-side -f -
+  plumb build --all-envs --out-dir manifests   a file an object: manifests/prod/shop/deployment-cart.yaml
 
 A request with an error has no manifests; those of the others are printed, and the exit code is 1.
 Errors and warnings go to stderr.";
@@ -85,6 +89,21 @@ pub(crate) enum Command {
     /// Tell where a value comes from: every layer that set it
     #[command(after_help = WHY_EXAMPLES, after_long_help = format!("{WHY_EXAMPLES}\n\n{CODES}"))]
     Why(Why),
+    /// Make a workspace to begin with
+    #[command(after_help = "Example:\n  plumb init shop && cd shop && plumb build --env prod")]
+    Init {
+        /// The directory; made where it is not there. What is in it stays
+        #[arg(default_value = ".", hide_default_value = true)]
+        directory: PathBuf,
+    },
+    /// Explain a diagnostic, with an example of the mistake and of how it is mended
+    #[command(
+        after_help = "Examples:\n  plumb explain unknown-field\n  plumb explain             every code, in a line each"
+    )]
+    Explain {
+        /// Its code, as it stands in brackets before the message
+        code: Option<String>,
+    },
     /// Print what a shell needs to complete commands
     #[command(
         after_help = "Example:\n  plumb completions bash > ~/.local/share/bash-completion/completions/plumb"
@@ -102,9 +121,10 @@ pub(crate) struct Check {
     #[arg(default_value = ".", hide_default_value = true)]
     pub(crate) path: PathBuf,
 
-    /// For people or for programs
+    /// For people, for programs, or for reviews: `github` and `sarif` name files relative to the
+    /// directory you are in
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
-    pub(crate) output: Report,
+    pub(crate) output: Findings,
 }
 
 #[derive(Args, Debug)]
@@ -126,6 +146,11 @@ pub(crate) struct Build {
     /// Say behind each value, in a comment, which line made it
     #[arg(long)]
     pub(crate) annotate: bool,
+
+    /// Write a file for each object below this directory instead: DIR/ENV/NAMESPACE/KIND-NAME.yaml.
+    /// Files of an earlier build that are no longer made are removed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
 
     /// A YAML stream or a JSON array
     #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
@@ -151,6 +176,15 @@ pub(crate) struct Why {
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Report,
+}
+
+/// How findings are written.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Findings {
+    Human,
+    Json,
+    Github,
+    Sarif,
 }
 
 /// How answers are written.

@@ -3,7 +3,7 @@
 use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
-use crate::{chain, machine};
+use crate::{annotations, chain, explain, files, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
@@ -50,6 +50,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check(args, cli.color),
         Command::Build(args) => build(args, cli.color),
         Command::Why(args) => why(args, cli.color),
+        Command::Init { directory } => init(directory),
+        Command::Explain { code } => explain_code(code.as_deref(), cli.color),
         Command::Completions { shell } => completions(*shell),
     };
     match done {
@@ -161,15 +163,31 @@ fn working_directory() -> PathBuf {
 fn check(args: &args::Check, colour: Colour) -> Result<u8, Stop> {
     let session = Session::open(&args.path, colour)?;
     let (findings, elsewhere) = select(&session.loaded, session.findings());
+    let directory = working_directory();
+    let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
+    let mut out = BufWriter::new(io::stdout().lock());
     match args.output {
-        Report::Json => {
-            let mut out = BufWriter::new(io::stdout().lock());
+        args::Findings::Json => {
             serde_json::to_writer_pretty(&mut out, &machine::findings(&session.loaded, &findings))
                 .map_err(io::Error::from)?;
             writeln!(out)?;
             out.flush()?;
         }
-        Report::Human => {
+        args::Findings::Sarif => {
+            let log = annotations::sarif(&session.loaded, &printer, &findings);
+            serde_json::to_writer_pretty(&mut out, &log).map_err(io::Error::from)?;
+            writeln!(out)?;
+            out.flush()?;
+        }
+        args::Findings::Github => {
+            for finding in &findings {
+                writeln!(out, "{}", annotations::github(&session.loaded, &printer, finding))?;
+            }
+            out.flush()?;
+            say(&human::count(&findings).unwrap_or_else(|| "no problems".to_owned()));
+        }
+        args::Findings::Human => {
+            drop(out);
             session.print(io::stdout().lock(), &findings)?;
             let mut summary = human::count(&findings).unwrap_or_else(|| {
                 let files = number(session.loaded.selected_sources().count(), "file");
@@ -214,12 +232,20 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     let directory = working_directory();
     let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
     let mut out = Stream::new(args.output, args.all_envs, BufWriter::new(io::stdout().lock()));
+    let mut folder = match &args.out_dir {
+        Some(path) => Some(files::Directory::open(path).map_err(Stop::Failed)?),
+        None => None,
+    };
+    let mut blocked: Vec<(Name, Name)> = Vec::new();
     for environment in environments {
         let built = {
             let _progress = Progress::new(&format!("Building {environment}"));
             plumb_compiler::build(&session.db, session.workspace, environment)
         };
-        out.environment(environment)?;
+        if folder.is_none() {
+            out.environment(environment)?;
+        }
+        blocked.extend(built.blocked.iter().map(|it| (environment.clone(), it.clone())));
         for manifest in
             built.manifests.iter().filter(|manifest| is_selected(&session.loaded, manifest))
         {
@@ -232,11 +258,30 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
                 );
                 Some(note(&source, &printer.line(&source.location)))
             };
-            out.manifest(manifest, args.annotate.then_some(&mut note as &mut Note<'_>))?;
+            let note = args.annotate.then_some(&mut note as &mut Note<'_>);
+            match &mut folder {
+                Some(folder) => {
+                    let (text, extension) = document(args.output, manifest, note);
+                    folder.add(environment, &manifest.request, &manifest.object, text, extension);
+                }
+                None => out.manifest(manifest, note)?,
+            }
         }
         findings.extend(built.findings);
     }
-    out.end()?;
+    match (folder, &args.out_dir) {
+        (Some(folder), Some(path)) => {
+            let chosen = |request: &Name| {
+                session.loaded.selects_package(request.rsplit_once('.').map_or("", |it| it.0))
+            };
+            let is_blocked = |environment: &str, request: &Name| {
+                blocked.iter().any(|(of, it)| *of == environment && it == request)
+            };
+            let written = folder.write(environments, chosen, is_blocked).map_err(Stop::Failed)?;
+            say(&summary(&written, path));
+        }
+        _ => out.end()?,
+    }
     // Of several environments each tells its own: together they are told once.
     if environments.len() > 1 && findings.len() > session.loaded.findings.len() {
         findings = session.findings();
@@ -245,6 +290,100 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     // a manifest that was asked for is missing.
     session.report(&findings);
     Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
+}
+
+/// A manifest as a file holds it, and what its name ends with.
+fn document(
+    format: Manifests,
+    manifest: &Manifest,
+    note: Option<&mut Note<'_>>,
+) -> (String, &'static str) {
+    let mut text = String::new();
+    match (format, note) {
+        (Manifests::Json, _) => {
+            plumb_compiler::json::write(&mut text, &manifest.object, true);
+            text.push('\n');
+            (text, "json")
+        }
+        (Manifests::Yaml, Some(note)) => {
+            plumb_compiler::yaml::write_annotated(&mut text, &manifest.object, note);
+            (text, "yaml")
+        }
+        (Manifests::Yaml, None) => {
+            plumb_compiler::yaml::write_document(&mut text, &manifest.object);
+            (text, "yaml")
+        }
+    }
+}
+
+/// "45 manifests in out: 2 new, 1 changed, 1 removed".
+fn summary(written: &files::Written, path: &Path) -> String {
+    let all = written.new + written.changed + written.unchanged;
+    let of = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+    let parts: Vec<String> = [
+        of(written.new, "new"),
+        of(written.changed, "changed"),
+        of(written.unchanged, "unchanged"),
+        of(written.removed, "removed"),
+        of(written.kept, "kept of requests with errors"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    format!("{} in {}{parts}", number(all, "manifest"), path.display())
+}
+
+fn init(directory: &Path) -> Result<u8, Stop> {
+    let written = init::write(directory).map_err(Stop::Failed)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    for path in written {
+        writeln!(out, "{}", path.display())?;
+    }
+    out.flush()?;
+    let step = match directory == Path::new(".") {
+        true => "",
+        false => &format!("cd {} && ", directory.display()),
+    };
+    say(&format!("a workspace to begin with; next: {step}plumb build --env prod"));
+    Ok(0)
+}
+
+fn explain_code(code: Option<&str>, colour: Colour) -> Result<u8, Stop> {
+    let stream = io::stdout().lock();
+    let colour = colour.on(&stream);
+    let mut out = BufWriter::new(stream);
+    let bold = |text: &str| match colour {
+        true => format!("\x1b[1m{text}\x1b[0m"),
+        false => text.to_owned(),
+    };
+    match code {
+        Some(code) => {
+            // As it is printed, in brackets, is fine too.
+            let code = code.trim_start_matches('[').trim_end_matches(']');
+            let Some(page) = explain::page(code) else {
+                let known = explain::PAGES.iter().map(|(code, _)| *code);
+                let guess = match nearest(code, known) {
+                    Some(meant) => format!("; did you mean `{meant}`?"),
+                    None => "; `plumb explain` lists them".to_owned(),
+                };
+                return Err(Stop::Failed(format!("there is no diagnostic `{code}`{guess}")));
+            };
+            write!(out, "{}", explain::rendered(page, bold))?;
+        }
+        None => {
+            let width = explain::PAGES.iter().map(|(code, _)| code.len()).max().unwrap_or_default();
+            for (code, page) in explain::PAGES {
+                let padding = " ".repeat(width - code.len());
+                let summary = explain::summary(page);
+                // To the end of the first sentence.
+                let summary = summary.split_once(". ").map_or(summary.as_str(), |(it, _)| it);
+                writeln!(out, "{}{padding}  {}", bold(code), summary.trim_end_matches('.'))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(0)
 }
 
 /// What made a value, as the comment behind it says.

@@ -120,6 +120,16 @@ impl<'a> Printer<'a> {
         }
     }
 
+    /// The path of a location as it is printed: relative to the directory the user is in.
+    pub(crate) fn path(&self, location: &Location) -> String {
+        format!("{}{}", self.prefix, location.path)
+    }
+
+    /// In which environments a finding shows, in words; `None` where it is none of theirs.
+    pub(crate) fn environments(&self, finding: &Finding) -> Option<String> {
+        in_environments(&finding.environments, self.environments)
+    }
+
     /// `path:line` as far as it can be known.
     pub(crate) fn line(&self, location: &Location) -> String {
         let place = self.place(location);

@@ -6,16 +6,24 @@
 //!   -> human      findings with the lines they speak of
 //!   -> chain      the answer of `why` as a table
 //!   -> machine    the same answers as JSON
+//!   -> annotations  findings for reviews: GitHub, SARIF
+//!   -> explain    the pages of the diagnostics
+//!   -> files      manifests as files of a directory
+//!   -> init       a workspace to begin with
 //!   -> terminal   colours, progress, and what happens when nobody reads
 //! ```
 //!
 //! Nothing here knows what a finding means. Writing can fail anywhere (a closed pipe, a full disk),
 //! so nothing here prints with macros that panic.
 
+mod annotations;
 mod args;
 mod chain;
 mod commands;
+mod explain;
+mod files;
 mod human;
+mod init;
 mod machine;
 mod terminal;
 

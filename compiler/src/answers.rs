@@ -54,6 +54,8 @@ pub struct Build {
     pub manifests: Vec<Manifest>,
     /// What is wrong. A request with an error has no manifests.
     pub findings: Vec<Finding>,
+    /// The requests that have none for that reason, each with its package.
+    pub blocked: Vec<Name>,
 }
 
 /// A Kubernetes object.

@@ -50,16 +50,21 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     let mut gathered = Gathered::new(db, workspace);
     gathered.statics();
     let mut made: Vec<(u8, ItemId, Manifest)> = Vec::new();
+    let mut blocked: Vec<Name> = Vec::new();
     if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
         gathered.environments = vec![environment];
         let mut identities = Identities::default();
         for request in order(db, workspace, environment).iter().copied() {
-            let Some(emitted) = gathered.request(request, environment) else { continue };
+            let Some(emitted) = gathered.request(request, environment) else {
+                blocked.push(address(db, workspace, request));
+                continue;
+            };
             let clash = emitted
                 .iter()
                 .filter(|object| gathered.identity(&mut identities, request, object, environment))
                 .count();
             if clash > 0 {
+                blocked.push(address(db, workspace, request));
                 continue;
             }
             for object in emitted {
@@ -81,12 +86,15 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
         }
         let fixed = gathered.autoscaled(&identities, environment);
         made.retain(|(_, request, _)| !fixed.contains(request));
+        blocked.extend(fixed.iter().map(|request| address(db, workspace, *request)));
+        blocked.sort_unstable();
     }
     // Stable: within a rank, who is needed first, then by package, request and emission.
     made.sort_by_key(|(rank, ..)| *rank);
     Build {
         manifests: made.into_iter().map(|(.., manifest)| manifest).collect(),
         findings: gathered.findings(),
+        blocked,
     }
 }
 
