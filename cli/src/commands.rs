@@ -11,7 +11,7 @@ use plumb_compiler::diagnostics::nearest;
 use plumb_compiler::source::Workspace;
 use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::value::Value;
-use plumb_compiler::why::Source;
+use plumb_compiler::why::{Source, Tracer};
 use plumb_compiler::yaml::Note;
 use plumb_workspace::{Loaded, load};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -245,20 +245,21 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
         if folder.is_none() {
             out.environment(environment)?;
         }
+        // Manifests of one request follow each other, but for what is applied before all.
+        let mut tracer: Option<Tracer<'_>> = None;
         blocked.extend(built.blocked.iter().map(|it| (environment.clone(), it.clone())));
         for manifest in
             built.manifests.iter().filter(|manifest| is_selected(&session.loaded, manifest))
         {
-            let mut note = |value: &Value| {
-                let source = plumb_compiler::why::source(
-                    &session.db,
-                    session.workspace,
-                    &manifest.composed,
-                    value,
-                );
+            if args.annotate && tracer.as_ref().is_none_or(|it| it.request() != manifest.item) {
+                let (db, workspace) = (&session.db, session.workspace);
+                tracer = Some(Tracer::new(db, workspace, manifest.item, environment));
+            }
+            let mut tell = |value: &Value| {
+                let source = tracer.as_mut()?.source(manifest, value);
                 Some(note(&source, &printer.line(&source.location)))
             };
-            let note = args.annotate.then_some(&mut note as &mut Note<'_>);
+            let note = args.annotate.then_some(&mut tell as &mut Note<'_>);
             match &mut folder {
                 Some(folder) => {
                     let (text, extension) = document(args.output, manifest, note);
@@ -571,6 +572,7 @@ mod tests {
         let mut fields = Fields::default();
         fields.insert("count".into(), Value::new(Data::Int(number), origin));
         Manifest {
+            item: origin.item,
             request: request.into(),
             object: Value::record(fields, origin),
             composed: [].into(),

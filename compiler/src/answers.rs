@@ -2,6 +2,7 @@
 
 use crate::diagnostics::{Code, Severity};
 use crate::eval::Composed;
+use crate::source::ItemId;
 use crate::syntax::ast::{Name, TextRange};
 use crate::value::Value;
 use std::sync::Arc;
@@ -65,7 +66,9 @@ pub struct Manifest {
     pub request: Name,
     /// The object: a record that begins with apiVersion, kind, metadata.
     pub object: Value,
-    /// What its values are traced to, for [`crate::why::source`].
+    /// The request, for [`crate::why::Tracer`].
+    pub item: ItemId,
+    /// What its values are traced to.
     pub composed: Arc<[Composed]>,
 }
 

@@ -78,6 +78,7 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
                     request,
                     Manifest {
                         request: address(db, workspace, request),
+                        item: request,
                         object: object.value.clone(),
                         composed: object.composed.clone(),
                     },

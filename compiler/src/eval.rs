@@ -24,7 +24,7 @@ use crate::types::{
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions::{self, kubernetes};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -466,9 +466,26 @@ pub struct Evaluator<'a> {
     /// The compositions at work, the innermost last, and what each composes: what a computed value
     /// is traced to.
     pub composed: Vec<Composed>,
+    /// The calls of functions that gave records and lists to them: what values in these are traced through.
+    pub calls: Vec<Call>,
     /// The request at hand, for `used_by` and `uses`.
     pub request: Option<ItemId>,
 }
+
+/// A call of a function, while a composition was at work.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Call {
+    /// What was called.
+    function: ItemId,
+    /// Its parameters.
+    args: Vec<(Name, Value)>,
+    /// What it gave.
+    result: Value,
+}
+
+/// A field that a value was computed from: how deep in what is composed it is (0: the request, the
+/// others nested in it), its path, and what it holds.
+pub type Traced = (usize, String, Value);
 
 /// A composition at work.
 #[derive(Clone, PartialEq, Debug)]
@@ -502,6 +519,7 @@ impl<'a> Evaluator<'a> {
             reads_own: false,
             diagnostics: Vec::new(),
             composed: Vec::new(),
+            calls: Vec::new(),
             request: None,
         }
     }
@@ -512,6 +530,56 @@ impl<'a> Evaluator<'a> {
             self.diagnostics.push(diagnostic);
         }
         Failed
+    }
+
+    /// Tells that an expression has no result: at the request's field that its values came from, the line
+    /// of the platform second.
+    fn fail_at(&mut self, frame: &Frame<'a>, expr: &'a Expr, message: impl Into<String>) -> Failed {
+        let origin = frame.origin(expr.id);
+        let mut error = Diagnostic::error(code::FAILED_EXPRESSION, origin, message);
+        if !matches!(origin.item.kind(self.db), Kind::Compose | Kind::Fn) {
+            return self.report(error);
+        }
+        let mut found: Vec<Traced> = Vec::new();
+        let mut bases: FxHashSet<NodeId> = FxHashSet::default();
+        walk(expr, &mut |inner| {
+            let Some(names) = read_chain(inner, &mut bases) else { return };
+            let Some((first, rest)) = names.split_first() else { return };
+            let local = frame.locals.iter().rev().find(|(it, _)| *it == first.text);
+            // The request of an output, field by field.
+            if let (None, Some(lazy), [field, ..]) = (local, &frame.lazy, rest)
+                && first.text == *lazy.binder
+                && let Some(instance) = lazy.instance
+                && let Some(State::Done(Ok(value))) =
+                    self.instances[instance].fields.get(&field.text)
+            {
+                add_traced(&mut found, (0, field.text.to_string(), value.clone()));
+                return;
+            }
+            let Some((_, local)) = local else { return };
+            let mut at = local;
+            for name in rest {
+                match at.fields().and_then(|fields| fields.get(&name.text)) {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
+            if !at.is_none() {
+                self.trace_argument(at, false, 0, &mut found);
+            }
+        });
+        // The request's own lines first.
+        found.sort_by_key(|(_, _, value)| !layers::is_data(self.db, value.origin.item));
+        let mut places = found.into_iter();
+        if let Some((_, path, value)) = places.next() {
+            error.place = value.origin.into();
+            error.label = format!("`{path}` is {}", shown(&value));
+            for (_, path, value) in places {
+                error = error.related(value.origin, format!("`{path}` is {}", shown(&value)));
+            }
+            error = error.related(origin, "it goes in here");
+        }
+        self.report(error)
     }
 
     fn fail(&mut self, code: Code, origin: Origin, message: impl Into<String>) -> Failed {
@@ -2113,7 +2181,8 @@ impl<'a> Evaluator<'a> {
             && matches!(value.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
         let mut error = Diagnostic::error(code, value.origin, message);
         if platform {
-            let sources = self.sources(value.origin);
+            let sources: Vec<(String, Value)> =
+                self.traced(value, false).into_iter().map(|(_, path, it)| (path, it)).collect();
             let mut places: Vec<(Origin, String)> = Vec::new();
             for (path, source) in &sources {
                 let text = format!("`{path}` is {}", shown(source));
@@ -2235,36 +2304,132 @@ impl<'a> Evaluator<'a> {
         traced
     }
 
+    /// The fields that a value was computed from, also through functions; `choices`: and those that
+    /// chose between it and others.
+    pub fn traced(&self, value: &Value, choices: bool) -> Vec<Traced> {
+        let mut found = Vec::new();
+        self.trace_into(value, choices, 0, &mut found);
+        found
+    }
+
+    fn trace_into(&self, value: &Value, choices: bool, depth: u32, found: &mut Vec<Traced>) {
+        // Functions do not call themselves, so this is only what the text can hold.
+        if depth > 64 {
+            return;
+        }
+        let origin = value.origin;
+        match origin.item.kind(self.db) {
+            Kind::Compose => {
+                let chosen = if choices { self.choices(origin) } else { Vec::new() };
+                for origin in std::iter::once(origin).chain(chosen) {
+                    for one in self.leveled_sources(origin) {
+                        add_traced(found, one);
+                    }
+                }
+            }
+            Kind::Fn => self.through_call(value, choices, depth, found),
+            _ => {}
+        }
+    }
+
+    /// The fields that a value inside of what a function gave was computed from: those that the
+    /// arguments came from which its expression reads.
+    fn through_call(&self, value: &Value, choices: bool, depth: u32, found: &mut Vec<Traced>) {
+        let origin = value.origin;
+        let Some(tree) = item(self.db, origin.item) else { return };
+        let ItemKind::Fn { body, .. } = &tree.kind else { return };
+        // One function may be called often: the call that gave this very value.
+        let call = self
+            .calls
+            .iter()
+            .rev()
+            .find(|call| call.function == origin.item && holds(&call.result, value));
+        let Some(call) = call else { return };
+        let mut bindings: Vec<(&Name, &Expr)> = Vec::new();
+        walk(body, &mut |inner| match &inner.kind {
+            ExprKind::ListFor { clause, .. } => bound_by(clause, &mut bindings),
+            ExprKind::Record(record) | ExprKind::Named { record, .. } => {
+                for entry in &record.entries {
+                    if let EntryKind::For { clause, .. } = &entry.kind {
+                        bound_by(clause, &mut bindings);
+                    }
+                }
+            }
+            ExprKind::If { head, .. } => {
+                bindings.extend(head.bind.iter().map(|name| (&name.text, &head.expr)));
+            }
+            ExprKind::Match { subject, arms } => {
+                for arm in arms {
+                    if let Pattern::Typed { name, .. } = &arm.pattern {
+                        bindings.push((&name.text, &**subject));
+                    }
+                }
+            }
+            _ => {}
+        });
+        let mut todo: Vec<&Expr> = Vec::new();
+        walk(body, &mut |inner| {
+            let is = inner.id == origin.node
+                || matches!(&inner.kind, ExprKind::Record(record) if record.id == origin.node);
+            if is {
+                todo.push(inner);
+            }
+        });
+        if choices {
+            todo.extend(heads_of(body, origin.node));
+        }
+        let mut seen: FxHashSet<Name> = FxHashSet::default();
+        while let Some(expr) = todo.pop() {
+            let mut bases: FxHashSet<NodeId> = FxHashSet::default();
+            walk(expr, &mut |inner| {
+                let Some(names) = read_chain(inner, &mut bases) else { return };
+                let Some(first) = names.first() else { return };
+                if let Some((_, source)) = bindings.iter().find(|(name, _)| **name == first.text) {
+                    if seen.insert(first.text.clone()) {
+                        todo.push(source);
+                    }
+                    return;
+                }
+                let Some((_, arg)) = call.args.iter().find(|(name, _)| *name == first.text) else {
+                    return;
+                };
+                let mut at = arg;
+                for name in &names[1..] {
+                    match at.fields().and_then(|fields| fields.get(&name.text)) {
+                        Some(next) => at = next,
+                        None => break,
+                    }
+                }
+                self.trace_argument(at, choices, depth, found);
+            });
+        }
+    }
+
+    fn trace_argument(&self, value: &Value, choices: bool, depth: u32, found: &mut Vec<Traced>) {
+        match value.origin.item.kind(self.db) {
+            Kind::Compose | Kind::Fn => self.trace_into(value, choices, depth + 1, found),
+            _ => {
+                let whole = self.composed.iter().enumerate();
+                let at = whole
+                    .filter_map(|(level, it)| Some((level, path_of(&it.value, value.origin)?)))
+                    .next();
+                // Outputs are evaluated without the whole request.
+                let written = || Some((0, layers::written_path(self.db, value.origin)?));
+                if let Some((level, path)) = at.or_else(written) {
+                    add_traced(found, (level, path, value.clone()));
+                }
+            }
+        }
+    }
+
     /// The heads of `if` and `match` in the composition that chose the expression at `origin`, the
     /// outermost first.
     pub fn choices(&self, origin: Origin) -> Vec<Origin> {
-        fn contains(expr: &Expr, node: NodeId) -> bool {
-            let mut found = false;
-            walk(expr, &mut |inner| {
-                found |= inner.id == node
-                    || matches!(&inner.kind, ExprKind::Record(record) if record.id == node);
-            });
-            found
-        }
         let Some(tree) = item(self.db, origin.item) else { return Vec::new() };
         let ItemKind::Compose { block, .. } = &tree.kind else { return Vec::new() };
-        let mut heads: Vec<&Expr> = Vec::new();
-        let root = BlockIndex::of(block).roots.into_iter().find(|it| contains(it, origin.node));
-        if let Some(root) = root {
-            walk(root, &mut |inner| match &inner.kind {
-                ExprKind::If { head, then, otherwise }
-                    if contains(then, origin.node) || contains(otherwise, origin.node) =>
-                {
-                    heads.push(&head.expr);
-                }
-                ExprKind::Match { subject, arms }
-                    if arms.iter().any(|arm| contains(&arm.value, origin.node)) =>
-                {
-                    heads.push(subject);
-                }
-                _ => {}
-            });
-        }
+        let roots = BlockIndex::of(block).roots;
+        let heads = roots.into_iter().map(|root| heads_of(root, origin.node));
+        let heads = heads.into_iter().find(|heads| !heads.is_empty()).unwrap_or_default();
         heads.into_iter().map(|head| Origin { item: origin.item, node: head.id }).collect()
     }
 
@@ -2639,11 +2804,7 @@ impl<'a> Evaluator<'a> {
             (Data::None, _) if optional => Ok(Value::new(Data::None, value.origin)),
             (Data::Quantity(quantity), "bytes") => match quantity.bytes() {
                 Some(bytes) => Ok(Value::new(Data::Int(bytes), origin)),
-                None => Err(self.fail(
-                    code::FAILED_EXPRESSION,
-                    origin,
-                    "the result does not fit into 64 bits",
-                )),
+                None => Err(self.fail_at(frame, expr, "the result does not fit into 64 bits")),
             },
             (Data::Duration(duration), "seconds") => {
                 Ok(Value::new(Data::Int(duration.seconds()), origin))
@@ -2716,9 +2877,9 @@ impl<'a> Evaluator<'a> {
                         let found = usize::try_from(*position).ok().and_then(|at| elements.get(at));
                         match found {
                         Some(found) => Ok(found.clone()),
-                        None => Err(self.fail(
-                            code::FAILED_EXPRESSION,
-                            origin,
+                        None => Err(self.fail_at(
+                            frame,
+                            expr,
                             match elements.len() {
                                 1 => format!("the list has 1 element, so there is none at {position}"),
                                 count => format!(
@@ -2787,7 +2948,7 @@ impl<'a> Evaluator<'a> {
                 }
                 let limit = self.limit();
                 let mut value = builtins::call(builtin, &values, origin, limit)
-                    .map_err(|why| self.fail(code::FAILED_EXPRESSION, origin, why))?;
+                    .map_err(|why| self.fail_at(frame, expr, why))?;
                 self.charge(&value, false)?;
                 // The sum of no quantities is a quantity, which only the type knows.
                 if let (Data::Int(0), Some(coercion)) =
@@ -2825,8 +2986,17 @@ impl<'a> Evaluator<'a> {
                     let value = self.complete(value, &types[index].1, &types[index].0)?;
                     inner.locals.push((params[index].name.text.clone(), value));
                 }
+                let args = inner.locals.clone();
                 let value = self.expr(&mut inner, body)?;
+                // Also what is wrong with the result is traced to the arguments.
+                let at = self.calls.len();
+                self.calls.push(Call { function, args, result: value.clone() });
                 let mut value = self.complete(value, result, function.name(self.db))?;
+                match value.data {
+                    Data::Record(_) | Data::List(_) => self.calls[at].result = value.clone(),
+                    // It has the origin of the call, which the caller's own expression is traced from.
+                    _ => self.calls.truncate(at),
+                }
                 // What a function computes is the caller's: the call is what a user can change.
                 if value.origin.item == function
                     && !matches!(value.data, Data::Record(_) | Data::List(_))
@@ -2873,6 +3043,17 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Of a request that is taken into a value of a schema, what the schema has.
+    fn without_built_in(&self, value: &mut Value, id: ItemId) {
+        let Data::Record(record) = &mut value.data else { return };
+        let shape = schema(self.db, self.workspace, id);
+        let is_foreign =
+            |name: &str| BUILT_IN_FIELDS.contains(&name) && shape.field(name).is_none();
+        if record.fields.keys().any(|name| is_foreign(name)) {
+            Arc::make_mut(record).fields.retain(|name, _| !is_foreign(name));
+        }
+    }
+
     fn record(&mut self, frame: &mut Frame<'a>, record: &'a Record) -> Eval<Value> {
         let ty = frame.inference.records.get(&record.id).unwrap_or(&Ty::Unknown);
         let origin = frame.origin(record.id);
@@ -2885,6 +3066,9 @@ impl<'a> Evaluator<'a> {
                     Ok(value) => {
                         self.step(value.fields().map_or(0, |it| it.len() as u64))?;
                         let mut value = value;
+                        if let Ty::Schema(id) = ty {
+                            self.without_built_in(&mut value, *id);
+                        }
                         untag(&mut value);
                         whole = self.join(whole, value, ty);
                     }
@@ -3285,7 +3469,7 @@ impl<'a> Evaluator<'a> {
         };
         match data {
             Some(data) => Ok(Value::new(data, origin)),
-            None => Err(self.fail(code::FAILED_EXPRESSION, origin, "the result does not fit")),
+            None => Err(self.fail_at(frame, expr, "the result does not fit")),
         }
     }
 
@@ -3396,7 +3580,7 @@ impl<'a> Evaluator<'a> {
                 }
                 Ok(Value::new(data, origin))
             }
-            Err(Some(why)) => Err(self.fail(code::FAILED_EXPRESSION, origin, why)),
+            Err(Some(why)) => Err(self.fail_at(frame, expr, why)),
             Err(None) => Err(Failed),
         }
     }
@@ -3751,6 +3935,68 @@ impl<'a> BlockIndex<'a> {
                 StatementKind::Rule(rule) => self.add(&rule.condition),
             }
         }
+    }
+}
+
+/// Whether an expression is the one of this node, or has it inside. A record's origin is its braces.
+fn contains(expr: &Expr, node: NodeId) -> bool {
+    let mut found = false;
+    walk(expr, &mut |inner| {
+        found |= inner.id == node
+            || matches!(&inner.kind, ExprKind::Record(record) if record.id == node);
+    });
+    found
+}
+
+/// The heads of `if` and `match` in an expression that chose the one of this node, the outermost first.
+fn heads_of(root: &Expr, node: NodeId) -> Vec<&Expr> {
+    let mut heads: Vec<&Expr> = Vec::new();
+    if !contains(root, node) {
+        return heads;
+    }
+    walk(root, &mut |inner| match &inner.kind {
+        ExprKind::If { head, then, otherwise }
+            if contains(then, node) || contains(otherwise, node) =>
+        {
+            heads.push(&head.expr);
+        }
+        ExprKind::Match { subject, arms } if arms.iter().any(|arm| contains(&arm.value, node)) => {
+            heads.push(subject);
+        }
+        _ => {}
+    });
+    heads
+}
+
+/// Adds what a loop binds.
+fn bound_by<'e>(clause: &'e ForClause, bindings: &mut Vec<(&'e Name, &'e Expr)>) {
+    let names = [Some(&clause.first), clause.second.as_ref()];
+    bindings.extend(names.into_iter().flatten().map(|name| (&name.text, &clause.iter)));
+}
+
+/// The names that a path reads, `a.b.c`; `None` also for the paths it begins with, which only lead to it.
+fn read_chain(expr: &Expr, bases: &mut FxHashSet<NodeId>) -> Option<Vec<Ident>> {
+    let names = crate::references::chain(expr)?;
+    if let ExprKind::Field { base, .. } = &expr.kind {
+        bases.insert(base.id);
+    }
+    (!bases.contains(&expr.id)).then_some(names)
+}
+
+fn add_traced(found: &mut Vec<Traced>, one: Traced) {
+    if !found.iter().any(|it| it.0 == one.0 && it.1 == one.1) {
+        found.push(one);
+    }
+}
+
+/// Whether a value is in another: of the same origin, and with the same content.
+fn holds(whole: &Value, part: &Value) -> bool {
+    let here = || whole.origin == part.origin && whole.data == part.data;
+    match &whole.data {
+        _ if here() => true,
+        Data::Record(record) => record.fields.values().any(|it| holds(it, part)),
+        Data::List(elements) => elements.iter().any(|it| holds(it, part)),
+        _ => false,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
     BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
-    display, display_literal, field_names, field_type, fits, is_bounded, key_mistakes,
+    display, display_literal, endless, field_names, field_type, fits, is_bounded, key_mistakes,
     required_fields, schema,
 };
 use crate::versions::{self, kubernetes};
@@ -285,7 +285,10 @@ impl<'a> Infer<'a> {
                     None => self.bounded(found, it.name.id),
                 });
             }
-            ItemKind::Schema { members, .. } => self.schema(members),
+            ItemKind::Schema { members, .. } => {
+                self.schema(members);
+                self.refuse_endless();
+            }
             ItemKind::Type { name, ty } => {
                 if self.refuse_circle() {
                     return;
@@ -645,6 +648,30 @@ impl<'a> Infer<'a> {
         }
         self.report(error);
         true
+    }
+
+    /// Refuses a schema whose values would each hold another, without end. Told at the first by name.
+    fn refuse_endless(&mut self) {
+        let Some(way) = endless(self.db, self.workspace, self.item) else { return };
+        let key = |id: ItemId| (id.file(self.db).path(self.db), id.name(self.db));
+        let Some(((_, first), rest)) = way.split_first() else { return };
+        if rest.iter().any(|(other, _)| key(*other) < key(self.item)) {
+            return;
+        }
+        let name = self.item.name(self.db);
+        let mut error = self
+            .error(
+                code::CYCLE,
+                first.node,
+                format!("a value of `{name}` would never end: it needs another `{name}`"),
+            )
+            .help(format!("make it optional: `{}: {}?`", first.name, self.show(&first.ty)));
+        error.place = Place::Node(first.owner, first.node);
+        for (_, field) in rest {
+            error =
+                error.related(Place::Node(field.owner, field.node), format!("by `{}`", field.name));
+        }
+        self.report(error);
     }
 
     fn schema(&mut self, members: &[Member]) {
@@ -1308,6 +1335,12 @@ impl<'a> Infer<'a> {
     }
 
     fn spread(&mut self, value: &Expr, found: &Ty, base: &Ty, own: &mut Vec<(Name, Ty)>) {
+        // Of a request, what its schema has: the name and namespace are its own.
+        let fields = match (found, base) {
+            (Ty::Request(id), Ty::Schema(_)) => &Ty::Schema(*id),
+            _ => found,
+        };
+        let found = fields;
         self.spreads.insert(value.id, found.clone());
         match found.base() {
             Ty::Unknown | Ty::Any => {}

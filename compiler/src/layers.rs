@@ -10,7 +10,7 @@ use crate::names::{
     ancestry, describe, distance, environments, named_environments, overlays_of, package_of, scope,
 };
 use crate::source::{ItemId, Kind, Workspace};
-use crate::syntax::ast::{ItemKind, Name};
+use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
 use crate::types::{Keys, Ty, field_type};
 use crate::value::{Data, Fields, Origin, Record, Tag, Value};
 use indexmap::IndexMap;
@@ -547,17 +547,64 @@ impl Merge<'_> {
     fn twice(&mut self, other: &Setting, setting: &Setting) {
         let layer = describe_layer(self.db, &setting.layer);
         let before = describe_layer(self.db, &other.layer);
-        let message = if layer == before {
-            format!("{layer} sets this twice")
+        let path = written_path(self.db, setting.origin);
+        let shown = path.as_ref().map_or("this".to_string(), |path| format!("`{path}`"));
+        let message = if setting.layer.item == other.layer.item {
+            match written_path(self.db, other.origin) {
+                Some(whole) if path.as_ref() != Some(&whole) => {
+                    format!("{layer} sets {shown}, and `{whole}` as well")
+                }
+                _ => format!("{layer} sets {shown} twice"),
+            }
+        } else if layer == before {
+            format!("{layer} is there twice, and both set {shown}")
         } else {
-            format!("{before} and {layer} both set this, and neither is above the other")
+            format!("{before} and {layer} both set {shown}, and neither is above the other")
         };
-        self.diagnostics.push(
-            Diagnostic::error(code::SET_TWICE, setting.origin, message)
-                .related(other.origin, "the other one is here")
-                .help("keep one of them"),
-        );
+        let mut error = Diagnostic::error(code::SET_TWICE, setting.origin, message)
+            .related(other.origin, "the other one is here")
+            .help("keep one of them");
+        error.label = "set here".into();
+        self.diagnostics.push(error);
     }
+}
+
+/// The path of the entry of a layer that a setting was written as: `env.A`, `sidecars["proxy"].image`.
+pub(crate) fn written_path(db: &dyn Db, origin: Origin) -> Option<String> {
+    fn entries(record: &ast::Record, node: NodeId, before: &str) -> Option<String> {
+        record.entries.iter().find_map(|entry| {
+            let EntryKind::Set { path, value, .. } = &entry.kind else { return None };
+            let mut shown = before.to_string();
+            for segment in &path.segments {
+                match &segment.kind {
+                    SegmentKind::Key(name) if shown.is_empty() => shown.push_str(name),
+                    SegmentKind::Key(name) => shown = format!("{shown}.{name}"),
+                    SegmentKind::Index(keys) => {
+                        let keys: Option<Vec<String>> = keys
+                            .iter()
+                            .map(|key| match &key.kind {
+                                ExprKind::Literal(literal) => {
+                                    Some(crate::types::display_literal(literal))
+                                }
+                                _ => None,
+                            })
+                            .collect();
+                        shown = format!("{shown}[{}]", keys?.join(", "));
+                    }
+                }
+            }
+            if entry.id == node || value.id == node {
+                return Some(shown);
+            }
+            match &value.kind {
+                ExprKind::Record(inner) | ExprKind::Named { record: inner, .. } => {
+                    if inner.id == node { Some(shown) } else { entries(inner, node, &shown) }
+                }
+                _ => None,
+            }
+        })
+    }
+    entries(layer_record(item(db, origin.item).as_ref()?)?, origin.node, "")
 }
 
 /// Whether two settings of one slot cannot both stand: neither is above the other, and neither came

@@ -8,7 +8,8 @@ use crate::allow::namespace_problem;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::eval::{
-    Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, bind, evaluate, kind_facts,
+    Call, Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, bind, evaluate,
+    kind_facts,
 };
 use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
@@ -52,25 +53,40 @@ pub struct Object {
 /// The objects of a request in an environment: each checked, complete, ready to be printed.
 #[salsa::tracked]
 pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Objects {
-    let none = |diagnostics| Objects { objects: None, diagnostics };
-    let Some(record) = &evaluate(db, workspace, request, environment).value else {
-        return none(Vec::new());
-    };
-    let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
-        return none(Vec::new());
-    };
-    let Some(compose) = composition(db, workspace, schema) else { return none(Vec::new()) };
-    let Some(tree) = item(db, compose) else { return none(Vec::new()) };
-    let ItemKind::Compose { binder, block, .. } = &tree.kind else { return none(Vec::new()) };
+    match emit(db, workspace, request, environment) {
+        Some((evaluator, Emission { failed, emitted, .. })) => {
+            Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
+        }
+        None => Objects { objects: None, diagnostics: Vec::new() },
+    }
+}
+
+/// The calls of functions that the objects of a request were made with. Not kept with them, since only
+/// who asks where values come from needs them: they are made once more.
+pub fn calls(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Call> {
+    emit(db, workspace, request, environment).map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
+}
+
+fn emit(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Option<(Evaluator<'_>, Emission)> {
+    let record = evaluate(db, workspace, request, environment).value.as_ref()?;
+    let schema = crate::infer::request_schema(db, workspace, request)?;
+    let compose = composition(db, workspace, schema)?;
+    let tree = item(db, compose).as_ref()?;
+    let ItemKind::Compose { binder, block, .. } = &tree.kind else { return None };
+    if nesting_circle(db, workspace, compose).is_some() {
+        return None;
+    }
     let subject = match name_place(db, request) {
         Place::Node(item, node) => Origin { item, node },
         Place::Range(..) => Origin { item: request, node: NodeId(0) },
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
     evaluator.request = Some(request);
-    if nesting_circle(db, workspace, compose).is_some() {
-        return none(Vec::new());
-    }
     let mut emission = Emission {
         composed: Composed { compose, value: record.clone() },
         emitted: Vec::new(),
@@ -78,8 +94,7 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
         failed: false,
     };
     emission.compose(&mut evaluator, binder, block);
-    let Emission { failed, emitted, .. } = emission;
-    Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
+    Some((evaluator, emission))
 }
 
 /// The compositions that a composition nests directly, each by the first `emit` of it.

@@ -338,6 +338,10 @@ fn collect(
                     continue;
                 }
                 if let Some(first) = result.field(&name.text) {
+                    // What has no type is only half written, and the parser has said so.
+                    if matches!(ty.kind, TypeKind::Hole) {
+                        continue;
+                    }
                     let place = from.unwrap_or(Place::Node(id, name.id));
                     let other = Place::Node(first.owner, first.node);
                     let included = from.is_some() || first.owner != id;
@@ -849,6 +853,35 @@ fn object_field(db: &dyn Db, workspace: Workspace, object: ObjectId, name: &str)
     let field = facts.object(object).field(name)?;
     let ty = kubernetes_type(facts, &field.ty);
     Some(if field.required { ty } else { ty.optional() })
+}
+
+/// The way by which a value of a schema would hold another of the same, without end: each required
+/// field, and the schema that has it. `None` where it ends.
+#[salsa::tracked]
+pub fn endless(db: &dyn Db, workspace: Workspace, id: ItemId) -> Option<Vec<(ItemId, Field)>> {
+    // By breadth, so that the way is the shortest.
+    let mut seen: Vec<(ItemId, Option<(usize, Field)>)> = vec![(id, None)];
+    let mut next = 0;
+    while let Some((current, _)) = seen.get(next).cloned() {
+        for field in &schema(db, workspace, current).fields {
+            let (Ty::Schema(inner), false) = (&field.ty, field.has_default) else { continue };
+            if *inner == id {
+                let mut way = vec![(current, field.clone())];
+                let mut at = seen[next].1.clone();
+                while let Some((index, field)) = at {
+                    way.push((seen[index].0, field));
+                    at = seen[index].1.clone();
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if !seen.iter().any(|(known, _)| known == inner) {
+                seen.push((*inner, Some((next, field.clone()))));
+            }
+        }
+        next += 1;
+    }
+    None
 }
 
 /// The names of a record type's fields, in order.

@@ -2,7 +2,7 @@
 
 mod manifest;
 
-pub use manifest::{Source, source};
+pub use manifest::{Source, Tracer};
 
 use crate::answers::{Why, WhyLayer};
 use crate::db::Db;
@@ -13,7 +13,7 @@ use crate::infer::request_schema;
 use crate::items::name_place;
 use crate::layers::{Content, LayerKind, Slot, describe_layer, finish, layers};
 use crate::names::{environment_order, environments, is_foreign, packages, scope};
-use crate::objects::objects;
+use crate::objects::{calls, objects};
 use crate::outputs::requests;
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{Name, NodeId};
@@ -254,6 +254,7 @@ fn uses(
         Some(environment),
         made.first().map_or(record.origin, |it| it.origin),
     );
+    evaluator.calls = calls(db, workspace, request, environment);
     // Values that came through unchanged keep the origin that they have in the request.
     let mut origins = Vec::new();
     let absent =
@@ -271,15 +272,12 @@ fn uses(
         evaluator.composed = object.composed.to_vec();
         visit(&object.value, String::new(), &mut |path, value| {
             let reads = origins.contains(&value.origin)
-                || std::iter::once(value.origin)
-                    .chain(evaluator.choices(value.origin))
-                    .flat_map(|origin| evaluator.sources(origin))
-                    .any(|(source, _)| {
-                        let source = &source;
-                        *source == asked
-                            || source.starts_with(&format!("{asked}."))
-                            || asked.starts_with(&format!("{source}."))
-                    });
+                || evaluator.traced(value, true).into_iter().any(|(_, source, _)| {
+                    let source = &source;
+                    *source == asked
+                        || source.starts_with(&format!("{asked}."))
+                        || asked.starts_with(&format!("{source}."))
+                });
             if reads {
                 found.push(format!("{head} {path}"));
             }

@@ -1,7 +1,7 @@
 //! Where a value of a manifest comes from, and why an object is not there.
 
 use super::{field, split};
-use crate::answers::{Location, Why, WhyLayer};
+use crate::answers::{Location, Manifest, Why, WhyLayer};
 use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
 use crate::engine::location;
@@ -11,14 +11,13 @@ use crate::eval::{
 use crate::infer::{Emitted, Inference, infer, request_schema};
 use crate::items::{item, name_place};
 use crate::layers::{layer_record, layers};
-use crate::names::describe;
-use crate::objects::{Object, nesting_circle, objects};
+use crate::names::{describe, environments};
+use crate::objects::{Object, calls, nesting_circle, objects};
 use crate::outputs::requests;
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::composition;
 use crate::value::{Data, Origin, Value};
-use std::sync::Arc;
 
 /// `Kind[.group]/name[@namespace][:path]`, taken apart.
 struct Address {
@@ -149,20 +148,40 @@ pub struct Source {
     pub left_to: Option<Name>,
 }
 
-/// What made a value of a manifest; `composed` is the manifest's own.
-pub fn source(
-    db: &dyn Db,
-    workspace: Workspace,
-    composed: &Arc<[Composed]>,
-    value: &Value,
-) -> Source {
-    let mut evaluator = Evaluator::new(db, workspace, None, value.origin);
-    evaluator.composed = composed.to_vec();
-    Source {
-        layer: describe(db, value.origin.item),
-        location: location(db, value.origin.into()),
-        from: evaluator.sources(value.origin).into_iter().map(|(path, _)| path).collect(),
-        left_to: initial_owner(db, workspace, value).cloned(),
+/// Answers what made the values of the manifests of a request.
+pub struct Tracer<'a> {
+    evaluator: Evaluator<'a>,
+    request: ItemId,
+}
+
+impl<'a> Tracer<'a> {
+    /// For the manifests of a request in an environment, those of [`Manifest::item`].
+    pub fn new(db: &'a dyn Db, workspace: Workspace, request: ItemId, environment: &str) -> Self {
+        let environment = environments(db, workspace).0.get(environment).copied();
+        let subject = Origin { item: request, node: NodeId(0) };
+        let mut evaluator = Evaluator::new(db, workspace, None, subject);
+        if let Some(environment) = environment {
+            evaluator.calls = calls(db, workspace, request, environment);
+        }
+        Tracer { evaluator, request }
+    }
+
+    /// The request that it is for.
+    pub fn request(&self) -> ItemId {
+        self.request
+    }
+
+    /// What made a value of a manifest.
+    pub fn source(&mut self, manifest: &Manifest, value: &Value) -> Source {
+        let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
+        self.evaluator.composed = manifest.composed.to_vec();
+        let traced = self.evaluator.traced(value, false);
+        Source {
+            layer: describe(db, value.origin.item),
+            location: location(db, value.origin.into()),
+            from: traced.into_iter().map(|(_, path, _)| path).collect(),
+            left_to: initial_owner(db, workspace, value).cloned(),
+        }
     }
 }
 
@@ -232,6 +251,7 @@ impl Answer<'_> {
             let mut evaluator =
                 Evaluator::new(self.db, self.workspace, Some(self.environment), object.origin);
             evaluator.composed = object.composed.to_vec();
+            evaluator.calls = calls(self.db, self.workspace, self.request, self.environment);
             self.rows(&evaluator, value, "", &mut layers);
         }
         let note = initial_owner(self.db, self.workspace, value)
@@ -287,11 +307,8 @@ impl Answer<'_> {
         if computed {
             self.push(self.row(path, Some(value), value.origin), out);
             // What chose it is a source as well.
-            let origins = [value.origin].into_iter().chain(evaluator.choices(value.origin));
-            for origin in origins {
-                for (level, field, source) in evaluator.leveled_sources(origin) {
-                    self.source(evaluator, level, &field, &source, out);
-                }
+            for (level, field, source) in evaluator.traced(value, true) {
+                self.source(evaluator, level, &field, &source, out);
             }
             return;
         }
