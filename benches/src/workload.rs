@@ -1,7 +1,6 @@
 //! The requests as a workspace of Plumb: a platform package, and a package a team.
 
 use crate::requests::{ENVIRONMENTS, Request, Settings, requests};
-use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
 
@@ -49,19 +48,16 @@ pub fn write(directory: &Path, count: usize) -> io::Result<()> {
 
 fn declare(out: &mut String, request: &Request) {
     let Request { name, image, tag, port, base, host, overlays } = request;
-    let mut say = |text: std::fmt::Arguments<'_>| {
-        out.write_fmt(text).expect("a string takes all that is written to it");
-    };
-    say(format_args!("\nrequest {name}: platform.App {{\n"));
-    say(format_args!("    image = \"{image}\"\n    tag = \"{tag}\"\n    port = {port}\n"));
-    say(format_args!("{}", lines(base)));
-    if let Some(host) = host {
-        say(format_args!("    host = \"{host}\"\n"));
-    }
-    say(format_args!("}}\n"));
+    let host = host.as_ref().map(|it| format!("    host = \"{it}\"\n")).unwrap_or_default();
+    out.push_str(&format!(
+        "\nrequest {name}: platform.App {{\n    \
+             image = \"{image}\"\n    tag = \"{tag}\"\n    port = {port}\n{}{host}}}\n",
+        lines(base),
+    ));
     for (environment, settings) in ENVIRONMENTS.iter().zip(overlays) {
         if !settings.is_empty() {
-            say(format_args!("\noverlay {name} in {environment} {{\n{}}}\n", lines(settings)));
+            let lines = lines(settings);
+            out.push_str(&format!("\noverlay {name} in {environment} {{\n{lines}}}\n"));
         }
     }
 }
