@@ -23,7 +23,7 @@ pub fn jsonnet(requests: &[Request]) -> Program {
     vec![
         ("lib.libsonnet", include_str!("../peers/lib.libsonnet").to_owned()),
         ("main.jsonnet", main),
-        ("go_jsonnet.py", include_str!("../peers/go_jsonnet.py").to_owned()),
+        ("run_go_jsonnet.py", include_str!("../peers/run_go_jsonnet.py").to_owned()),
     ]
 }
 
@@ -44,7 +44,7 @@ pub fn kcl(requests: &[Request]) -> Program {
     vec![
         ("lib.k", include_str!("../peers/lib.k").to_owned()),
         ("main.k", main),
-        ("kcl.py", include_str!("../peers/kcl.py").to_owned()),
+        ("run_kcl.py", include_str!("../peers/run_kcl.py").to_owned()),
     ]
 }
 
@@ -92,7 +92,11 @@ pub fn nickel(requests: &[Request]) -> Program {
         "let lib = import \"lib.ncl\" in\nlet apps = [\n{lines}] in\n\
          apps |> std.array.flat_map (fun a => lib.envs |> std.array.flat_map (fun e => lib.render a e))\n"
     );
-    vec![("lib.ncl", include_str!("../peers/lib.ncl").to_owned()), ("main.ncl", main)]
+    vec![
+        ("lib.ncl", include_str!("../peers/lib.ncl").to_owned()),
+        ("main.ncl", main),
+        ("run_nickel.py", include_str!("../peers/run_nickel.py").to_owned()),
+    ]
 }
 
 /// For CUE, of which JSON is a part.

@@ -31,7 +31,7 @@ pub struct Peer {
 }
 
 /// All of them.
-pub const PEERS: [Peer; 9] = [
+pub const PEERS: [Peer; 8] = [
     Peer { format: Format::Yaml, arguments: &["-y", "main.jsonnet"], ..JRSONNET },
     JRSONNET,
     Peer {
@@ -40,7 +40,7 @@ pub const PEERS: [Peer; 9] = [
         place: PYTHON,
         command: "python3",
         version: &["-c", "import importlib.metadata as m; print(m.version('gojsonnet'))"],
-        arguments: &["go_jsonnet.py", "main.jsonnet"],
+        arguments: &["run_go_jsonnet.py", "main.jsonnet"],
         program: notation::jsonnet,
         install: "python3 -m venv DIR/venv && DIR/venv/bin/pip install gojsonnet==0.22.0",
     },
@@ -60,7 +60,7 @@ pub const PEERS: [Peer; 9] = [
         place: PYTHON,
         command: "python3",
         version: &["-c", "import importlib.metadata as m; print(m.version('kcl-lib'))"],
-        arguments: &["kcl.py", "lib.k", "main.k"],
+        arguments: &["run_kcl.py", "lib.k", "main.k"],
         program: notation::kcl,
         install: "python3 -m venv DIR/venv && DIR/venv/bin/pip install kcl-lib==0.13.2",
     },
@@ -70,8 +70,16 @@ pub const PEERS: [Peer; 9] = [
         arguments: &["export", "lib.cue", "main.cue", "-e", "items", "--out", "json"],
         ..CUE
     },
-    NICKEL,
-    Peer { format: Format::Json, arguments: &["export", "--format", "json", "main.ncl"], ..NICKEL },
+    Peer {
+        name: "Nickel",
+        format: Format::Json,
+        place: PYTHON,
+        command: "python3",
+        version: &["-c", "import importlib.metadata as m; print(m.version('py-nickel'))"],
+        arguments: &["run_nickel.py", "main.ncl"],
+        program: notation::nickel,
+        install: "python3 -m venv DIR/venv && DIR/venv/bin/pip install py-nickel==1.18.0",
+    },
 ];
 
 const PYTHON: &str = "venv/bin/python";
@@ -96,17 +104,6 @@ const CUE: Peer = Peer {
     arguments: &["export", "lib.cue", "main.cue", "-e", "items", "--out", "yaml"],
     program: notation::cue,
     install: "GOBIN=DIR/bin go install cuelang.org/go/cmd/cue@v0.17.1",
-};
-
-const NICKEL: Peer = Peer {
-    name: "Nickel",
-    format: Format::Yaml,
-    place: "bin/nickel",
-    command: "nickel",
-    version: &["--version"],
-    arguments: &["export", "--format", "yaml", "main.ncl"],
-    program: notation::nickel,
-    install: "cargo install nickel-lang-cli --version 1.18.0 --locked --root DIR",
 };
 
 impl Peer {

@@ -7,6 +7,9 @@ use std::{fs, io};
 /// How many requests a team has. Its package is one file of them, as long as people still read.
 pub const TEAM: usize = 20;
 
+/// The minor version of Kubernetes that `plumb.toml` there names.
+pub const KUBERNETES: u32 = 36;
+
 /// What does not depend on the number of requests.
 const FIXED: [(&str, &str); 3] = [
     ("plumb.toml", include_str!("../workspace/plumb.toml")),
@@ -77,4 +80,26 @@ fn lines(settings: &Settings) -> String {
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plumb_compiler::{Database, build, check, environments};
+
+    #[test]
+    fn the_workspace_is_sound_and_makes_every_object() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 2 * TEAM + 1).unwrap();
+        let loaded = plumb_workspace::load(folder.path()).unwrap();
+        assert_eq!(loaded.manifest.kubernetes, KUBERNETES);
+        let db = Database::default();
+        let workspace = loaded.open(&db);
+        assert_eq!(check(&db, workspace), []);
+        assert_eq!(environments(&db, workspace), ENVIRONMENTS);
+        for environment in ENVIRONMENTS {
+            // 41 deployments, services and autoscalers; every third request has an ingress.
+            assert_eq!(build(&db, workspace, environment).manifests.len(), 3 * 41 + 14);
+        }
+    }
 }
