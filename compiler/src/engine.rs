@@ -4,22 +4,20 @@ use crate::allow::schema_diagnostic;
 use crate::answers::{Build, Finding, Fix, Location, Manifest};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
-use crate::eval::{
-    default_diagnostics, environment_diagnostics, evaluate, initial_owner, kind_facts,
-};
+use crate::eval::{default_diagnostics, environment_diagnostics, evaluate, kind_facts};
 use crate::infer::infer;
 use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
     package_of, packages, scope, uses,
 };
-use crate::objects::{Object, nesting_circle, nesting_diagnostic, objects};
+use crate::objects::{Object, Scaling, nesting_circle, nesting_diagnostic, objects};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
 use crate::references::{closure, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::alias;
-use crate::value::{Data, Origin, Value};
+use crate::value::Origin;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
@@ -411,32 +409,14 @@ impl<'a> Gathered<'a> {
         true
     }
 
-    /// What an object says of replicas: a number of its own, or what it scales.
+    /// Keeps what an object says of replicas.
     fn scaling(&self, known: &mut Identities, key: &Identity, request: ItemId, object: &Object) {
-        let Some(spec) = object.value.fields().and_then(|fields| fields.get("spec")) else {
-            return;
-        };
-        let get = |value: &Value, name: &str| {
-            value.fields().and_then(|fields| fields.get(name)).filter(|it| !it.is_none()).cloned()
-        };
-        if let Some(replicas) = get(spec, "replicas")
-            && initial_owner(self.db, self.workspace, &replicas).is_none()
-        {
-            // What the request asked for is right: the composition should leave it.
-            let own = matches!(replicas.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
-            known.fixed.insert(key.clone(), if own { replicas.origin } else { object.origin });
+        let scaling = Scaling::of(self.db, self.workspace, object);
+        if let Some(fixed) = scaling.fixed {
+            known.fixed.insert(key.clone(), fixed);
         }
-        if (key.0.as_str(), key.1.as_str()) == ("autoscaling", "HorizontalPodAutoscaler")
-            && let Some(target) = get(spec, "scaleTargetRef")
-        {
-            let text = |name: &str| match get(&target, name).map(|it| it.data) {
-                Some(Data::String(text)) => text,
-                _ => Name::default(),
-            };
-            let version = text("apiVersion");
-            let group = version.split_once('/').map_or("", |(group, _)| group);
-            let scaled = (group.into(), text("kind"), key.2.clone(), text("name"));
-            known.scaled.push((scaled, request, object.origin));
+        if let Some((group, kind, name)) = scaling.scales {
+            known.scaled.push(((group, kind, key.2.clone(), name), request, object.origin));
         }
     }
 

@@ -608,6 +608,11 @@ impl<'a> Evaluator<'a> {
         Err(Failed)
     }
 
+    /// The steps that were taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     fn equal(&mut self, a: &Value, b: &Value) -> Eval<bool> {
         let left = MAX_STEPS.saturating_sub(self.steps);
         let mut room = left;
@@ -3386,6 +3391,11 @@ impl<'a> Evaluator<'a> {
         clause: &'a ForClause,
     ) -> Eval<Vec<(Value, Value)>> {
         let value = self.expr(frame, &clause.iter)?;
+        self.rounds_of(&value)
+    }
+
+    /// What a loop over a value walks.
+    pub(crate) fn rounds_of(&mut self, value: &Value) -> Eval<Vec<(Value, Value)>> {
         let origin = value.origin;
         let rounds: Vec<(Value, Value)> = match &value.data {
             Data::List(elements) => elements

@@ -29,6 +29,7 @@ pub mod names;
 pub mod notation;
 pub mod objects;
 pub mod outputs;
+pub mod plan;
 pub mod references;
 #[allow(missing_docs, reason = "salsa documents none of what it generates")]
 pub mod source;
