@@ -877,17 +877,7 @@ impl<'a> Evaluator<'a> {
     fn read(&mut self, request: ItemId, name: &Name, reader: Origin) -> Eval<Value> {
         let (db, workspace) = (self.db, self.workspace);
         let environment = self.environment.ok_or(Failed)?;
-        if !crate::outputs::runs_in(db, workspace, request, environment) {
-            return Err(self.report(
-                Diagnostic::error(
-                    code::REQUEST_NOT_HERE,
-                    reader,
-                    format!("`{}` is not in this environment", request.name(db)),
-                )
-                .related(name_origin(db, request), "it lists its environments here")
-                .help("take it into the environment, or leave this field to an overlay of those that have it"),
-            ));
-        }
+        self.present(request, environment, reader)?;
         let node = crate::outputs::Node::Output(request, name.clone());
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
             // A circle is one mistake: it is told where one of its fields reads its first output.
@@ -906,6 +896,34 @@ impl<'a> Evaluator<'a> {
         let output = crate::outputs::output(db, workspace, environment, request, name.clone());
         let value = output.value.clone().ok_or(Failed)?;
         Ok(Value::new(self.settled(name, value, reader)?.data, reader))
+    }
+
+    /// Whether a request that is spoken of at `reader` is in an environment; says so where it is not.
+    fn present(&mut self, request: ItemId, environment: ItemId, reader: Origin) -> Eval<()> {
+        let (db, workspace) = (self.db, self.workspace);
+        if crate::outputs::runs_in(db, workspace, request, environment) {
+            return Ok(());
+        }
+        Err(self.report(
+            Diagnostic::error(
+                code::REQUEST_NOT_HERE,
+                reader,
+                format!("`{}` is not in this environment", request.name(db)),
+            )
+            .related(name_origin(db, request), "it lists its environments here")
+            .help("take it into the environment, or leave this field to an overlay of those that have it"),
+        ))
+    }
+
+    /// A declaration that is named at `reader`: a `let`, or in `after` a request, which is known by
+    /// its address.
+    fn declared(&mut self, found: ItemId, reader: Origin) -> Eval<Value> {
+        if found.kind(self.db) != Kind::Request {
+            return self.let_value(found);
+        }
+        self.present(found, self.environment.ok_or(Failed)?, reader)?;
+        let address = crate::engine::address(self.db, self.workspace, found);
+        Ok(Value::new(Data::String(address), reader))
     }
 
     fn neighbours(&mut self, found: &[ItemId], origin: Origin) -> Eval<Value> {
@@ -1001,6 +1019,10 @@ impl<'a> Evaluator<'a> {
                 }
                 Err(Failed) => failed = true,
             }
+        }
+        // Nobody reads what it comes after, yet it must be right.
+        if self.instances[instance].request.is_some() {
+            failed |= self.own_field(instance, &"after".into(), origin).is_err();
         }
         for field in &shape.fields {
             match self.own_field(instance, &field.name, origin) {
@@ -2664,7 +2686,7 @@ impl<'a> Evaluator<'a> {
                 let instance = frame.own.ok_or(Failed)?;
                 self.own_field(instance, name, frame.origin(expr.id))
             }
-            Some(Resolution::Item(found)) => self.let_value(*found),
+            Some(Resolution::Item(found)) => self.declared(*found, frame.origin(expr.id)),
             Some(Resolution::Itself) => {
                 let instance = frame.own.ok_or(Failed)?;
                 self.itself(instance, frame.origin(expr.id))
@@ -2736,10 +2758,10 @@ impl<'a> Evaluator<'a> {
         name: &Ident,
         optional: bool,
     ) -> Eval<Value> {
-        if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
-            return self.let_value(*found);
-        }
         let origin = frame.origin(expr.id);
+        if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
+            return self.declared(*found, origin);
+        }
         match frame.inference.resolutions.get(&base.id) {
             Some(Resolution::Environment) => {
                 let Some(environment) = self.environment else {

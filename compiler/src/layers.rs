@@ -482,8 +482,11 @@ impl Merge<'_> {
             slot.content = Content::Parts { parts, given: false, origin, keyed, arm: ty.clone() };
         }
         match &mut slot.content {
-            Content::Parts { parts, given, .. } => {
-                *given |= gives;
+            Content::Parts { parts, given, origin: first, .. } => {
+                if gives && !*given {
+                    *given = true;
+                    *first = origin;
+                }
                 Some(parts)
             }
             _ => unreachable!("made above"),

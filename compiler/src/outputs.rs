@@ -318,7 +318,10 @@ pub fn circle_error(db: &dyn Db, way: &[Node], place: Origin) -> Diagnostic {
             format!("{}.{name}", request.name(db))
         }
     };
-    let names: Vec<String> = way.iter().chain(way.first()).map(show).collect();
+    let mut names: Vec<String> = way.iter().map(show).collect();
+    // A field and the output that is called as it are one step to who reads this.
+    names.dedup();
+    names.push(names[0].clone());
     Diagnostic::error(code::CYCLE, place, format!("`{}` depends on itself", names[0]))
         .help(format!("the circle is {}", names.join(" → ")))
 }
