@@ -1,7 +1,7 @@
 //! Lines that fit, written out.
 
 use super::super::lexer::TokenKind;
-use super::atoms::{Declaration, GroupKind, Role};
+use super::atoms::{Declaration, Group, GroupKind, Role};
 use super::breaks::Broken;
 use super::{INDENT, WIDTH};
 
@@ -12,6 +12,8 @@ struct Writer<'t> {
     columns: Vec<usize>,
     /// How far the line is indented in which brackets open.
     indents: Vec<usize>,
+    /// The brackets around a line that began with `where`, until the next element begins.
+    condition: Option<Option<usize>>,
     out: String,
 }
 
@@ -35,7 +37,8 @@ pub(super) fn write(broken: Broken<'_>) -> String {
         columns.push(columns[at] + usize::from(comma) + usize::from(blank) + text);
     }
     let indents = vec![0; declaration.groups.len()];
-    let mut writer = Writer { declaration, begins_line, columns, indents, out: String::new() };
+    let out = String::new();
+    let mut writer = Writer { declaration, begins_line, columns, indents, condition: None, out };
     let mut start = 0;
     while start < writer.begins_line.len() {
         let indent = writer.indent(start);
@@ -175,7 +178,12 @@ impl Writer<'_> {
     /// Puts what is in the brackets, or in the last ones in them, on lines of its own.
     fn open(&mut self, mut group: usize, start: usize, indent: usize) {
         while let Some(last) = self.last(group) {
-            if self.width(start, self.declaration.groups[last].open + 1, indent) > WIDTH {
+            let Group { open, close, kind, .. } = self.declaration.groups[group];
+            let fits = indent + INDENT + self.columns[close] - self.columns[open + 1] <= WIDTH;
+            let last_open = self.declaration.groups[last].open;
+            if kind != GroupKind::Arguments && fits
+                || self.width(start, last_open + 1, indent) > WIDTH
+            {
                 break;
             }
             group = last;
@@ -187,6 +195,10 @@ impl Writer<'_> {
             .filter(|it| self.declaration.atoms[*it].role != Role::Inside)
             .collect();
         self.begin(places);
+        let after = self.declaration.groups[group].close + 1;
+        if after < self.begins_line.len() && self.declaration.follows_closing(after) {
+            self.begins_line[after] &= !self.declaration.atoms[after].before.comments.is_empty();
+        }
     }
 }
 
@@ -212,6 +224,13 @@ impl Writer<'_> {
             Role::First | Role::Separator => inner,
             Role::Close => inner.saturating_sub(INDENT),
             Role::Inside if self.declaration.follows_closing(at) => inner,
+            // Joined conditions stand under the `where` they belong to.
+            Role::Inside
+                if self.condition == Some(atom.around)
+                    && matches!(atom.kind, TokenKind::And | TokenKind::Or) =>
+            {
+                inner + 2 * INDENT
+            }
             Role::Inside => inner + INDENT,
         }
     }
@@ -222,6 +241,12 @@ impl Writer<'_> {
         if start > 0 {
             self.out.push('\n');
             self.out.extend(std::iter::repeat_n(' ', indent));
+        }
+        let first = &self.declaration.atoms[start];
+        if first.role != Role::Inside {
+            self.condition = None;
+        } else if self.declaration.is_word(start, &["where"]) {
+            self.condition = Some(first.around);
         }
         for at in start..end {
             let atom = &self.declaration.atoms[at];
