@@ -3,7 +3,7 @@
 use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
-use crate::{annotations, chain, explain, files, init, machine};
+use crate::{annotations, chain, explain, files, fmt, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
@@ -19,13 +19,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Errors were found.
-const FOUND_ERRORS: u8 = 1;
+pub(crate) const FOUND_ERRORS: u8 = 1;
 
 /// The command could not do its work.
 pub(crate) const COULD_NOT_RUN: u8 = 2;
 
 /// Why a command stopped.
-enum Stop {
+pub(crate) enum Stop {
     /// It could not run; what the user is told, without a period.
     Failed(String),
     /// It could not write.
@@ -50,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check(args, cli.color),
         Command::Build(args) => build(args, cli.color),
         Command::Why(args) => why(args, cli.color),
+        Command::Fmt(args) => fmt::run(args, cli.color),
         Command::Init { directory } => init(directory),
         Command::Explain { code } => explain_code(code.as_deref(), cli.color),
         Command::Completions { shell } => completions(*shell),
@@ -151,12 +152,12 @@ fn unknown_environment(wanted: &str, environments: &[Name]) -> String {
         .replace("? the workspace has", "? The workspace has")
 }
 
-fn number(count: usize, what: &str) -> String {
+pub(crate) fn number(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The directory that paths are shown relative to. Without one they are shown absolute.
-fn working_directory() -> PathBuf {
+pub(crate) fn working_directory() -> PathBuf {
     std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default()
 }
 

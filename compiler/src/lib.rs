@@ -47,4 +47,5 @@ pub const MANIFEST: &str = "plumb.toml";
 
 pub use db::{Database, Db};
 pub use engine::{build, check, environments};
+pub use syntax::format;
 pub use why::why;

@@ -27,7 +27,7 @@ pub(super) struct Piece {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     kind: TokenKind,
-    range: TextRange,
+    pub(super) range: TextRange,
     token: u32,
     line: u32,
     column: u32,

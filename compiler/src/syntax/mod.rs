@@ -5,6 +5,7 @@
 //! each declaration with one function a rule of the grammar. Whatever is missing becomes a hole.
 
 pub mod ast;
+mod format;
 mod layout;
 mod lexer;
 mod parser;
@@ -13,6 +14,7 @@ mod tests;
 
 use crate::diagnostics::{Code, SyntaxError};
 use ast::{ParsedItem, TextRange};
+pub use format::{Formatted, format};
 pub use lexer::{Token, TokenKind};
 
 /// Brackets, operators and blocks nest no deeper than this; the language states the number.

@@ -5,6 +5,7 @@ use super::*;
 use crate::diagnostics::code;
 use proptest::prelude::*;
 
+mod format;
 mod printer;
 mod resilience;
 mod slips;

@@ -334,7 +334,7 @@ fn long_lists_are_not_deep() {
 }
 
 /// Pieces of programs, sound and broken, in any order.
-fn token_soup() -> impl Strategy<Value = String> {
+pub(super) fn token_soup() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "schema",
         "request",
