@@ -1,12 +1,11 @@
 //! Random workspaces, most of them sound, and how one that fails is made smaller.
 
-use crate::merge::within;
 use crate::model::{
     Composition, Condition, Defaults, Entry, EntryKind, Environment, Expression, Field, Let, Made,
     Operation, Overlay, Piece, Quantity, Request, Said, Schema, Statement, Step, Team, Type, Value,
     Workspace,
 };
-use crate::predict::{pieces, predict};
+use crate::predict::{is_platform_sound, pieces, predict};
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree};
 use proptest::test_runner::{TestRng, TestRunner};
@@ -101,6 +100,9 @@ fn without(workspace: &Workspace, index: usize) -> Option<Option<Workspace>> {
     }
     if let Some(it) = take(workspace.lets.len()) {
         return Some(without_let(smaller, it));
+    }
+    if take(usize::from(workspace.schemas.len() > 1)).is_some() {
+        return Some(without_schema(smaller));
     }
     for schema in 0..workspace.schemas.len() {
         if let Some(it) = take(workspace.schemas[schema].conditions.len()) {
@@ -235,13 +237,47 @@ fn without_let(mut workspace: Workspace, gone: usize) -> Option<Workspace> {
 
 /// A field goes with what is said of it, unless something else reads it.
 fn without_field(mut workspace: Workspace, schema: usize, gone: usize) -> Option<Workspace> {
-    let name = workspace.schemas[schema].fields[gone].name;
-    if name == "name" {
+    let name = format!("{:?}", workspace.schemas[schema].fields[gone].name);
+    if name == "\"name\"" {
         return None;
     }
     workspace.schemas[schema].fields.remove(gone);
-    let shown = format!("{workspace:?}").matches(&format!("{name:?}")).count();
-    if shown > 0 { None } else { Some(workspace) }
+    // What is inside others may be spoken of anywhere.
+    let is_part = workspace.schemas[schema].composition.is_none();
+    let schemas = workspace.schemas.iter().enumerate();
+    let own = |it: usize| it == schema || is_part && it >= schema;
+    let mut reads = schemas.filter(|it| own(it.0)).map(|it| {
+        let it = it.1;
+        format!("{:?}{:?}{:?}", it.seals, it.conditions, it.composition)
+            + &it.fields.iter().map(|it| format!("{:?}", it.default)).collect::<String>()
+    });
+    let read = reads.any(|it| it.contains(&name));
+    let layers = workspace.requests.iter().filter(|it| own(it.schema)).map(|it| &it.entries);
+    let first = |it: &Overlay| workspace.requests[it.requests[0]].schema;
+    let layers = layers
+        .chain(workspace.overlays.iter().filter(|it| own(first(it))).map(|it| &it.entries))
+        .chain(workspace.defaults.iter().filter(|it| own(it.schema)).map(|it| &it.entries));
+    let read = read
+        || layers.into_iter().any(|it| format!("{it:?}").contains(&name))
+        || format!("{:?}", workspace.lets).contains(&name)
+        || workspace.schemas.iter().any(|it| {
+            it.composition.as_ref().is_some_and(|it| {
+                it.statements.iter().any(|it| {
+                    matches!(it, Statement::Nested { schema: of, set, .. }
+                        if *of == schema && format!("{set:?}").contains(&name))
+                })
+            })
+        });
+    (!read).then_some(workspace)
+}
+
+/// The last schema goes when nothing is left that it could be known by.
+fn without_schema(mut workspace: Workspace) -> Option<Workspace> {
+    let last = workspace.schemas.len() - 1;
+    workspace.schemas.pop();
+    let requested = workspace.requests.iter().any(|it| it.schema == last);
+    let defaulted = workspace.defaults.iter().any(|it| it.schema == last);
+    (!requested && !defaulted).then_some(workspace)
 }
 
 /// Decisions at random.
@@ -311,7 +347,7 @@ fn generate(rng: TestRng) -> Workspace {
 
 /// Whether nothing is wrong in any environment; `None` where that is left open.
 fn is_sound(workspace: &Workspace) -> Option<bool> {
-    let mut sound = true;
+    let mut sound = is_platform_sound(workspace);
     for environment in workspace.built() {
         sound &= predict(workspace, environment)?.blocked.is_empty();
     }
@@ -599,7 +635,7 @@ impl Generator {
             let before = self.workspace.clone();
             let after = Vec::new();
             self.workspace.requests.push(Request { team, name, schema, environments, after, entries });
-            if is_sound(&self.workspace) != Some(true) {
+            if is_sound(&self.workspace) != Some(true) || !self.workspace.is_all_heard() {
                 self.workspace = before;
             }
         }
@@ -659,6 +695,10 @@ impl Generator {
             let environments = self.some_environments(100);
             let apart = self.dice.chance(40);
             self.workspace.overlays.push(Overlay { requests, environments, apart, entries: vec![] });
+            if !self.workspace.is_all_heard() {
+                self.workspace.overlays.pop();
+                continue;
+            }
             for _ in 0..1 + self.dice.below(4) {
                 self.grow(schema, Place::Data(team), &|it| {
                     it.overlays.last_mut().map(|it| &mut it.entries)
@@ -1046,7 +1086,7 @@ impl Generator {
             .collect();
         if !composed.is_empty() && self.dice.chance(50) {
             let schema = *self.dice.pick(&composed);
-            statements.push(self.nested(schema, fields));
+            statements.extend(self.nested(schema, fields));
         }
         let url = fields
             .iter()
@@ -1056,7 +1096,7 @@ impl Generator {
         Composition { statements, url }
     }
 
-    fn nested(&mut self, schema: usize, fields: &[Field]) -> Statement {
+    fn nested(&mut self, schema: usize, fields: &[Field]) -> Option<Statement> {
         let mut set = Vec::new();
         for inner in self.workspace.schemas[schema].fields.clone() {
             let needed = inner.default.is_none() && !inner.ty.is_optional();
@@ -1066,14 +1106,14 @@ impl Generator {
             let like = fields.iter().find(|it| it.ty == inner.ty && it.ty.base().is_scalar());
             match like {
                 Some(it) if self.dice.chance(70) => set.push((inner.name, Made::Field(it.name))),
-                _ => {
-                    if let Some(value) = self.literal(&inner.ty) {
-                        set.push((inner.name, Made::Literal(value)));
-                    }
-                }
+                _ => match self.literal(&inner.ty) {
+                    Some(value) => set.push((inner.name, Made::Literal(value))),
+                    None if needed => return None,
+                    None => {}
+                },
             }
         }
-        Statement::Nested { bound: "db", schema, set }
+        Some(Statement::Nested { bound: "db", schema, set })
     }
 
     /// Conditions that hold of what there is.
@@ -1146,8 +1186,10 @@ impl Generator {
     fn repeat(&mut self) {
         let next = self.workspace.next_entry + 1;
         self.workspace.next_entry = next;
+        // What the platform says twice is its own mistake, whoever asks for it.
+        let platform = self.workspace.defaults.len();
         let mut layers = layers_of(&mut self.workspace);
-        let at = self.dice.below(layers.len());
+        let at = self.dice.below(layers.len() - platform);
         if let Some(entries) = layers.get_mut(at)
             && !entries.is_empty()
         {
@@ -1177,15 +1219,4 @@ impl Generator {
             }
         }
     }
-}
-
-/// The workspace in a few words, for what is printed of a run.
-pub fn head(workspace: &Workspace) -> String {
-    let requests: Vec<&str> = workspace.requests.iter().map(|it| it.name).collect();
-    format!(
-        "{} in {} environments{}",
-        requests.join(", "),
-        workspace.environments.len(),
-        within(workspace, &workspace.built())
-    )
 }

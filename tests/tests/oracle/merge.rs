@@ -47,6 +47,8 @@ pub struct Node {
     pub sealed: Option<Layer>,
     /// The entry that made the record or map.
     pub made_by: EntryId,
+    /// What was there each time it began anew.
+    pub before: Vec<Node>,
     /// The level and entry that replaced the whole.
     replaced: Option<(usize, EntryId)>,
 }
@@ -64,10 +66,12 @@ impl Node {
     }
 
     fn begin_anew(&mut self) {
-        self.here = Here::Nothing;
-        self.told.clear();
-        self.is_given = false;
-        self.replaced = None;
+        let before = std::mem::take(&mut self.before);
+        let last = std::mem::take(self);
+        self.before = before;
+        if !matches!(last.here, Here::Nothing) {
+            self.before.push(last);
+        }
     }
 
     /// Whether this or anything under it was made final by another layer.
@@ -193,7 +197,10 @@ impl Merge<'_> {
             layer.level = 0;
             self.layer(&mut node, &Type::Schema(schema), &entries, &layer);
         }
-        std::mem::take(parts_of(&mut node))
+        let order = &self.workspace.schemas[schema].fields;
+        let mut parts = std::mem::take(parts_of(&mut node));
+        parts.sort_by_key(|it| order.iter().position(|field| field.name == it.0));
+        parts
     }
 
     /// What a schema itself says of its fields.

@@ -301,6 +301,19 @@ impl Workspace {
         named.is_empty() || self.nearest(named, environment).is_some()
     }
 
+    /// Whether each request and overlay has a say in some environment that is built.
+    pub fn is_all_heard(&self) -> bool {
+        let built = self.built();
+        (0..self.requests.len()).all(|it| built.iter().any(|at| self.runs_in(it, *at)))
+            && self.overlays.iter().all(|overlay| {
+                overlay.requests.iter().all(|it| {
+                    built.iter().any(|at| {
+                        self.runs_in(*it, *at) && self.nearest(&overlay.environments, *at).is_some()
+                    })
+                })
+            })
+    }
+
     pub fn built(&self) -> Vec<usize> {
         (0..self.environments.len()).filter(|it| !self.environments[*it].is_abstract).collect()
     }

@@ -1,6 +1,6 @@
 //! What a workspace means in one environment: values, mistakes, manifests, chains of layers.
 
-use crate::merge::{Here, Layer, Merge, Node, Told, entry_of, parts_of, within};
+use crate::merge::{Here, Layer, Merge, Node, entry_of, parts_of, within};
 use crate::model::{
     Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
 };
@@ -49,6 +49,18 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
     };
     let found = oracle.predict();
     (!oracle.is_unclear.get()).then_some(found)
+}
+
+/// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
+pub fn is_platform_sound(workspace: &Workspace) -> bool {
+    workspace.defaults.iter().all(|it| {
+        let mut merge =
+            Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
+        let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
+        let mut root = Node::default();
+        merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
+        merge.wrong.iter().all(|it| it.0 != "set-twice")
+    })
 }
 
 /// A request, or a composite that is nested in one.
@@ -801,6 +813,7 @@ impl Oracle<'_> {
         }
     }
 
+    /// The chain of a node, and of every node under it.
     fn chain(
         &self,
         instance: &Instance,
@@ -810,66 +823,93 @@ impl Oracle<'_> {
         path: &str,
         chains: &mut BTreeMap<String, Vec<ChainLine>>,
     ) {
-        if let Here::Parts(parts) = &node.here {
-            if !parts.is_empty() {
-                for (name, part) in parts {
-                    let (inner, at) = match ty.base() {
-                        Type::Keyed(schema) => (Type::Schema(*schema), format!("[{name:?}]")),
-                        Type::Map(value) => ((**value).clone(), format!("[{name:?}]")),
-                        _ => (Type::Text, format!(".{name}")),
-                    };
-                    let declared = match ty.base() {
-                        Type::Schema(schema) => {
-                            self.workspace.schemas[*schema].field(name).map(|it| it.ty.clone())
-                        }
-                        Type::Record(fields) => {
-                            fields.iter().find(|it| it.0 == name).map(|it| it.1.clone())
-                        }
-                        _ => Some(inner),
-                    };
-                    if let Some(inner) = declared {
-                        self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
-                    }
-                }
-                return;
-            }
+        let mut lines = Vec::new();
+        if self.gather(instance, record, node, ty, "", false, &mut lines).is_ok() {
+            // Stable: of one level, the later word first.
+            lines.sort_by_key(|it| std::cmp::Reverse(it.0));
+            chains.insert(path.into(), lines.into_iter().map(|it| it.1).collect());
         }
-        if let Ok(lines) = self.lines(instance, record, node) {
-            chains.insert(path.to_string(), lines);
+        if let Here::Parts(parts) = &node.here {
+            for (name, part) in parts {
+                let Some(inner) = self.part_type(ty, name) else { continue };
+                let at = match ty.base() {
+                    Type::Keyed(_) | Type::Map(_) => format!("[{name:?}]"),
+                    _ => format!(".{name}"),
+                };
+                self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
+            }
         }
     }
 
-    /// Who spoke of exactly this, the one that holds first.
-    fn lines(
+    fn part_type(&self, ty: &Type, name: &str) -> Option<Type> {
+        match ty.base() {
+            Type::Schema(schema) => {
+                self.workspace.schemas[*schema].field(name).map(|it| it.ty.clone())
+            }
+            Type::Record(fields) => fields.iter().find(|it| it.0 == name).map(|it| it.1.clone()),
+            Type::Keyed(schema) => Some(Type::Schema(*schema)),
+            Type::Map(value) => Some((**value).clone()),
+            _ => None,
+        }
+    }
+
+    /// Who spoke of a node and of what is under it, each with its level, the later word first.
+    /// `lost`: it began anew since.
+    #[allow(clippy::too_many_arguments, reason = "they are what it walks with")]
+    fn gather(
         &self,
         instance: &Instance,
         record: &Node,
         node: &Node,
-    ) -> Result<Vec<ChainLine>, Failed> {
-        let mut lines = Vec::new();
-        let mut over = false;
-        let mut told: Vec<&Told> = node.told.iter().rev().collect();
-        told.sort_by_key(|it| std::cmp::Reverse(it.layer.level));
-        for (index, it) in told.into_iter().enumerate() {
-            let value = match &it.said {
-                Expression::Literal(Value::None) => "none".to_string(),
-                said => self
-                    .expression(instance, record, said, it.entry)?
-                    .map_or("none".into(), |value| json(&value)),
-            };
-            let effect = if over {
-                "overridden"
-            } else if it.is_appended {
-                "appended"
-            } else if index == 0 && node.sealed.is_some() {
-                "final"
-            } else {
-                ""
-            };
-            over |= !it.is_appended;
-            lines.push((value, it.layer.shown.clone(), effect));
+        ty: &Type,
+        path: &str,
+        lost: bool,
+        lines: &mut Vec<(usize, ChainLine)>,
+    ) -> Result<(), Failed> {
+        match &node.here {
+            Here::Parts(parts) if !parts.is_empty() => {
+                for (name, part) in parts {
+                    let Some(inner) = self.part_type(ty, name) else { continue };
+                    let at = match (ty.base(), path) {
+                        (Type::Keyed(_), _) => format!("{path}[{name:?}]"),
+                        (_, "") => name.clone(),
+                        _ => format!("{path}.{name}"),
+                    };
+                    self.gather(instance, node, part, &inner, &at, lost, lines)?;
+                }
+            }
+            _ => {
+                let mut over = lost;
+                for (index, it) in node.told.iter().rev().enumerate() {
+                    // What every value of the schema has says nothing of a lost one.
+                    if lost && it.layer.is_below {
+                        continue;
+                    }
+                    let value = match &it.said {
+                        Expression::Literal(Value::None) => "none".to_string(),
+                        said => self
+                            .expression(instance, record, said, it.entry)?
+                            .map_or("none".into(), |value| json(&value)),
+                    };
+                    let effect = if over {
+                        "overridden"
+                    } else if it.is_appended {
+                        "appended"
+                    } else if index == 0 && node.sealed.is_some() {
+                        "final"
+                    } else {
+                        ""
+                    };
+                    over |= !it.is_appended;
+                    let cell = if path.is_empty() { value } else { format!("{path} = {value}") };
+                    lines.push((it.layer.level, (cell, it.layer.shown.clone(), effect)));
+                }
+            }
         }
-        Ok(lines)
+        for before in node.before.iter().rev() {
+            self.gather(instance, record, before, ty, path, true, lines)?;
+        }
+        Ok(())
     }
 }
 

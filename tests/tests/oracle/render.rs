@@ -120,23 +120,28 @@ impl Writer<'_> {
             Type::Quantity(Some(most)) => {
                 format!("Quantity where it <= {} else \"too much\"", literal(&Value::Quantity(*most)))
             }
-            Type::Optional(inner) => match **inner {
-                Type::Int(Some(_)) | Type::Quantity(Some(_)) | Type::Choice(_) => {
-                    format!("({})?", self.ty(inner))
-                }
-                _ => format!("{}?", self.ty(inner)),
-            },
+            Type::Optional(inner) => format!("{}?", self.inner(inner)),
             Type::Record(fields) => {
                 let fields: Vec<String> =
-                    fields.iter().map(|(name, ty)| format!("{name}: {}", self.ty(ty))).collect();
+                    fields.iter().map(|(name, ty)| format!("{name}: {}", self.inner(ty))).collect();
                 format!("{{ {} }}", fields.join(", "))
             }
             Type::Schema(schema) => self.workspace.schemas[*schema].name.into(),
-            Type::Map(value) => format!("{{String: {}}}", self.ty(value)),
-            Type::List(element) => format!("[{}]", self.ty(element)),
+            Type::Map(value) => format!("{{String: {}}}", self.inner(value)),
+            Type::List(element) => format!("[{}]", self.inner(element)),
             Type::Keyed(schema) => {
                 format!("[{} by name]", self.workspace.schemas[*schema].name)
             }
+        }
+    }
+
+    /// A type as a part of another.
+    fn inner(&self, ty: &Type) -> String {
+        match ty {
+            Type::Int(Some(_)) | Type::Quantity(Some(_)) | Type::Choice(_) => {
+                format!("({})", self.ty(ty))
+            }
+            _ => self.ty(ty),
         }
     }
 
