@@ -16,6 +16,7 @@
 pub mod allow;
 pub mod answers;
 pub mod arms;
+pub mod batch;
 pub mod builtins;
 mod db;
 pub mod diagnostics;

@@ -53,7 +53,21 @@ pub struct Object {
 /// The objects of a request in an environment: each checked, complete, ready to be printed.
 #[salsa::tracked]
 pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Objects {
-    match emit(db, workspace, request, environment) {
+    match &evaluate(db, workspace, request, environment).value {
+        Some(value) => emitted(db, workspace, request, environment, value),
+        None => Objects { objects: None, diagnostics: Vec::new() },
+    }
+}
+
+/// [`objects`] of a request whose complete value this is, kept by nobody: for who asks once.
+pub fn emitted(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+    value: &Value,
+) -> Objects {
+    match emit(db, workspace, request, environment, value) {
         Some((evaluator, Emission { failed, emitted, .. })) => {
             Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
         }
@@ -64,16 +78,18 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
 /// The calls of functions that the objects of a request were made with. Not kept with them, since only
 /// who asks where values come from needs them: they are made once more.
 pub fn calls(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Call> {
-    emit(db, workspace, request, environment).map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
+    let value = evaluate(db, workspace, request, environment).value.as_ref();
+    let emitted = value.and_then(|value| emit(db, workspace, request, environment, value));
+    emitted.map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
 }
 
-fn emit(
-    db: &dyn Db,
+fn emit<'a>(
+    db: &'a dyn Db,
     workspace: Workspace,
     request: ItemId,
     environment: ItemId,
-) -> Option<(Evaluator<'_>, Emission)> {
-    let record = evaluate(db, workspace, request, environment).value.as_ref()?;
+    value: &Value,
+) -> Option<(Evaluator<'a>, Emission)> {
     let schema = crate::infer::request_schema(db, workspace, request)?;
     let compose = composition(db, workspace, schema)?;
     let tree = item(db, compose).as_ref()?;
@@ -87,7 +103,7 @@ fn emit(
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
     evaluator.request = Some(request);
-    let mut emission = Emission::new(Composed { compose, value: record.clone() });
+    let mut emission = Emission::new(Composed { compose, value: value.clone() });
     emission.compose(&mut evaluator, binder, block);
     Some((evaluator, emission))
 }
@@ -127,6 +143,34 @@ fn nests(db: &dyn Db, workspace: Workspace, compose: ItemId) -> Vec<(ItemId, Nod
     {
         block(db, workspace, infer(db, workspace, compose), top, &mut found);
     }
+    found
+}
+
+/// The kinds of objects that a composition can emit, itself or by what it nests.
+#[salsa::tracked]
+pub fn emitted_kinds(
+    db: &dyn Db,
+    workspace: Workspace,
+    compose: ItemId,
+) -> Vec<plumb_kubernetes::KindId> {
+    let mut found = Vec::new();
+    let mut seen = vec![compose];
+    let mut next = 0;
+    while let Some(current) = seen.get(next).copied() {
+        for emitted in infer(db, workspace, current).emits.values() {
+            if let Emitted::Object(kinds) = emitted {
+                found.extend(kinds.iter().copied());
+            }
+        }
+        for (inner, _) in nests(db, workspace, current) {
+            if !seen.contains(inner) {
+                seen.push(*inner);
+            }
+        }
+        next += 1;
+    }
+    found.sort_unstable();
+    found.dedup();
     found
 }
 

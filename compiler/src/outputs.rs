@@ -144,9 +144,20 @@ pub fn output(
     request: ItemId,
     name: Name,
 ) -> Output {
+    told(db, workspace, environment, request, &name)
+}
+
+/// [`output`], kept by nobody: for one that no other request reads.
+pub fn told(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+    name: &Name,
+) -> Output {
     let origin = Origin { item: request, node: NodeId(0) };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), origin);
-    let value = evaluator.output(request, environment, &name).ok();
+    let value = evaluator.output(request, environment, name).ok();
     Output { value, diagnostics: evaluator.diagnostics }
 }
 

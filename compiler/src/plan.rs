@@ -37,7 +37,7 @@ const MAX_TEXT: usize = 1 << 20;
 
 /// Makes the manifests of the requests of an environment as text, one request after the other. It keeps
 /// the plans of their compositions, and nothing of what it made.
-pub struct Maker<'a> {
+pub struct Planned<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
     environment: ItemId,
@@ -45,16 +45,22 @@ pub struct Maker<'a> {
     plans: FxHashMap<ItemId, Option<Plan<'a>>>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> Planned<'a> {
     /// Of an environment.
     pub fn new(db: &'a dyn Db, workspace: Workspace, environment: ItemId) -> Self {
-        Maker { db, workspace, environment, plans: FxHashMap::default() }
+        Planned { db, workspace, environment, plans: FxHashMap::default() }
     }
 
-    /// Writes the manifests of a request whose complete value this is, each as a document; what is to be
-    /// known of them, in the order of emission. `None`, and nothing is written: ask
+    /// Writes the manifests of a request whose complete value this is, each as a document behind `separator`;
+    /// what is to be known of them, in the order of emission. `None`, and nothing is written: ask
     /// [`objects`](crate::objects::objects), which has something to say or knows how.
-    pub fn text(&mut self, request: ItemId, value: &Value, out: &mut String) -> Option<Vec<Made>> {
+    pub fn text(
+        &mut self,
+        request: ItemId,
+        value: &Value,
+        separator: &'static str,
+        out: &mut String,
+    ) -> Option<Vec<Made>> {
         let (db, workspace) = (self.db, self.workspace);
         let schema_id = request_schema(db, workspace, request)?;
         let compose = composition(db, workspace, schema_id)?;
@@ -75,13 +81,22 @@ impl<'a> Maker<'a> {
         let mut frame = Frame::new(compose, infer(db, workspace, compose));
         frame.locals.push((binder.text.clone(), value.clone()));
         let start = out.len();
-        let mut made = Vec::new();
-        let done = plan.run(&mut evaluator, &mut emission, &mut frame, out, &mut made);
-        if done.is_err() {
+        let mut runner = Runner {
+            evaluator: &mut evaluator,
+            emission: &mut emission,
+            frame: &mut frame,
+            out,
+            start,
+            separator,
+            made: Vec::new(),
+            read: &plan.read,
+            cost: 0,
+        };
+        if runner.run(&plan.steps).is_err() {
             out.truncate(start);
             return None;
         }
-        Some(made)
+        Some(runner.made)
     }
 }
 
@@ -251,26 +266,6 @@ impl<'a> Plan<'a> {
             planner.read.iter().zip(&planner.laid).map(|(read, laid)| *read || !laid).collect();
         Some(Plan { steps, read })
     }
-
-    /// Writes the manifests of a request, whose complete value is the local of `emission`; adds what is
-    /// to be known of each to `made`. `Err`: something is to be said, or was not laid out.
-    fn run(
-        &self,
-        evaluator: &mut Evaluator<'a>,
-        emission: &mut Emission,
-        frame: &mut Frame<'a>,
-        out: &mut String,
-        made: &mut Vec<Made>,
-    ) -> Eval<()> {
-        let start = out.len();
-        let mut runner =
-            Runner { evaluator, emission, frame, out, made, read: &self.read, cost: 0 };
-        runner.steps(&self.steps)?;
-        let steps = runner.cost.saturating_mul(STEPS_A_PART) + runner.evaluator.steps();
-        let bytes = runner.out.len() - start;
-        let clean = runner.evaluator.diagnostics.is_empty() && !runner.emission.failed;
-        if clean && steps <= MAX_STEPS && bytes <= MAX_BYTES / 2 { Ok(()) } else { Err(Failed) }
-    }
 }
 
 /// What is to be known of a manifest whose text is written.
@@ -286,8 +281,22 @@ pub struct Made {
     pub origin: Origin,
     /// What it says of replicas.
     pub scaling: Scaling,
-    /// Where its text ends.
+    /// Where its text ends in that of its request.
     pub end: usize,
+}
+
+impl Made {
+    /// Of an object that was made as a value, whose text ends there.
+    pub fn of(db: &dyn Db, workspace: Workspace, object: &Object, end: usize) -> Self {
+        Made {
+            kind: object.kind,
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            origin: object.origin,
+            scaling: Scaling::of(db, workspace, object),
+            end,
+        }
+    }
 }
 
 struct Planner<'a> {
@@ -1121,13 +1130,25 @@ struct Runner<'r, 'a> {
     emission: &'r mut Emission,
     frame: &'r mut Frame<'a>,
     out: &'r mut String,
-    made: &'r mut Vec<Made>,
+    /// Where the text of the request begins.
+    start: usize,
+    separator: &'static str,
+    made: Vec<Made>,
     read: &'r [bool],
     /// The parts that were run.
     cost: u64,
 }
 
 impl<'a> Runner<'_, 'a> {
+    /// `Err`: something is to be said, or may be.
+    fn run(&mut self, steps: &[Step<'a>]) -> Eval<()> {
+        self.steps(steps)?;
+        let steps = self.cost.saturating_mul(STEPS_A_PART) + self.evaluator.steps();
+        let clean = self.evaluator.diagnostics.is_empty() && !self.emission.failed;
+        let small = steps <= MAX_STEPS && self.out.len() - self.start <= MAX_BYTES / 2;
+        if clean && small { Ok(()) } else { Err(Failed) }
+    }
+
     fn steps(&mut self, steps: &[Step<'a>]) -> Eval<()> {
         let before = self.frame.locals.len();
         for step in steps {
@@ -1166,16 +1187,10 @@ impl<'a> Runner<'_, 'a> {
     }
 
     fn write(&mut self, object: &Object) {
+        self.out.push_str(self.separator);
         yaml::write_document(self.out, &object.value);
-        let db = self.evaluator.db;
-        self.made.push(Made {
-            kind: object.kind,
-            namespace: object.namespace.clone(),
-            name: object.name.clone(),
-            origin: object.origin,
-            scaling: Scaling::of(db, self.evaluator.workspace, object),
-            end: self.out.len(),
-        });
+        let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
+        self.made.push(Made::of(db, workspace, object, self.out.len() - self.start));
     }
 
     fn emit(&mut self, template: &Template<'a>) -> Eval<()> {
@@ -1203,6 +1218,7 @@ impl<'a> Runner<'_, 'a> {
         }
         let replicas = template.replicas.as_ref().map(|code| self.value(code)).transpose()?;
         let target = template.target.as_ref().map(|code| self.value(code)).transpose()?;
+        self.out.push_str(self.separator);
         self.layout(&template.text)?;
         self.made.push(Made {
             kind: template.kind,
@@ -1210,14 +1226,16 @@ impl<'a> Runner<'_, 'a> {
             name,
             origin: template.origin,
             scaling: Scaling::new(db, workspace, facts, template.origin, replicas, target),
-            end: self.out.len(),
+            end: self.out.len() - self.start,
         });
         Ok(())
     }
 
     fn layout(&mut self, layout: &Layout<'a>) -> Eval<()> {
         self.cost = self.cost.saturating_add(layout.weight);
-        if self.cost.saturating_mul(STEPS_A_PART) > MAX_STEPS || self.out.len() > MAX_BYTES / 2 {
+        if self.cost.saturating_mul(STEPS_A_PART) > MAX_STEPS
+            || self.out.len() - self.start > MAX_BYTES / 2
+        {
             return Err(Failed);
         }
         for part in &layout.parts {

@@ -1,12 +1,12 @@
 //! Plans against what they are a shortcut of: for every request in every environment, what
-//! [`Maker`](plumb_compiler::plan::Maker) writes is what [`objects`](plumb_compiler::objects::objects)
+//! [`Planned`](plumb_compiler::plan::Planned) writes is what [`objects`](plumb_compiler::objects::objects)
 //! print.
 
 use plumb_compiler::eval::evaluate;
 use plumb_compiler::names::environment_order;
-use plumb_compiler::objects::{Scaling, objects};
+use plumb_compiler::objects::objects;
 use plumb_compiler::outputs::requests;
-use plumb_compiler::plan::Maker;
+use plumb_compiler::plan::{Made, Planned};
 use plumb_compiler::source::Workspace;
 use plumb_compiler::{Database, yaml};
 
@@ -25,14 +25,14 @@ pub struct Compared {
 pub fn compare(db: &Database, workspace: Workspace) -> Compared {
     let mut compared = Compared::default();
     for environment in environment_order(db, workspace) {
-        let mut maker = Maker::new(db, workspace, *environment);
+        let mut planned = Planned::new(db, workspace, *environment);
         for request in requests(db, workspace, *environment) {
             let evaluated = evaluate(db, workspace, request, *environment);
             let Some(value) = &evaluated.value else { continue };
             let full = objects(db, workspace, request, *environment);
             compared.made += usize::from(full.objects.is_some());
             let mut text = String::from("before\n");
-            let Some(made) = maker.text(request, value, &mut text) else {
+            let Some(made) = planned.text(request, value, "---\n", &mut text) else {
                 if text != "before\n" {
                     compared.differences.push("a plan that stepped aside left text".into());
                 }
@@ -49,20 +49,16 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
             let mut whole = String::from("before\n");
             let mut known = Vec::new();
             for object in objects {
+                whole.push_str("---\n");
                 yaml::write_document(&mut whole, &object.value);
-                let scaling = Scaling::of(db, workspace, object);
-                let (namespace, name) = (object.namespace.clone(), object.name.clone());
-                known.push((object.kind, namespace, name, object.origin, scaling, whole.len()));
+                let end = whole.len() - "before\n".len();
+                known.push(Made::of(db, workspace, object, end));
             }
             if text != whole {
                 compared.differences.push(format!("{at}: planned\n{text}\nrather than\n{whole}"));
             }
-            let told: Vec<_> = made
-                .into_iter()
-                .map(|it| (it.kind, it.namespace, it.name, it.origin, it.scaling, it.end))
-                .collect();
-            if told != known {
-                compared.differences.push(format!("{at}: told {told:?}\nrather than {known:?}"));
+            if made != known {
+                compared.differences.push(format!("{at}: told {made:?}\nrather than {known:?}"));
             }
         }
     }

@@ -303,7 +303,18 @@ impl Dice {
 }
 
 const TEXTS: [&str; 12] = [
-    "", "a", "b", "plain words", "yes", "1", "1e3", "on: # \"q\"", "$x \\", "é", "two\nlines", "-",
+    "",
+    "a",
+    "b",
+    "plain words",
+    "yes",
+    "1",
+    "1e3",
+    "on: # \"q\"",
+    "$x \\",
+    "é",
+    "two\nlines",
+    "-",
 ];
 const KEYS: [&str; 4] = ["a", "b", "c", "x1"];
 const ELEMENTS: [&str; 4] = ["a", "b", "proxy", "log"];
@@ -331,8 +342,7 @@ struct Generator {
 }
 
 fn generate(rng: TestRng) -> Workspace {
-    let mut generator =
-        Generator { dice: Dice(rng), workspace: Workspace::default(), wild: false };
+    let mut generator = Generator { dice: Dice(rng), workspace: Workspace::default(), wild: false };
     generator.environments();
     generator.schemas();
     generator.teams();
@@ -359,8 +369,7 @@ impl Generator {
         let names = ["base", "dev", "prod", "prod-us", "prod-us-1"];
         let count = 2 + self.dice.below(4);
         for (index, name) in names.into_iter().take(count).enumerate() {
-            let parent =
-                (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
+            let parent = (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
             let domain = *self.dice.pick(&[None, Some("a.test"), Some("b.test")]);
             let tier = *self.dice.pick(&[None, Some("low"), Some("high")]);
             let is_abstract = index == 0 && self.dice.chance(30);
@@ -396,9 +405,7 @@ impl Generator {
             "public" | "paused" => (Type::Bool, 10),
             "tier" => (Type::Choice(CHOICES.to_vec()), 20),
             "memory" => (Type::Quantity(None), 25),
-            "disk" => {
-                (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25)
-            }
+            "disk" => (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25),
             "env" | "marks" => (Type::Map(Box::new(Type::Text)), 15),
             "sizes" => (Type::Map(Box::new(self.int())), 15),
             "args" | "hosts" => (Type::List(Box::new(Type::Text)), 15),
@@ -424,9 +431,9 @@ impl Generator {
         let flat = ["count", "weight", "image", "note", "public", "tier", "memory", "env", "args"];
         let some = ["probe", "count", "title", "marks", "hosts", "disk", "place"];
         let all = [
-            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused", "tier",
-            "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports", "sidecars", "probe",
-            "limits", "place",
+            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused",
+            "tier", "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports",
+            "sidecars", "probe", "limits", "place",
         ];
         self.schema("Sidecar", &flat, 35, false);
         self.schema("Probe", &flat, 35, false);
@@ -437,7 +444,13 @@ impl Generator {
         }
     }
 
-    fn schema(&mut self, name: &'static str, names: &[&'static str], percent: usize, composed: bool) {
+    fn schema(
+        &mut self,
+        name: &'static str,
+        names: &[&'static str],
+        percent: usize,
+        composed: bool,
+    ) {
         let schema = self.workspace.schemas.len();
         let mut fields = Vec::new();
         if name == "Sidecar" {
@@ -455,9 +468,10 @@ impl Generator {
             Schema { name, fields, seals: Vec::new(), conditions: Vec::new(), composition };
         if composed
             && self.dice.chance(10)
-            && let Some(field) = schema.fields.iter().find(|it| {
-                it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text))
-            })
+            && let Some(field) = schema
+                .fields
+                .iter()
+                .find(|it| it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text)))
         {
             let path = vec![Step::Field(field.name), Step::Key("owner")];
             let said = Said::Expression(Expression::Literal(Value::Text("platform".into())));
@@ -513,8 +527,17 @@ impl Generator {
             Type::Text => Value::Text((*self.dice.pick(&TEXTS)).into()),
             Type::Choice(choices) => Value::Text((*self.dice.pick(choices)).into()),
             Type::Quantity(most) => {
-                let amounts = [(500, "m"), (1500, "m"), (2000, "m"), (128, "Mi"), (2048, "Mi"),
-                    (1, "Gi"), (3, "k"), (1000, "M"), (0, "Ki")];
+                let amounts = [
+                    (500, "m"),
+                    (1500, "m"),
+                    (2000, "m"),
+                    (128, "Mi"),
+                    (2048, "Mi"),
+                    (1, "Gi"),
+                    (3, "k"),
+                    (1000, "M"),
+                    (0, "Ki"),
+                ];
                 let over = most.is_some() && self.wild && self.dice.chance(40);
                 let (amount, unit) = if over { (11, "Gi") } else { *self.dice.pick(&amounts) };
                 Value::Quantity(Quantity { amount, unit })
@@ -634,7 +657,14 @@ impl Generator {
             }
             let before = self.workspace.clone();
             let after = Vec::new();
-            self.workspace.requests.push(Request { team, name, schema, environments, after, entries });
+            self.workspace.requests.push(Request {
+                team,
+                name,
+                schema,
+                environments,
+                after,
+                entries,
+            });
             if is_sound(&self.workspace) != Some(true) || !self.workspace.is_all_heard() {
                 self.workspace = before;
             }
@@ -643,9 +673,10 @@ impl Generator {
             if self.dice.chance(15) {
                 let before = self.workspace.clone();
                 let other = self.dice.below(self.workspace.requests.len());
-                let lives = before.built().into_iter().all(|it| {
-                    !before.runs_in(request, it) || before.runs_in(other, it)
-                });
+                let lives = before
+                    .built()
+                    .into_iter()
+                    .all(|it| !before.runs_in(request, it) || before.runs_in(other, it));
                 if other != request && lives {
                     self.workspace.requests[request].after.push(other);
                 }
@@ -661,13 +692,12 @@ impl Generator {
             for _ in 0..count {
                 let environments = self.some_environments(60);
                 let beside_environments = self.dice.chance(20);
-                let it = Defaults { schema: index, environments, beside_environments, entries: vec![] };
+                let it =
+                    Defaults { schema: index, environments, beside_environments, entries: vec![] };
                 self.workspace.defaults.push(it);
                 let place = if composed { Place::Defaults } else { Place::Parts };
                 for _ in 0..1 + self.dice.below(3) {
-                    self.grow(index, place, &|it| {
-                        it.defaults.last_mut().map(|it| &mut it.entries)
-                    });
+                    self.grow(index, place, &|it| it.defaults.last_mut().map(|it| &mut it.entries));
                 }
             }
         }
@@ -688,13 +718,19 @@ impl Generator {
             let mut requests = vec![first];
             for other in 0..self.workspace.requests.len() {
                 let it = &self.workspace.requests[other];
-                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40) {
+                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40)
+                {
                     requests.push(other);
                 }
             }
             let environments = self.some_environments(100);
             let apart = self.dice.chance(40);
-            self.workspace.overlays.push(Overlay { requests, environments, apart, entries: vec![] });
+            self.workspace.overlays.push(Overlay {
+                requests,
+                environments,
+                apart,
+                entries: vec![],
+            });
             if !self.workspace.is_all_heard() {
                 self.workspace.overlays.pop();
                 continue;
@@ -745,13 +781,21 @@ impl Generator {
                     let field = *self.dice.pick(&["labels", "annotations"]);
                     let value = Value::Text((*self.dice.pick(&["x", "y", "one"])).into());
                     let path = vec![Step::Field(field), Step::Key(key)];
-                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
+                    return Some(self.set(
+                        path,
+                        Operation::Set,
+                        Said::Expression(Expression::Literal(value)),
+                    ));
                 }
                 1 => {
                     let name = *self.dice.pick(&REQUESTS);
                     let value = Value::Text(format!("{name}-{}", self.dice.below(1000)));
                     let path = vec![Step::Field("name")];
-                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
+                    return Some(self.set(
+                        path,
+                        Operation::Set,
+                        Said::Expression(Expression::Literal(value)),
+                    ));
                 }
                 2 => return self.spread(&Type::Schema(schema), team),
                 _ => {}
@@ -881,10 +925,15 @@ impl Generator {
 
     /// Gives a field a value as a whole.
     fn whole(&mut self, ty: &Type, path: Vec<Step>, place: Place) -> Option<Entry> {
-        let operation =
-            if self.dice.chance(10) && place != Place::Schema { Operation::Replace } else { Operation::Set };
+        let operation = if self.dice.chance(10) && place != Place::Schema {
+            Operation::Replace
+        } else {
+            Operation::Set
+        };
         let said = match ty.base() {
-            Type::Schema(_) | Type::Record(_) if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) => {
+            Type::Schema(_) | Type::Record(_)
+                if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) =>
+            {
                 Said::Braces(self.inside(ty, place, 2, true))
             }
             Type::Map(value) if self.dice.chance(60) => {
@@ -907,7 +956,12 @@ impl Generator {
         };
         let is_sealable = matches!(place, Place::Defaults) && ty.is_scalar();
         if is_sealable && operation == Operation::Set && self.dice.chance(12) {
-            return Some(self.workspace.entry(EntryKind::Set { path, operation, sealed: true, said }));
+            return Some(self.workspace.entry(EntryKind::Set {
+                path,
+                operation,
+                sealed: true,
+                said,
+            }));
         }
         Some(self.set(path, operation, said))
     }
@@ -965,10 +1019,9 @@ impl Generator {
                 .filter(|it| it.name != "name" && !it.sealed)
                 .map(|it| (it.name, it.ty.clone(), it.default.is_none() && !it.ty.is_optional()))
                 .collect(),
-            Type::Record(fields) => fields
-                .iter()
-                .map(|(name, ty)| (*name, ty.clone(), !ty.is_optional()))
-                .collect(),
+            Type::Record(fields) => {
+                fields.iter().map(|(name, ty)| (*name, ty.clone(), !ty.is_optional())).collect()
+            }
             _ => Vec::new(),
         };
         let mut entries = Vec::new();

@@ -34,9 +34,8 @@ fn workspaces_mean_the_same_to_the_compiler_and_to_the_oracle() {
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let result = TestRunner::new_with_rng(config, rng).run(&Workspaces, |workspace| {
-        agree(&workspace).map_err(TestCaseError::fail)
-    });
+    let result = TestRunner::new_with_rng(config, rng)
+        .run(&Workspaces, |workspace| agree(&workspace).map_err(TestCaseError::fail));
     match result {
         Ok(()) => {}
         Err(TestError::Fail(_, workspace)) => {
@@ -159,28 +158,31 @@ fn compare(
         if predicted.blocked.iter().any(|it| address.starts_with(&format!("{it}."))) {
             continue;
         }
-        let found: Result<Vec<ChainLine>, String> = why(db, workspace, environment, address).map(|it| {
-            it.layers
-                .iter()
-                .map(|layer| {
-                    let value = layer.value.as_ref().map_or("none".to_string(), |value| {
-                        let mut text = String::new();
-                        json::write(&mut text, value, false);
-                        text
-                    });
-                    let cell = if layer.path.is_empty() {
-                        value
-                    } else {
-                        format!("{} = {value}", layer.path)
-                    };
-                    (cell, layer.layer.clone(), layer.effect)
-                })
-                .collect()
-        });
+        let found: Result<Vec<ChainLine>, String> =
+            why(db, workspace, environment, address).map(|it| {
+                it.layers
+                    .iter()
+                    .map(|layer| {
+                        let value = layer.value.as_ref().map_or("none".to_string(), |value| {
+                            let mut text = String::new();
+                            json::write(&mut text, value, false);
+                            text
+                        });
+                        let cell = if layer.path.is_empty() {
+                            value
+                        } else {
+                            format!("{} = {value}", layer.path)
+                        };
+                        (cell, layer.layer.clone(), layer.effect)
+                    })
+                    .collect()
+            });
         let expected = Ok(chain.clone());
         if found != expected {
             let lines = |it: &Result<Vec<ChainLine>, String>| match it {
-                Ok(lines) => lines.iter().map(|it| format!("{} | {} | {}", it.0, it.1, it.2)).collect(),
+                Ok(lines) => {
+                    lines.iter().map(|it| format!("{} | {} | {}", it.0, it.1, it.2)).collect()
+                }
                 Err(why) => vec![why.clone()],
             };
             let _ = writeln!(problems, "why {address} --env {environment}:");

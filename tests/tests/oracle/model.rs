@@ -267,10 +267,7 @@ impl Type {
     }
 
     pub fn is_scalar(&self) -> bool {
-        matches!(
-            self,
-            Type::Bool | Type::Int(_) | Type::Text | Type::Choice(_) | Type::Quantity(_)
-        )
+        matches!(self, Type::Bool | Type::Int(_) | Type::Text | Type::Choice(_) | Type::Quantity(_))
     }
 }
 

@@ -54,8 +54,7 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
 /// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
 pub fn is_platform_sound(workspace: &Workspace) -> bool {
     workspace.defaults.iter().all(|it| {
-        let mut merge =
-            Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
+        let mut merge = Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
         merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
@@ -140,7 +139,9 @@ impl Oracle<'_> {
         let group: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|it| *it == request || reached.contains(it) && self.reached(*it).contains(&request))
+            .filter(|it| {
+                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
+            })
             .collect();
         for member in &group {
             let needs = self.needs(*member);
@@ -219,8 +220,7 @@ impl Oracle<'_> {
         } else {
             String::new()
         };
-        let package =
-            Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
         merge.give(entry_of(parts_of(&mut root), "namespace"), &Type::Text, namespace, &package, 0);
         merge.schema_layer(&mut root, it.schema, false);
@@ -228,12 +228,8 @@ impl Oracle<'_> {
             merge.layer(&mut root, &ty, &entries, &layer);
         }
         let level = workspace.environments.len() + 2;
-        let own = Layer {
-            level,
-            shown: format!("request {}", it.name),
-            creates: true,
-            is_below: false,
-        };
+        let own =
+            Layer { level, shown: format!("request {}", it.name), creates: true, is_below: false };
         let name = Value::Text(it.name.into());
         merge.give(entry_of(parts_of(&mut root), "name"), &Type::Text, name, &own, 0);
         merge.layer(&mut root, &ty, &it.entries, &own);
@@ -491,11 +487,7 @@ impl Oracle<'_> {
         Ok(url)
     }
 
-    fn conditions(
-        &self,
-        schema: usize,
-        get: &dyn Fn(&str) -> Option<Value>,
-    ) -> Result<(), Failed> {
+    fn conditions(&self, schema: usize, get: &dyn Fn(&str) -> Option<Value>) -> Result<(), Failed> {
         let mut failed = false;
         let int = |name: &str| match get(name) {
             Some(Value::Int(it)) => Some(it),
@@ -586,10 +578,8 @@ impl Oracle<'_> {
                 let name = Value::Text(self.text(instance, "name")?);
                 let port = self.field(instance, port)?.ok_or(Failed)?;
                 let ports = vec![record([("port", port)])];
-                let spec = record([
-                    ("selector", record([("app", name)])),
-                    ("ports", Value::List(ports)),
-                ]);
+                let spec =
+                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
                 let head = self.head(instance, "v1", "Service", "", Vec::new())?;
                 objects.push(with(head, [("spec", spec)]));
             }
@@ -630,7 +620,12 @@ impl Oracle<'_> {
                 };
                 for (key, value) in entries {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{key}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{key}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::ForElements(field) => {
@@ -639,7 +634,12 @@ impl Oracle<'_> {
                 };
                 for (index, value) in elements.into_iter().enumerate() {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{index}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{index}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::Nested { bound, schema, set } => {
@@ -669,9 +669,10 @@ impl Oracle<'_> {
         let mut root = Node::default();
         let inherited =
             Layer { level: 0, shown: "inherited".into(), creates: true, is_below: false };
-        let mut give = |merge: &mut Merge<'_>, name: &str, ty: &Type, value, layer: &Layer, entry| {
-            merge.give(entry_of(parts_of(&mut root), name), ty, value, layer, entry);
-        };
+        let mut give =
+            |merge: &mut Merge<'_>, name: &str, ty: &Type, value, layer: &Layer, entry| {
+                merge.give(entry_of(parts_of(&mut root), name), ty, value, layer, entry);
+            };
         let name = format!("{}-{bound}", self.text(outer, "name")?);
         give(&mut merge, "name", &Type::Text, Value::Text(name), &inherited, 0);
         let namespace = Value::Text(self.text(outer, "namespace")?);

@@ -30,8 +30,7 @@ pub fn canonical(quantity: Quantity) -> String {
         return format!("{worth}m");
     }
     let whole = worth / 1000;
-    let (step, units) =
-        if quantity.unit.ends_with('i') { (1024, BINARY) } else { (1000, DECIMAL) };
+    let (step, units) = if quantity.unit.ends_with('i') { (1024, BINARY) } else { (1000, DECIMAL) };
     let mut found = (whole, "");
     for (power, unit) in units.iter().enumerate() {
         let size = i128::pow(step, power as u32);
