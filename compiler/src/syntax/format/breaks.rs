@@ -101,21 +101,24 @@ impl Declaration<'_> {
 
     /// Whether a line may begin with this atom, though none does.
     pub(super) fn may_begin_line(&self, atom: usize) -> bool {
-        use TokenKind::*;
+        use TokenKind::{And, Or, Pipe, Word};
         if self.atoms[atom].role != Role::Inside || self.follows_closing(atom) {
             return false;
         }
         match self.atoms[atom].kind {
             And | Or | Pipe => true,
-            // Before these it would be the name of a field.
-            Word => {
-                self.is_word(atom, &["else", "where"])
-                    && self.is_keyword(atom)
-                    && self.atoms.get(atom + 1).is_some_and(|next| {
-                        !matches!(next.kind, Equal | Colon | Dot | PlusEqual | LeftBracket)
-                    })
-            }
+            Word => self.is_word(atom, &["else", "where"]) && self.continues_line(atom),
             _ => false,
         }
+    }
+
+    /// Whether a line that begins with this atom goes on with the line before, by its word: before a
+    /// sign that sets a field the word is the name of one.
+    pub(super) fn continues_line(&self, atom: usize) -> bool {
+        use TokenKind::*;
+        self.is_word(atom, &["else", "matches", "in", "where"])
+            && self.atoms.get(atom + 1).is_some_and(|next| {
+                !matches!(next.kind, Equal | Colon | Dot | PlusEqual | LeftBracket)
+            })
     }
 }

@@ -87,7 +87,8 @@ impl Writer<'_> {
     fn way(&self, start: usize, end: usize, indent: usize) -> Option<Way> {
         let (places, groups) = self.outermost(start, end);
         let group = |group: usize| &self.declaration.groups[group];
-        let widest = |groups: &mut dyn Iterator<Item = usize>| {
+        let widest = |groups: &[usize]| {
+            let groups = groups.iter().copied();
             groups
                 .filter(|it| self.width(start, group(*it).open + 1, indent) <= WIDTH)
                 .max_by_key(|it| self.columns[group(*it).close] - self.columns[group(*it).open])
@@ -102,12 +103,20 @@ impl Writer<'_> {
                 self.declaration.atoms[it].kind == kind && self.declaration.may_begin_line(it)
             })
         };
-        let mut values =
-            groups.iter().copied().filter(|it| group(*it).kind != GroupKind::Arguments);
+        let is_value = |it: &usize| group(*it).kind != GroupKind::Arguments;
+        let values: Vec<usize> = groups.iter().copied().filter(is_value).collect();
+        let words = before_kind(TokenKind::Word);
+        // An `else` between two values that both have brackets: neither of them is the one to break.
+        let is_between = match (&words, values.first(), values.last()) {
+            (Some(Way::Before(words)), Some(first), Some(last)) => {
+                words.iter().any(|it| (group(*first).open..group(*last).open).contains(it))
+            }
+            _ => false,
+        };
         before(&|it| self.declaration.atoms[it].role == Role::Separator)
-            .or_else(|| widest(&mut values))
-            .or_else(|| before_kind(TokenKind::Word))
-            .or_else(|| widest(&mut groups.iter().copied()))
+            .or_else(|| if is_between { None } else { widest(&values) })
+            .or(words)
+            .or_else(|| widest(&groups))
             .or_else(|| before_kind(TokenKind::Pipe))
             .or_else(|| before_kind(TokenKind::Or))
             .or_else(|| before_kind(TokenKind::And))
@@ -310,9 +319,9 @@ impl Writer<'_> {
         let atom = &self.declaration.atoms[at];
         let kind = atom.around.map(|it| self.declaration.groups[it].kind);
         let is_nothing = atom.around.is_some_and(|it| self.declaration.groups[it].open + 1 == at);
-        // A line that begins or ends with one of these could go on.
+        // Without the comma the lines would be one.
         let could_continue = || {
-            self.declaration.is_word(at, &["else", "matches", "in", "where"])
+            self.declaration.continues_line(at)
                 || self.declaration.is_word(at - 1, &["in", "matches"])
         };
         match atom.role {
@@ -389,11 +398,14 @@ impl Declaration<'_> {
         ) {
             return false;
         }
+        if before.kind == Minus && self.is_sign(at - 1) {
+            return false;
+        }
         match atom.kind {
             LeftBracket | LeftParen => !atom.group.is_some_and(|it| {
                 matches!(self.groups[it].kind, GroupKind::Index | GroupKind::Arguments)
             }),
-            _ => before.kind != Minus || !self.is_sign(at - 1),
+            _ => true,
         }
     }
 
