@@ -1,12 +1,14 @@
 //! The requests as a workspace of Plumb: a platform package, and a package a team.
 
 use crate::requests::{ENVIRONMENTS, Request, Settings, requests};
-use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
 
 /// How many requests a team has. Its package is one file of them, as long as people still read.
 pub const TEAM: usize = 20;
+
+/// The minor version of Kubernetes that `plumb.toml` there names.
+pub const KUBERNETES: u32 = 36;
 
 /// What does not depend on the number of requests.
 const FIXED: [(&str, &str); 3] = [
@@ -49,19 +51,16 @@ pub fn write(directory: &Path, count: usize) -> io::Result<()> {
 
 fn declare(out: &mut String, request: &Request) {
     let Request { name, image, tag, port, base, host, overlays } = request;
-    let mut say = |text: std::fmt::Arguments<'_>| {
-        out.write_fmt(text).expect("a string takes all that is written to it");
-    };
-    say(format_args!("\nrequest {name}: platform.App {{\n"));
-    say(format_args!("    image = \"{image}\"\n    tag = \"{tag}\"\n    port = {port}\n"));
-    say(format_args!("{}", lines(base)));
-    if let Some(host) = host {
-        say(format_args!("    host = \"{host}\"\n"));
-    }
-    say(format_args!("}}\n"));
+    let host = host.as_ref().map(|it| format!("    host = \"{it}\"\n")).unwrap_or_default();
+    out.push_str(&format!(
+        "\nrequest {name}: platform.App {{\n    \
+             image = \"{image}\"\n    tag = \"{tag}\"\n    port = {port}\n{}{host}}}\n",
+        lines(base),
+    ));
     for (environment, settings) in ENVIRONMENTS.iter().zip(overlays) {
         if !settings.is_empty() {
-            say(format_args!("\noverlay {name} in {environment} {{\n{}}}\n", lines(settings)));
+            let lines = lines(settings);
+            out.push_str(&format!("\noverlay {name} in {environment} {{\n{lines}}}\n"));
         }
     }
 }
@@ -81,4 +80,26 @@ fn lines(settings: &Settings) -> String {
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plumb_compiler::{Database, build, check, environments};
+
+    #[test]
+    fn the_workspace_is_sound_and_makes_every_object() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 2 * TEAM + 1).unwrap();
+        let loaded = plumb_workspace::load(folder.path()).unwrap();
+        assert_eq!(loaded.manifest.kubernetes, KUBERNETES);
+        let db = Database::default();
+        let workspace = loaded.open(&db);
+        assert_eq!(check(&db, workspace), []);
+        assert_eq!(environments(&db, workspace), ENVIRONMENTS);
+        for environment in ENVIRONMENTS {
+            // 41 deployments, services and autoscalers; every third request has an ingress.
+            assert_eq!(build(&db, workspace, environment).manifests.len(), 3 * 41 + 14);
+        }
+    }
 }

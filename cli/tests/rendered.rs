@@ -1,10 +1,11 @@
 //! Ten mistakes that everybody makes, exactly as a person reads them in a terminal.
 //!
 //! Each file of `rendered/` is a workspace beside the small platform here and, after `>>>`, what
-//! `plumb check` prints. After a change that is meant, `PLUMB_BLESS=1 cargo test --test rendered`
-//! writes them anew.
+//! `plumb check` prints. `docs/errors.md` shows the same. After a change that is meant,
+//! `PLUMB_BLESS=1 cargo test --test rendered` writes both anew.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -79,22 +80,40 @@ fn printed(sources: &str) -> String {
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
+/// Where on the page the block stands that follows `<!-- rendered: NAME -->`.
+fn block(page: &str, name: &str) -> Range<usize> {
+    let opening = format!("<!-- rendered: {name} -->\n```text\n");
+    let (before, _) = page.split_once(&opening).unwrap_or_else(|| panic!("no {name} on the page"));
+    let start = before.len() + opening.len();
+    let length = page[start..].find("```\n").expect("a block is closed");
+    start..start + length
+}
+
 #[test]
 fn mistakes_are_shown_with_their_line_the_reason_and_the_mend() {
     let bless = std::env::var_os("PLUMB_BLESS").is_some();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rendered");
+    let page_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+    let mut page = fs::read_to_string(&page_path).unwrap();
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let (sources, expected) = text.split_once(END).unwrap_or((&text, ""));
         let found = printed(&format!("{sources}\n"));
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let shown = block(&page, name);
         if bless {
             fs::write(&path, format!("{sources}{END}{found}")).unwrap();
+            page.replace_range(shown, &found);
         } else {
             assert_eq!(found, expected, "{}", path.display());
+            assert_eq!(page[shown], found, "{name} on {}", page_path.display());
         }
         count += 1;
+    }
+    if bless {
+        fs::write(&page_path, page).unwrap();
     }
     assert_eq!(count, 10);
 }

@@ -813,7 +813,7 @@ pub fn unknown_environment(
     name: &str,
 ) -> Diagnostic {
     let known = &environments(db, workspace).0;
-    let error = Diagnostic::error(
+    let mut error = Diagnostic::error(
         code::UNKNOWN_ENVIRONMENT,
         place,
         format!("there is no environment `{name}`"),
@@ -828,14 +828,19 @@ pub fn unknown_environment(
             if known.len() < name.len() { (known.as_str(), name) } else { (name, known.as_str()) };
         short.len() >= 3 && long.starts_with(short)
     });
-    match longer.min_by_key(|known| known.len()) {
-        Some(near) if error.fix.is_none() => {
-            let mut error = error.help(format!("did you mean `{near}`?"));
-            error.fix = Some((format!("change to `{near}`"), place, near.to_string()));
-            error
-        }
-        _ => error,
+    if let Some(near) = longer.min_by_key(|known| known.len())
+        && error.fix.is_none()
+    {
+        error.help = Some(format!("did you mean `{near}`?"));
+        error.fix = Some((format!("change to `{near}`"), place, near.to_string()));
     }
+    // There are few of them, and a guess can be wrong.
+    if error.fix.is_some() && known.len() <= 16 {
+        let names: Vec<&str> = known.keys().map(Name::as_str).collect();
+        let guess = error.help.unwrap_or_default();
+        error.help = Some(format!("{guess} There is {}", list(&names, "and")));
+    }
+    error
 }
 
 /// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor
