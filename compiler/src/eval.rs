@@ -184,9 +184,14 @@ pub fn default_diagnostics(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec
         if !is_constant(default, inference) {
             continue;
         }
+        let told = evaluator.diagnostics.len();
         let mut frame = Frame::new(id, inference);
         if let Ok(value) = evaluator.expr(&mut frame, default) {
             let _ = evaluator.complete(value, &field.ty, &name.text);
+        }
+        // So is one whose values inside read it by defaults of their own.
+        if evaluator.diagnostics[told..].iter().any(|it| it.code == code::MISPLACED) {
+            evaluator.diagnostics.truncate(told);
         }
     }
     evaluator.diagnostics
