@@ -2300,9 +2300,7 @@ impl<'a> Evaluator<'a> {
                         }
                     }
                     if !path.is_empty()
-                        && !found
-                            .iter()
-                            .any(|(known, _): &(String, Value)| known.starts_with(&path))
+                        && !found.iter().any(|(known, _): &(String, Value)| within(known, &path))
                     {
                         found.push((path, value.clone()));
                     }
@@ -3732,40 +3730,86 @@ pub fn bind(frame: &mut Frame<'_>, clause: &ForClause, (key, value): (Value, Val
     }
 }
 
-/// Where in a record the value made at `origin` is.
+/// Where in a record the value made at `origin` is, as an address says it: `env.A`,
+/// `sidecars["proxy"].image`, `quota."requests.cpu"`.
 pub fn path_of(value: &Value, origin: Origin) -> Option<String> {
-    for (name, field) in value.fields().into_iter().flatten() {
-        if field.origin == origin {
-            return Some(join("", name));
-        }
-        let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(field, origin));
-        if let Some(inner) = inner {
-            let name = join("", name);
-            return Some(if inner.starts_with('[') {
-                format!("{name}{inner}")
-            } else {
-                format!("{name}.{inner}")
-            });
-        }
-    }
-    if let Data::List(elements) = &value.data {
-        for (index, element) in elements.iter().enumerate() {
-            if element.origin == origin {
-                return Some(format!("[{index}]"));
-            }
-            let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(element, origin));
-            if let Some(inner) = inner {
-                return Some(format!("[{index}].{inner}"));
-            }
-        }
-    }
-    None
+    let way = way_to(value, origin)?;
+    Some(written_way(value, way.iter()))
 }
 
-fn join(path: &str, name: &str) -> String {
+/// The steps to the value made at `origin`, positions in lists as numbers.
+fn way_to(value: &Value, origin: Origin) -> Option<Vec<Name>> {
+    let into = |step: Name, inner: &Value| {
+        if inner.origin == origin {
+            return Some(vec![step]);
+        }
+        let mut way = stacker::maybe_grow(64 << 10, 1 << 20, || way_to(inner, origin))?;
+        way.insert(0, step);
+        Some(way)
+    };
+    match &value.data {
+        Data::Record(record) => {
+            record.fields.iter().find_map(|(name, field)| into(name.clone(), field))
+        }
+        Data::List(elements) => {
+            elements.iter().enumerate().find_map(|(at, it)| into(at.to_string().into(), it))
+        }
+        _ => None,
+    }
+}
+
+/// The steps into a value as an address says them.
+pub fn written_way<'n>(value: &Value, steps: impl Iterator<Item = &'n Name>) -> String {
+    let mut path = String::new();
+    let mut at = Some(value);
+    for step in steps {
+        path = match at.map(|it| &it.data) {
+            Some(Data::List(elements)) => {
+                let position = step.parse::<usize>().ok().filter(|at| *at < elements.len());
+                match position.map(|at| element_name(&elements[at])) {
+                    Some(None) => format!("{path}[{step}]"),
+                    Some(Some(name)) => format!("{path}[{name:?}]"),
+                    None => format!("{path}[{step:?}]"),
+                }
+            }
+            _ => join(&path, step),
+        };
+        at = at.and_then(|it| inside(it, step));
+    }
+    path
+}
+
+/// What an address goes on to from a value: a field, or an element by its name or position.
+pub fn inside<'v>(value: &'v Value, step: &Name) -> Option<&'v Value> {
+    match &value.data {
+        Data::Record(record) => record.fields.get(step),
+        Data::List(elements) => elements
+            .iter()
+            .find(|it| element_name(it) == Some(step))
+            .or_else(|| step.parse::<usize>().ok().and_then(|at| elements.get(at))),
+        _ => None,
+    }
+}
+
+/// What an element of a list is called by in addresses.
+pub fn element_name(element: &Value) -> Option<&Name> {
+    match &element.fields()?.get("name")?.data {
+        Data::String(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether a path is another one, or leads on from it.
+pub fn within(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// A path and a field of what it leads to; quoted where it is no identifier.
+pub fn join(path: &str, name: &str) -> String {
     let plain = name.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-');
     match (path.is_empty(), plain) {
-        (true, _) => name.to_string(),
+        (true, true) => name.to_string(),
+        (true, false) => format!("{name:?}"),
         (false, true) => format!("{path}.{name}"),
         (false, false) => format!("{path}.{name:?}"),
     }
