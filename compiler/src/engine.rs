@@ -12,7 +12,7 @@ use crate::names::{
     package_of, packages, scope, uses,
 };
 use crate::objects::{nesting_circle, nesting_diagnostic};
-use crate::references::{closure, order as typing_order};
+use crate::references::{closure, named, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::Name;
 use crate::types::alias;
@@ -91,7 +91,7 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
 }
 
 /// What stands in the way of a request, before it is evaluated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Blocked {
     /// Nothing.
     No,
@@ -104,72 +104,100 @@ pub(crate) enum Blocked {
 /// What stands in the way of a request: an error of the platform, or a broken file of a package
 /// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
 /// found.
-#[salsa::tracked(returns(copy))]
-pub(crate) fn blocked(
-    db: &dyn Db,
-    workspace: Workspace,
-    request: ItemId,
-    environment: ItemId,
-) -> Blocked {
-    let layers = crate::layers::layers(db, workspace, request, environment);
+pub(crate) fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Blocked {
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
         return Blocked::Everything;
     };
-    let Some(compose) = crate::types::composition(db, workspace, schema) else {
+    if crate::types::composition(db, workspace, schema).is_none() {
         return Blocked::Everything;
-    };
-    let included = crate::types::schema(db, workspace, schema).includes.iter().copied();
-    let roots = [request, schema, compose]
-        .into_iter()
-        .chain(included)
-        .chain(layers.iter().map(|layer| layer.item))
-        .chain(crate::names::ancestry(db, workspace, environment).0.iter().copied());
-    let mut standing: FxHashSet<ItemId> = FxHashSet::default();
-    for root in roots {
-        standing.extend(closure(db, workspace, root).iter().copied());
     }
-    standing.retain(|id| id.file(db) != db.prelude());
-    let mut packages: FxHashSet<Package> = FxHashSet::default();
+    let ancestry = &crate::names::ancestry(db, workspace, environment).0;
+    let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
+    let layers = crate::layers::layers(db, workspace, request, environment).iter().map(|layer| {
+        let package = package_of(db, workspace, layer.item.file(db));
+        unsound_layers(db, workspace, package).get(&layer.item).copied().unwrap_or(Blocked::No)
+    });
+    layers.chain(platform).max().unwrap_or(Blocked::No)
+}
+
+/// What stands in the way of who stands on a declaration: of the platform, nobody's own layer.
+#[salsa::tracked(returns(copy))]
+fn footing(db: &dyn Db, workspace: Workspace, id: ItemId) -> Blocked {
     let mut result = Blocked::No;
-    for id in &standing {
-        let package = package_of(db, workspace, id.file(db));
-        if packages.insert(package) {
-            if !scope(db, package).doubled.is_empty() {
-                return Blocked::Everything;
-            }
-            for file in package_files(db, package) {
-                match soundness(db, *file) {
-                    Soundness::Sound => {}
-                    Soundness::Torn => return Blocked::Everything,
-                    Soundness::Damaged(damaged) => {
-                        result = Blocked::Manifests;
-                        // A damaged overlay may be one of this request's, whatever it now says.
-                        let touches =
-                            |id: &ItemId| standing.contains(id) || id.kind(db) == Kind::Overlay;
-                        if damaged.iter().any(touches) {
-                            return Blocked::Everything;
-                        }
-                    }
-                }
-            }
+    for id in closure(db, workspace, id) {
+        if id.file(db) == db.prelude() {
+            continue;
         }
-        let own = *id == request || layers.iter().any(|layer| layer.item == *id);
-        let broken = || {
-            !uses(db, workspace, id.file(db)).diagnostics.is_empty()
-                || infer(db, workspace, *id).has_errors()
-        };
-        if !own && broken()
-            || id.kind(db) == Kind::Compose && nesting_circle(db, workspace, *id).is_some()
-        {
+        let is_broken = !uses(db, workspace, id.file(db)).diagnostics.is_empty()
+            || infer(db, workspace, id).has_errors()
+            || match id.kind(db) {
+                Kind::Compose => nesting_circle(db, workspace, id).is_some(),
+                Kind::Environment => !environment_diagnostics(db, workspace, id).is_empty(),
+                _ => false,
+            };
+        if is_broken {
             return Blocked::Everything;
         }
-        if id.kind(db) == Kind::Environment
-            && !environment_diagnostics(db, workspace, *id).is_empty()
-        {
-            return Blocked::Everything;
-        }
+        result = result.max(damage(db, workspace, id));
     }
     result
+}
+
+/// The requests, overlays and defaults of a package with something in their way, but for their own
+/// mistakes. Of the package together, since hardly any has: an answer for each would be mostly paper.
+#[salsa::tracked]
+fn unsound_layers(
+    db: &dyn Db,
+    workspace: Workspace,
+    package: Package,
+) -> FxHashMap<ItemId, Blocked> {
+    let is_layer =
+        |id: &ItemId| matches!(id.kind(db), Kind::Request | Kind::Overlay | Kind::Defaults);
+    let files = package_files(db, package).iter();
+    let layers = files.flat_map(|file| items(db, *file)).copied().filter(is_layer);
+    let mut found = FxHashMap::default();
+    for layer in layers {
+        let blocked = named(db, workspace, layer)
+            .into_iter()
+            // A request that another names is sound or not by itself.
+            .filter(|id| id.kind(db) != Kind::Request)
+            .map(|id| footing(db, workspace, id))
+            .chain([damage(db, workspace, layer)])
+            .max();
+        if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
+            found.insert(layer, blocked);
+        }
+    }
+    found
+}
+
+/// What the broken files of a declaration's package do to it.
+fn damage(db: &dyn Db, workspace: Workspace, id: ItemId) -> Blocked {
+    match damaged(db, package_of(db, workspace, id.file(db))) {
+        Soundness::Sound => Blocked::No,
+        Soundness::Damaged(damaged) if !damaged.contains(&id) => Blocked::Manifests,
+        Soundness::Damaged(_) | Soundness::Torn => Blocked::Everything,
+    }
+}
+
+/// Whether the text of a package can be trusted.
+#[salsa::tracked]
+fn damaged(db: &dyn Db, package: Package) -> Soundness {
+    if !scope(db, package).doubled.is_empty() {
+        return Soundness::Torn;
+    }
+    let mut all = Vec::new();
+    for file in package_files(db, package) {
+        match soundness(db, *file) {
+            Soundness::Sound => {}
+            // A damaged overlay may be one of any request, whatever it now says.
+            Soundness::Damaged(found) if found.iter().all(|id| id.kind(db) != Kind::Overlay) => {
+                all.extend(found);
+            }
+            Soundness::Damaged(_) | Soundness::Torn => return Soundness::Torn,
+        }
+    }
+    if all.is_empty() { Soundness::Sound } else { Soundness::Damaged(all) }
 }
 
 /// Diagnostics on their way to findings: one place and message is one finding, however many

@@ -28,14 +28,15 @@ pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parse> {
 /// The keys of a file's declarations beside the trees they stand for, in the order of the text.
 #[salsa::tracked(no_eq)]
 pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
-    let mut seen: FxHashMap<(Kind, Name, Name), u32> = FxHashMap::default();
-    parse(db, file)
-        .items
-        .iter()
-        .map(|parsed| {
-            let (kind, name, environments) = key(&parsed.item);
-            let ordinal = seen.entry((kind, name.clone(), environments.clone())).or_default();
+    let keys: Vec<(Kind, Name, Name)> =
+        parse(db, file).items.iter().map(|parsed| key(&parsed.item)).collect();
+    let mut seen: FxHashMap<&(Kind, Name, Name), u32> = FxHashMap::default();
+    seen.reserve(keys.len());
+    keys.iter()
+        .map(|key| {
+            let ordinal = seen.entry(key).or_default();
             *ordinal += 1;
+            let (kind, name, environments) = key.clone();
             ItemId::new(db, file, kind, name, environments, *ordinal - 1)
         })
         .collect()
@@ -45,13 +46,12 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 /// nothing.
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
-    let mut items = keyed_items(db, file).clone();
-    items.sort_by_key(|id| sort_key(db, *id));
-    items
-}
-
-fn sort_key(db: &dyn Db, item: ItemId) -> (Kind, Name, Name, u32) {
-    (item.kind(db), item.name(db).clone(), item.environments(db).clone(), item.ordinal(db))
+    let mut items: Vec<((Kind, &Name, &Name, u32), ItemId)> = keyed_items(db, file)
+        .iter()
+        .map(|id| ((id.kind(db), id.name(db), id.environments(db), id.ordinal(db)), *id))
+        .collect();
+    items.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    items.into_iter().map(|(_, id)| id).collect()
 }
 
 /// The tree of a declaration. `None` once it is gone from its file.

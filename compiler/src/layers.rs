@@ -6,9 +6,7 @@
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
-use crate::names::{
-    ancestry, describe, distance, environments, named_environments, overlays_of, package_of, scope,
-};
+use crate::names::{ancestry, describe, distance, environments, overlays_of, package_of, scope};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
 use crate::types::{Keys, Ty, field_type};
@@ -64,9 +62,7 @@ pub fn layers(
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
     for overlay in overlays_of(db, package, request.name(db).clone()) {
-        if let Some(distance) =
-            distance(db, workspace, &named_environments(db, *overlay), environment)
-        {
+        if let Some(distance) = distance_of(db, workspace, *overlay, environment) {
             found.push(Layer {
                 item: *overlay,
                 level: request_level + level_of(distance),
@@ -76,6 +72,17 @@ pub fn layers(
     }
     found.sort_by_key(|layer| layer.level);
     found
+}
+
+/// The [`distance`] of an overlay or defaults, whose `in` list is part of the key.
+fn distance_of(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    environment: ItemId,
+) -> Option<usize> {
+    let named = id.environments(db);
+    distance(db, workspace, |name| named.split(',').any(|it| it == name), environment)
 }
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
@@ -88,12 +95,11 @@ pub fn default_layers(
 ) -> Vec<Layer> {
     let mut found = Vec::new();
     for defaults in defaults_of(db, workspace, schema) {
-        let named = named_environments(db, *defaults);
-        if named.is_empty() {
+        if defaults.environments(db).split(',').all(str::is_empty) {
             let kind = LayerKind::Defaults { in_environment: false };
             found.push(Layer { item: *defaults, level: 1, kind });
         } else if let Some(environment) = environment
-            && let Some(distance) = distance(db, workspace, &named, environment)
+            && let Some(distance) = distance_of(db, workspace, *defaults, environment)
         {
             let depth = ancestry(db, workspace, environment).0.len();
             let kind = LayerKind::Defaults { in_environment: true };

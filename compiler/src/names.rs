@@ -59,6 +59,7 @@ fn package_path(dependencies: &[Dependency], path: &str) -> Name {
 }
 
 /// The package that a file belongs to.
+#[salsa::tracked(returns(copy))]
 pub fn package_of(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Package {
     Package::new(db, workspace, package_path(workspace.dependencies(db), file.path(db)))
 }
@@ -843,36 +844,16 @@ pub fn unknown_environment(
     error
 }
 
-/// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor
-/// is, the environment itself being 0; `None` where the declaration does not speak of it.
+/// What an `in` list makes of an environment: how far up its nearest named ancestor is, the
+/// environment itself being 0; `None` where the declaration does not speak of it.
 pub fn distance(
     db: &dyn Db,
     workspace: Workspace,
-    named: &[Name],
+    is_named: impl Fn(&Name) -> bool,
     environment: ItemId,
 ) -> Option<usize> {
     let (chain, _) = ancestry(db, workspace, environment);
-    chain.iter().rev().position(|id| named.contains(id.name(db)))
-}
-
-/// The names after `in` of a declaration.
-pub fn named_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
-    if id.kind(db) == Kind::Request {
-        return request_environments(db, id).clone();
-    }
-    id.environments(db).split(',').filter(|name| !name.is_empty()).map(Name::from).collect()
-}
-
-/// The environments that a request lists. They are no part of its key: a request stays the same
-/// one when it is taken into another environment.
-#[salsa::tracked]
-fn request_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
-    match item(db, id).as_ref().map(|tree| &tree.kind) {
-        Some(ItemKind::Request { environments, .. }) => {
-            environments.iter().filter(|it| !it.is_hole()).map(|it| it.text.clone()).collect()
-        }
-        _ => Vec::new(),
-    }
+    chain.iter().rev().position(|id| is_named(id.name(db)))
 }
 
 /// A declaration's name for messages: "request `shop`".

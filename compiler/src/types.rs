@@ -1175,15 +1175,11 @@ pub fn schemas_in(ty: &Ty, found: &mut FxHashSet<ItemId>) {
     }
 }
 
-/// Whether a schema has a composition in its package, and which.
+/// Whether a schema has a composition in its package, and which. A composition names its schema by
+/// a single word, since it stands in the schema's package.
+#[salsa::tracked(returns(copy))]
 pub fn composition(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Option<ItemId> {
     let package = package_of(db, workspace, schema.file(db));
-    composition_of(db, package, schema.name(db).clone())
-}
-
-/// A package's composition of one of its schemas. A composition names its schema by a single word,
-/// since it stands in the schema's package.
-#[salsa::tracked(returns(copy))]
-fn composition_of(db: &dyn Db, package: crate::source::Package, name: Name) -> Option<ItemId> {
-    crate::names::scope(db, package).composes.iter().copied().find(|id| *id.name(db) == name)
+    let composes = &crate::names::scope(db, package).composes;
+    composes.iter().copied().find(|id| id.name(db) == schema.name(db))
 }
