@@ -28,6 +28,7 @@ mod human;
 mod init;
 mod machine;
 mod terminal;
+mod work;
 
 use clap::Parser;
 use std::io::Write;

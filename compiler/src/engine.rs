@@ -104,7 +104,12 @@ pub(crate) enum Blocked {
 /// What stands in the way of a request: an error of the platform, or a broken file of a package
 /// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
 /// found.
-pub(crate) fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Blocked {
+pub(crate) fn blocked(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Blocked {
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
         return Blocked::Everything;
     };
