@@ -121,9 +121,12 @@ fn sources(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Source>, Stop> {
                 Content::Text(text) => Ok(text.to_string()),
                 Content::Unreadable(reason) => Err(reason.clone()),
             };
-            let place = loaded.root.join(name.as_str());
-            let place = fs::canonicalize(&place).unwrap_or(place);
-            let name = format!("{prefix}{name}");
+            let path = loaded.root.join(name.as_str());
+            let name = match path.strip_prefix(&directory) {
+                Ok(below) => below.display().to_string(),
+                Err(_) => format!("{prefix}{name}"),
+            };
+            let place = fs::canonicalize(&path).unwrap_or(path);
             found.entry(place).or_insert(Source { name, text });
         }
     }

@@ -3,6 +3,8 @@
 //! Three steps, each total: `lexer` cuts the text into tokens that tile it, `layout` cuts the
 //! tokens into declarations, balances their brackets and puts the separators in, `parser` reads
 //! each declaration with one function a rule of the grammar. Whatever is missing becomes a hole.
+//!
+//! `format` goes the other way: from the tokens to the text in the one style.
 
 pub mod ast;
 mod format;

@@ -105,21 +105,22 @@ impl Writer<'_> {
         };
         let is_value = |it: &usize| group(*it).kind != GroupKind::Arguments;
         let values: Vec<usize> = groups.iter().copied().filter(is_value).collect();
-        let words = before_kind(TokenKind::Word);
-        // An `else` between two values that both have brackets: neither of them is the one to break.
-        let is_between = match (&words, values.first(), values.last()) {
-            (Some(Way::Before(words)), Some(first), Some(last)) => {
-                words.iter().any(|it| (group(*first).open..group(*last).open).contains(it))
-            }
-            _ => false,
+        // Between two values that both have brackets neither of them is the one to break.
+        let between = |kind: TokenKind| {
+            let (first, last) = (group(*values.first()?).open, group(*values.last()?).open);
+            before_kind(kind).filter(|way| match way {
+                Way::Before(atoms) => atoms.iter().any(|it| (first..last).contains(it)),
+                Way::Inside(_) => false,
+            })
         };
+        const OPERATORS: [TokenKind; 3] = [TokenKind::Pipe, TokenKind::Or, TokenKind::And];
         before(&|it| self.declaration.atoms[it].role == Role::Separator)
-            .or_else(|| if is_between { None } else { widest(&values) })
-            .or(words)
+            .or_else(|| between(TokenKind::Word))
+            .or_else(|| OPERATORS.into_iter().find_map(between))
+            .or_else(|| widest(&values))
+            .or_else(|| before_kind(TokenKind::Word))
             .or_else(|| widest(&groups))
-            .or_else(|| before_kind(TokenKind::Pipe))
-            .or_else(|| before_kind(TokenKind::Or))
-            .or_else(|| before_kind(TokenKind::And))
+            .or_else(|| OPERATORS.into_iter().find_map(before_kind))
             .or_else(|| groups.first().copied().map(Way::Inside))
     }
 
