@@ -285,15 +285,15 @@ impl Merge<'_> {
                 return;
             }
             let part = entry_of(parts_of(node), name);
-            let was_there = part.is_there();
-            self.walk(part, &inner, rest, said, word);
-            if adds && !was_there {
-                // Its key is taken from the brackets.
+            if adds && self.open(part, &inner, word, true) {
+                // Its key is taken from the brackets, which nobody sets twice by that.
                 let key = entry_of(parts_of(part), "name");
-                if key.told.is_empty() {
-                    self.value(key, &Type::Text, &Expression::Literal(Value::Text((*name).into())), word);
+                if !key.is_told(word) {
+                    let said = Expression::Literal(Value::Text((*name).into()));
+                    self.value(key, &Type::Text, &said, word);
                 }
             }
+            self.walk(part, &inner, rest, said, word);
             return;
         }
         let part = entry_of(parts_of(node), name);
