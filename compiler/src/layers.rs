@@ -292,7 +292,10 @@ impl Merge<'_> {
             }
             (_, Operation::Replace) => {
                 if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
-                    slot.renew();
+                    // Of what does not merge, to replace is to set.
+                    if matches!(slot.content, Content::Parts { .. }) {
+                        slot.renew();
+                    }
                     self.set(slot, &ty, value, Operation::Merge, setting);
                     slot.replaced = Some(setting.clone());
                 }

@@ -207,8 +207,12 @@ impl Merge<'_> {
     pub fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
         let workspace = self.workspace;
         let schema = &workspace.schemas[schema];
-        let layer =
-            Layer { level: 0, shown: format!("schema {}", schema.name), creates: true, is_below };
+        let layer = Layer {
+            level: 0,
+            shown: format!("schema {}", schema.name),
+            creates: true,
+            is_below,
+        };
         for field in &schema.fields {
             let Some(said) = &field.default else { continue };
             let word = Word {
@@ -221,13 +225,7 @@ impl Merge<'_> {
             let node = entry_of(parts_of(node), field.name);
             self.walk(node, &field.ty, &[], said, &word);
         }
-        let own = Type::Schema(
-            self.workspace
-                .schemas
-                .iter()
-                .position(|it| it.name == schema.name)
-                .expect("it is one of them"),
-        );
+        let own = Type::Schema(self.workspace.schemas.iter().position(|it| it.name == schema.name).expect("it is one of them"));
         self.layer(node, &own, &schema.seals, &layer);
     }
 
@@ -287,20 +285,15 @@ impl Merge<'_> {
                 return;
             }
             let part = entry_of(parts_of(node), name);
-            let was_there = part.is_there();
-            self.walk(part, &inner, rest, said, word);
-            if adds && !was_there {
-                // Its key is taken from the brackets.
+            if adds && self.open(part, &inner, word, true) {
+                // Its key is taken from the brackets, which nobody sets twice by that.
                 let key = entry_of(parts_of(part), "name");
-                if key.told.is_empty() {
-                    self.value(
-                        key,
-                        &Type::Text,
-                        &Expression::Literal(Value::Text((*name).into())),
-                        word,
-                    );
+                if !key.is_told(word) {
+                    let said = Expression::Literal(Value::Text((*name).into()));
+                    self.value(key, &Type::Text, &said, word);
                 }
             }
+            self.walk(part, &inner, rest, said, word);
             return;
         }
         let part = entry_of(parts_of(node), name);
@@ -364,7 +357,10 @@ impl Merge<'_> {
             return;
         }
         // Two braces of one record in one layer: the reference does not say.
-        self.is_unclear |= node.told.iter().any(|it| word.clashes(it) && it.layer == *word.layer);
+        self.is_unclear |= node
+            .told
+            .iter()
+            .any(|it| word.clashes(it) && it.layer == *word.layer);
         node.told.push(word.told(Expression::Literal(Value::Record(Vec::new()))));
         self.layer(node, ty, entries, word.layer);
         if word.operation == Operation::Replace {
@@ -478,14 +474,7 @@ impl Merge<'_> {
     }
 
     /// Gives a part of a record a value, as `layer` does.
-    pub fn give(
-        &mut self,
-        node: &mut Node,
-        ty: &Type,
-        value: Value,
-        layer: &Layer,
-        entry: EntryId,
-    ) {
+    pub fn give(&mut self, node: &mut Node, ty: &Type, value: Value, layer: &Layer, entry: EntryId) {
         let word =
             Word { layer, entry, is_spread: false, operation: Operation::Set, sealed: false };
         self.value(node, ty, &Expression::Literal(value), &word);
