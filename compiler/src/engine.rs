@@ -393,7 +393,7 @@ impl<'a> Gathered<'a> {
         }
         // Asked for by who may not: told once, whatever the environment.
         if let Some(diagnostic) = schema_diagnostic(db, workspace, request) {
-            self.add(diagnostic, None);
+            self.add(&diagnostic, None);
             return None;
         }
         if blocked == Blocked::No { made.objects.as_ref() } else { None }

@@ -7,7 +7,7 @@ use logos::Logos;
 
 /// A piece of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Token {
+pub(super) struct Token {
     /// What it is.
     pub kind: TokenKind,
     /// Where it stands, in bytes of the file.
@@ -16,7 +16,7 @@ pub struct Token {
 
 /// What a token is. Words of the language are [`TokenKind::Word`]: any of them may be a field name.
 #[derive(Logos, Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum TokenKind {
+pub(super) enum TokenKind {
     /// Spaces, tabs, carriage returns; a byte order mark at the start of the file.
     #[regex(r"[ \t\r]+")]
     Whitespace,
@@ -181,7 +181,7 @@ pub enum TokenKind {
 
 impl TokenKind {
     /// Whether the parser never sees it: blanks and comments.
-    pub fn is_trivia(self) -> bool {
+    pub(super) fn is_trivia(self) -> bool {
         use TokenKind::*;
         matches!(self, Whitespace | Newline | Comment | Doc | ForeignComment)
     }

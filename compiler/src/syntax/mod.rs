@@ -13,7 +13,6 @@ mod tests;
 
 use crate::diagnostics::{Code, SyntaxError};
 use ast::{ParsedItem, TextRange};
-pub use lexer::{Token, TokenKind};
 
 /// Brackets, operators and blocks nest no deeper than this; the language states the number.
 const MAX_NESTING: u32 = 128;
@@ -30,8 +29,6 @@ const MAX_ERRORS: usize = 1000;
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Parse {
-    /// Every token of the text, blanks and comments too: their ranges tile the text exactly.
-    pub tokens: Vec<Token>,
     /// The declarations, in the order of the text.
     pub items: Vec<ParsedItem>,
     /// What is wrong, in the order of the text.
@@ -44,7 +41,7 @@ pub fn parse(text: &str) -> Parse {
     let (tokens, mut errors) = lexer::lex(text);
     let items = parser::parse(text, &tokens, &mut errors);
     errors.sort_by_key(|error| (error.range.start, error.range.end));
-    Parse { tokens, items, errors }
+    Parse { items, errors }
 }
 
 impl SyntaxError {
