@@ -325,7 +325,11 @@ pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
                 EntryKind::Set { path, value, .. } => (Some(path), vec![value]),
                 EntryKind::For { clause, condition, path, value } => (
                     Some(path),
-                    [&clause.iter].into_iter().chain(condition).chain([value]).collect(),
+                    [&clause.iter]
+                        .into_iter()
+                        .chain(condition.as_deref())
+                        .chain([&**value])
+                        .collect(),
                 ),
             };
             for segment in path.iter().flat_map(|path| &path.segments) {
@@ -1467,7 +1471,7 @@ impl<'a> Evaluator<'a> {
             value,
             operation,
             sealed: *modifier == Some(Modifier::Final),
-            otherwise: otherwise.as_ref(),
+            otherwise: otherwise.as_deref(),
         };
         self.assign(frame, slot, ty, layer, &assignment)
     }

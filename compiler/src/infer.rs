@@ -385,7 +385,8 @@ impl<'a> Infer<'a> {
                     environments,
                     &mut self.result.diagnostics,
                 );
-                let ty = match self.schema_path(path) {
+                let named = request_schema(db, workspace, id).or_else(|| self.schema_path(path));
+                let ty = match named {
                     Some(found) => {
                         if composition(db, workspace, found).is_none() {
                             self.not_requestable(path, found);
@@ -729,7 +730,7 @@ impl<'a> Infer<'a> {
                 MemberKind::If(it) => self.branch(it, None),
                 MemberKind::Rule(rule) => self.rule(rule),
                 MemberKind::Final { path, value, otherwise } => {
-                    let ty = self.path_type(path, &Ty::Schema(id));
+                    let (ty, _) = self.path_type(path, &Ty::Schema(id));
                     self.check(value, &ty);
                     self.reason(otherwise.as_ref());
                 }
@@ -1045,7 +1046,9 @@ impl<'a> Infer<'a> {
     /// Checks a record literal against the type of its place. `root`: no literal around it checks
     /// what is missing.
     fn record(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
-        self.set_once(record, &mut Leaves::default());
+        if !is_plain(record) {
+            self.set_once(record, &mut Leaves::default());
+        }
         self.entries(record, ty, root)
     }
 
@@ -1261,7 +1264,7 @@ impl<'a> Infer<'a> {
                             .help("only the platform can refuse later layers"),
                         );
                     }
-                    self.reason(otherwise.as_ref());
+                    self.reason(otherwise.as_deref());
                     self.entry(entry, path, *append, value, &base, &mut own);
                 }
                 EntryKind::For { clause, condition, path, value } => {
@@ -1409,7 +1412,7 @@ impl<'a> Infer<'a> {
     ) {
         let around = self.target.len();
         let told = self.result.diagnostics.len();
-        let ty = self.path_type(path, base);
+        let (ty, parent) = self.path_type(path, base);
         let names_requests =
             matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
         let reads = std::mem::replace(&mut self.reads_request, names_requests);
@@ -1454,7 +1457,7 @@ impl<'a> Infer<'a> {
                 }
             }
         } else if matches!(value.kind, ExprKind::Literal(Literal::None)) {
-            self.remove(value, path, &ty);
+            self.remove(value, path, &ty, &parent);
             Ty::None
         } else if let ExprKind::Record(inner) = &value.kind
             && can_be_record(&ty)
@@ -1475,7 +1478,7 @@ impl<'a> Infer<'a> {
             } else {
                 found
             }
-        } else if matches!(self.parent_type(path), Some(Ty::Map(..))) {
+        } else if matches!(parent, Ty::Map(..)) {
             // An entry that is `none` is not there.
             self.check(value, &ty.clone().optional())
         } else {
@@ -1483,7 +1486,6 @@ impl<'a> Infer<'a> {
         };
         self.reads_request = reads;
         self.in_object = in_object;
-        self.spreads.insert(value.id, found.clone());
         self.target.truncate(around);
         if matches!(base, Ty::Unknown) {
             let found = if path.segments.len() > 1 {
@@ -1508,10 +1510,10 @@ impl<'a> Infer<'a> {
     }
 
     /// `path = none`: takes an optional field, a map entry or a keyed element out.
-    fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
+    fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty, parent: &Ty) {
         let last = path.segments.last().expect("a path has a segment");
         let keyed = matches!(last.kind, SegmentKind::Index(_));
-        let in_map = matches!(self.parent_type(path), Some(Ty::Map(..)));
+        let in_map = matches!(parent, Ty::Map(..));
         if keyed || ty.is_optional() || in_map {
             return;
         }
@@ -1527,21 +1529,17 @@ impl<'a> Infer<'a> {
         self.poison(value.id);
     }
 
-    fn parent_type(&self, path: &FieldPath) -> Option<Ty> {
-        self.result.records.get(&path.id).cloned()
-    }
-
-    /// The type at the end of a path from `base`. The way is added to the target; the type of the
-    /// record that the last step is taken in is kept under the path's node.
-    fn path_type(&mut self, path: &FieldPath, base: &Ty) -> Ty {
+    /// The type at the end of a path from `base`, and that of the record in which the last step is
+    /// taken. The way is added to the target.
+    fn path_type(&mut self, path: &FieldPath, base: &Ty) -> (Ty, Ty) {
         let mut ty = base.clone();
+        let mut container = Ty::Unknown;
         for segment in &path.segments {
-            self.result.records.insert(path.id, record_arm(ty.base()));
+            container = record_arm(ty.base());
             match &segment.kind {
                 SegmentKind::Key(name) => {
                     if name.is_empty() {
-                        self.poison(path.id);
-                        return Ty::Unknown;
+                        return (self.poison(path.id), container);
                     }
                     self.target.push(Subject::Field(name.clone()));
                     if arms::is_choice(&ty) {
@@ -1550,13 +1548,11 @@ impl<'a> Infer<'a> {
                             Some(found) => found,
                             None => {
                                 self.unknown_field(segment.id, name, &ty);
-                                self.poison(path.id);
-                                return Ty::Unknown;
+                                return (self.poison(path.id), container);
                             }
                         };
                         continue;
                     }
-                    let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
                         // What an open record takes beyond its fields, nothing is known of.
@@ -1565,21 +1561,20 @@ impl<'a> Infer<'a> {
                         }
                         None => {
                             self.unknown_field(segment.id, name, &container);
-                            self.poison(path.id);
-                            return Ty::Unknown;
+                            return (self.poison(path.id), container);
                         }
                     };
                 }
-                SegmentKind::Index(keys) => match record_arm(ty.base()) {
+                SegmentKind::Index(keys) => match &container {
                     Ty::Map(key, value) => {
                         if let [only] = keys.as_slice() {
-                            self.part(only, &key, "the key of a map");
+                            self.part(only, key, "the key of a map");
                         }
-                        ty = (*value).clone();
+                        ty = (**value).clone();
                     }
                     Ty::List(item, Keys::By(fields)) => {
-                        self.element_keys(segment.id, keys, &item, &fields);
-                        ty = (*item).clone();
+                        self.element_keys(segment.id, keys, item, fields);
+                        ty = (**item).clone();
                     }
                     Ty::Unknown | Ty::Any | Ty::Record(_) => {
                         keys.iter().for_each(|key| {
@@ -1588,8 +1583,8 @@ impl<'a> Infer<'a> {
                         ty = Ty::Unknown;
                     }
                     other => {
-                        let found = describe_type(self.db, self.workspace, &other);
-                        let help = match &other {
+                        let found = describe_type(self.db, self.workspace, other);
+                        let help = match other {
                             Ty::List(..) => {
                                 "this list has no key, so its elements have no names: a later layer replaces it as a whole"
                             }
@@ -1603,13 +1598,12 @@ impl<'a> Infer<'a> {
                             )
                             .help(help),
                         );
-                        self.poison(path.id);
-                        return Ty::Unknown;
+                        return (self.poison(path.id), container);
                     }
                 },
             }
         }
-        ty
+        (ty, container)
     }
 
     /// Refuses an element of a keyed list that is written without its key: nothing could merge it.
@@ -1680,10 +1674,13 @@ impl<'a> Infer<'a> {
 
     /// The type that a field can be set to.
     fn settable(&mut self, container: &Ty, name: &Name) -> Option<Ty> {
-        if let Ty::Request(schema_id) = container
-            && schema(self.db, self.workspace, *schema_id).field(name).is_none()
-            && BUILT_IN_FIELDS.contains(&name.as_str())
-        {
+        if let Ty::Request(schema_id) = container {
+            if let Some(field) = schema(self.db, self.workspace, *schema_id).field(name) {
+                return Some(field.ty.clone());
+            }
+            if !BUILT_IN_FIELDS.contains(&name.as_str()) {
+                return None;
+            }
             return Some(match name.as_str() {
                 "after" => Ty::List(Arc::new(Ty::Outputs(None)), Keys::Plain),
                 "name" | "namespace" => {
@@ -3469,6 +3466,35 @@ impl Shape {
     fn at(node: NodeId) -> Self {
         Shape { node, name: node, whole: false, fields: BTreeMap::new() }
     }
+}
+
+/// Whether each entry of a literal, and of those inside it, begins with a field of its own: then
+/// none can set what another does.
+fn is_plain(record: &Record) -> bool {
+    // Of more entries it is cheaper to keep what they set than to compare each to each.
+    const FEW: usize = 16;
+    let first = |entry: &Entry| match &entry.kind {
+        EntryKind::Set { path, append: false, .. } => {
+            let is_key =
+                |it: &PathSegment| matches!(&it.kind, SegmentKind::Key(key) if !key.is_empty());
+            match &path.segments[0].kind {
+                SegmentKind::Key(key) if path.segments.iter().all(is_key) => Some(key.clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    record.entries.len() <= FEW
+        && record.entries.iter().enumerate().all(|(at, entry)| {
+            let EntryKind::Set { value, .. } = &entry.kind else { return false };
+            let key = first(entry);
+            key.is_some()
+                && record.entries[..at].iter().all(|before| first(before) != key)
+                && match &value.kind {
+                    ExprKind::Record(inner) => is_plain(inner),
+                    _ => true,
+                }
+        })
 }
 
 /// What the entries of a literal set.

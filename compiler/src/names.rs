@@ -892,7 +892,7 @@ pub fn check_environment_names(
     names: &[Ident],
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    if !is_whole(db, workspace) {
+    if names.is_empty() || !is_whole(db, workspace) {
         return;
     }
     let known = &environments(db, workspace).0;

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use plumb_compiler::syntax::format::format;
-use plumb_compiler::syntax::parse;
+use plumb_compiler::syntax::{format, parse};
 
 fuzz_target!(|text: &str| {
     let formatted = format(text).text;

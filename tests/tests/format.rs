@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plumb_compiler::Database;
 use plumb_compiler::format;
-use plumb_compiler::syntax::{TokenKind, parse};
+use plumb_compiler::syntax::{TokenKind, parse, tokens};
 use plumb_tests::documents::{Files, blocks, root, write};
 
 /// Every file below a folder whose name ends so.
@@ -54,7 +54,8 @@ fn in_document(path: &Path) -> Vec<(String, String)> {
 fn meaning(text: &str) -> (String, Vec<&str>) {
     let parse = parse(text);
     let items = parse.items.iter().map(|it| format!("{:?} {:?}\n", it.item, it.docs)).collect();
-    let comments = parse.tokens.iter().filter(|it| {
+    let tokens = tokens(text);
+    let comments = tokens.iter().filter(|it| {
         matches!(it.kind, TokenKind::Comment | TokenKind::Doc | TokenKind::ForeignComment)
     });
     let text = |range: plumb_compiler::syntax::ast::TextRange| {
@@ -95,7 +96,7 @@ fn whatever_is_written_in_plumb_says_the_same_in_the_style() {
 /// the first column, commas and empty lines as nobody writes them.
 fn mangled(text: &str) -> String {
     let mut out = String::new();
-    let tokens = parse(text).tokens;
+    let tokens = tokens(text);
     for (number, token) in tokens.iter().enumerate() {
         let slice = &text[token.range.start as usize..token.range.end as usize];
         match token.kind {

@@ -82,7 +82,7 @@ fn rewrite(source: &str) -> Option<String> {
     if !before.errors.is_empty() {
         return None;
     }
-    let rewritten = lines::write(breaks::decide(atoms::read(source, &before.tokens)));
+    let rewritten = lines::write(breaks::decide(atoms::read(source, &super::tokens(source))));
     let after = parse(&rewritten);
     let docs = |parse: &super::Parse| -> Vec<_> {
         let lines = |doc: &str| doc.lines().map(|it| it.trim_end().to_owned()).collect::<Vec<_>>();

@@ -181,7 +181,7 @@ pub enum TokenKind {
 
 impl TokenKind {
     /// Whether the parser never sees it: blanks and comments.
-    pub fn is_trivia(self) -> bool {
+    pub(super) fn is_trivia(self) -> bool {
         use TokenKind::*;
         matches!(self, Whitespace | Newline | Comment | Doc | ForeignComment)
     }

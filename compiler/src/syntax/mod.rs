@@ -34,8 +34,6 @@ const MAX_ERRORS: usize = 1000;
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Parse {
-    /// Every token of the text, blanks and comments too: their ranges tile the text exactly.
-    pub tokens: Vec<Token>,
     /// The declarations, in the order of the text.
     pub items: Vec<ParsedItem>,
     /// What is wrong, in the order of the text.
@@ -48,7 +46,12 @@ pub fn parse(text: &str) -> Parse {
     let (tokens, mut errors) = lexer::lex(text);
     let items = parser::parse(text, &tokens, &mut errors);
     errors.sort_by_key(|error| (error.range.start, error.range.end));
-    Parse { tokens, items, errors }
+    Parse { items, errors }
+}
+
+/// The tokens of a text, which tile it: for who shows or rewrites text.
+pub fn tokens(text: &str) -> Vec<Token> {
+    lexer::lex(text).0
 }
 
 impl SyntaxError {

@@ -145,7 +145,7 @@ struct Parser<'t> {
 /// The cursor.
 impl<'t> Parser<'t> {
     fn piece(&self) -> &Piece {
-        self.peek(0)
+        &self.pieces[self.at]
     }
 
     fn peek(&self, ahead: usize) -> &Piece {
