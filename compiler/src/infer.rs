@@ -4,7 +4,7 @@
 //! error is marked ([`Inference::poisoned`]), and evaluation passes over it in silence: so one
 //! mistake is one message, and everything beside it is still looked at.
 
-use crate::arms;
+use crate::arms::{self, record_arm};
 use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
@@ -1150,7 +1150,7 @@ impl<'a> Infer<'a> {
     /// The record that braces are of a type; says where nothing tells which.
     fn meant(&mut self, record: &Record, ty: &Ty) -> Ty {
         if !arms::is_choice(ty) {
-            return record_arm(ty.base());
+            return record_arm(ty.base()).clone();
         }
         let said = |name: &str| {
             record.entries.iter().find_map(|entry| match &entry.kind {
@@ -1170,7 +1170,7 @@ impl<'a> Infer<'a> {
             })
         };
         let wrong = match arms::of_braces(self.db, self.workspace, ty, said) {
-            Ok(arm) => return arm,
+            Ok(arm) => return arm.clone(),
             Err(wrong) => wrong,
         };
         let records: Vec<Ty> = arms::records(ty).into_iter().cloned().collect();
@@ -1536,7 +1536,7 @@ impl<'a> Infer<'a> {
     fn path_type(&mut self, path: &FieldPath, base: &Ty) -> Ty {
         let mut ty = base.clone();
         for segment in &path.segments {
-            self.result.records.insert(path.id, record_arm(ty.base()));
+            self.result.records.insert(path.id, record_arm(ty.base()).clone());
             match &segment.kind {
                 SegmentKind::Key(name) => {
                     if name.is_empty() {
@@ -1556,7 +1556,7 @@ impl<'a> Infer<'a> {
                         };
                         continue;
                     }
-                    let container = record_arm(ty.base());
+                    let container = record_arm(ty.base()).clone();
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
                         // What an open record takes beyond its fields, nothing is known of.
@@ -1570,7 +1570,7 @@ impl<'a> Infer<'a> {
                         }
                     };
                 }
-                SegmentKind::Index(keys) => match record_arm(ty.base()) {
+                SegmentKind::Index(keys) => match record_arm(ty.base()).clone() {
                     Ty::Map(key, value) => {
                         if let [only] = keys.as_slice() {
                             self.part(only, &key, "the key of a map");
@@ -1887,7 +1887,7 @@ impl<'a> Infer<'a> {
         }
         let base = match arms::is_choice(ty) {
             true => self.result.records.get(&node).cloned().unwrap_or(Ty::Unknown),
-            false => record_arm(ty.base()),
+            false => record_arm(ty.base()).clone(),
         };
         let mut lacking: Vec<Name> = required_fields(self.db, self.workspace, &base)
             .into_iter()
@@ -3486,25 +3486,6 @@ impl Leaves {
     fn first(&self) -> Option<NodeId> {
         let inside = self.parts.values().filter_map(Leaves::first).min();
         self.set.map(|(node, _)| node).into_iter().chain(inside).min()
-    }
-}
-
-/// The record arm of a type, if it is a union with one.
-pub fn record_arm(ty: &Ty) -> Ty {
-    match ty {
-        Ty::Union(arms) => arms
-            .iter()
-            .map(Ty::base)
-            .find(|arm| {
-                matches!(
-                    arm,
-                    Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)
-                )
-            })
-            .unwrap_or(ty)
-            .clone(),
-        Ty::Any => Ty::Unknown,
-        other => other.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod allow;
 pub mod answers;
 pub mod arms;
 pub mod builtins;
+pub mod by_name;
 mod db;
 pub mod diagnostics;
 pub mod engine;
