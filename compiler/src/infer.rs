@@ -4,7 +4,7 @@
 //! error is marked ([`Inference::poisoned`]), and evaluation passes over it in silence: so one
 //! mistake is one message, and everything beside it is still looked at.
 
-use crate::arms;
+use crate::arms::{self, record_arm};
 use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
@@ -1153,7 +1153,7 @@ impl<'a> Infer<'a> {
     /// The record that braces are of a type; says where nothing tells which.
     fn meant(&mut self, record: &Record, ty: &Ty) -> Ty {
         if !arms::is_choice(ty) {
-            return record_arm(ty.base());
+            return record_arm(ty.base()).clone();
         }
         let said = |name: &str| {
             record.entries.iter().find_map(|entry| match &entry.kind {
@@ -1173,7 +1173,7 @@ impl<'a> Infer<'a> {
             })
         };
         let wrong = match arms::of_braces(self.db, self.workspace, ty, said) {
-            Ok(arm) => return arm,
+            Ok(arm) => return arm.clone(),
             Err(wrong) => wrong,
         };
         let records: Vec<Ty> = arms::records(ty).into_iter().cloned().collect();
@@ -1535,7 +1535,7 @@ impl<'a> Infer<'a> {
         let mut ty = base.clone();
         let mut container = Ty::Unknown;
         for segment in &path.segments {
-            container = record_arm(ty.base());
+            container = record_arm(ty.base()).clone();
             match &segment.kind {
                 SegmentKind::Key(name) => {
                     if name.is_empty() {
@@ -1884,7 +1884,7 @@ impl<'a> Infer<'a> {
         }
         let base = match arms::is_choice(ty) {
             true => self.result.records.get(&node).cloned().unwrap_or(Ty::Unknown),
-            false => record_arm(ty.base()),
+            false => record_arm(ty.base()).clone(),
         };
         let mut lacking: Vec<Name> = required_fields(self.db, self.workspace, &base)
             .into_iter()
@@ -3512,25 +3512,6 @@ impl Leaves {
     fn first(&self) -> Option<NodeId> {
         let inside = self.parts.values().filter_map(Leaves::first).min();
         self.set.map(|(node, _)| node).into_iter().chain(inside).min()
-    }
-}
-
-/// The record arm of a type, if it is a union with one.
-pub fn record_arm(ty: &Ty) -> Ty {
-    match ty {
-        Ty::Union(arms) => arms
-            .iter()
-            .map(Ty::base)
-            .find(|arm| {
-                matches!(
-                    arm,
-                    Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)
-                )
-            })
-            .unwrap_or(ty)
-            .clone(),
-        Ty::Any => Ty::Unknown,
-        other => other.clone(),
     }
 }
 

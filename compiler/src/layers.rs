@@ -3,15 +3,16 @@
 //! The merge rules are here and nowhere else. A [`Slot`] keeps every setting that it was given, in
 //! order, so that the last one is the value and the others are the answer to `plumb why`.
 
+use crate::arms::arm_of;
+use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
 use crate::names::{ancestry, describe, distance, environments, overlays_of, package_of, scope};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
-use crate::types::{Keys, Ty, field_type};
+use crate::types::{Keys, Ty, UNKNOWN, field_of};
 use crate::value::{Data, Fields, Origin, Record, Tag, Value};
-use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -165,7 +166,7 @@ pub struct Slot {
 }
 
 /// The parts of a slot by name or key, in the order they were first set.
-pub type Parts = IndexMap<Name, Slot, rustc_hash::FxBuildHasher>;
+pub type Parts = ByName<Slot>;
 
 /// What a slot holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -240,6 +241,13 @@ pub struct Setting {
     pub appended: bool,
 }
 
+impl Setting {
+    /// The same layer's word on a part, made at `origin`; what it sets is still to be said.
+    pub fn of(&self, origin: Origin) -> Setting {
+        Setting { value: None, origin, ..*self }
+    }
+}
+
 /// How a setting is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
@@ -276,49 +284,53 @@ impl Merge<'_> {
         if !self.admitted(slot, setting) {
             return;
         }
-        let setting =
-            &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
-        let ty = crate::arms::of_value(self.db, self.workspace, ty, &value)
-            .unwrap_or_else(|| crate::infer::record_arm(ty.base()));
+        let setting = Setting {
+            value: (!value.is_none()).then(|| value.clone()),
+            ..setting.of(setting.origin)
+        };
+        let ty = arm_of(self.db, self.workspace, ty, &value);
         match (&value.data, operation) {
             (Data::None, _) => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
                     slot.content = Content::Removed;
-                    slot.history.push(setting.clone());
+                    slot.history.push(setting);
                 }
             }
             (_, Operation::Replace) => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
                     // Of what does not merge, to replace is to set.
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
-                    self.set(slot, &ty, value, Operation::Merge, setting);
-                    slot.replaced = Some(setting.clone());
+                    self.set(slot, ty, value, Operation::Merge, &setting);
+                    slot.replaced = Some(setting);
                 }
             }
-            (Data::List(added), Operation::Append) => self.append(slot, &ty, added, setting),
+            (Data::List(added), Operation::Append) => self.append(slot, ty, added, &setting),
             (Data::Record(record), _) if !matches!(ty, Ty::List(..)) => {
-                let fields = record.fields.clone();
-                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                let Some(parts) = self.parts(slot, ty, value.origin, &setting, true) else {
                     return;
                 };
                 let mut taken = std::mem::take(parts);
-                for (name, field) in fields {
-                    let ty = field_type(self.db, self.workspace, &ty, &name).unwrap_or(Ty::Unknown);
-                    let inner = Setting { origin: field.origin, ..setting.clone() };
-                    self.set(taken.entry(name).or_default(), &ty, field, Operation::Merge, &inner);
+                for (name, field) in &record.fields {
+                    let ty = field_of(self.db, self.workspace, ty, name);
+                    self.set(
+                        taken.entry(name.clone()).or_default(),
+                        ty.as_deref().unwrap_or(UNKNOWN),
+                        field.clone(),
+                        Operation::Merge,
+                        &setting.of(field.origin),
+                    );
                 }
                 put_back(slot, taken);
-                slot.history.push(setting.clone());
+                slot.history.push(setting);
             }
             (Data::List(elements), _) if matches!(ty, Ty::List(_, Keys::By(_))) => {
-                let Ty::List(item, Keys::By(keys)) = &ty else { unreachable!("matched above") };
-                let elements = elements.clone();
-                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                let Ty::List(item, Keys::By(keys)) = ty else { unreachable!("matched above") };
+                let Some(parts) = self.parts(slot, ty, value.origin, &setting, true) else {
                     return;
                 };
                 let mut taken = std::mem::take(parts);
@@ -336,25 +348,24 @@ impl Merge<'_> {
                         );
                         continue;
                     }
-                    let inner = Setting { origin: element.origin, ..setting.clone() };
                     self.set(
                         taken.entry(key).or_default(),
                         item,
                         element.clone(),
                         Operation::Merge,
-                        &inner,
+                        &setting.of(element.origin),
                     );
                 }
                 put_back(slot, taken);
-                slot.history.push(setting.clone());
+                slot.history.push(setting);
             }
             _ => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
                     slot.content = Content::Whole(value);
-                    slot.history.push(setting.clone());
+                    slot.history.push(setting);
                 }
             }
         }
@@ -374,7 +385,7 @@ impl Merge<'_> {
             let mut taken = std::mem::take(parts);
             for element in added.iter() {
                 let Some(key) = element_key(element, keys) else { continue };
-                let inner = Setting { origin: element.origin, ..setting.clone() };
+                let inner = setting.of(element.origin);
                 let slot = taken.entry(key.clone()).or_default();
                 if !matches!(slot.content, Content::Unset | Content::Removed) {
                     let mut error = Diagnostic::error(

@@ -18,6 +18,7 @@ pub mod answers;
 pub mod arms;
 pub mod batch;
 pub mod builtins;
+pub mod by_name;
 mod db;
 pub mod diagnostics;
 pub mod engine;
