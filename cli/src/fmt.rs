@@ -107,7 +107,7 @@ fn sources(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Source>, Stop> {
         if !place.is_dir() {
             let name = path.display().to_string();
             let text = plumb_workspace::read(&place);
-            found.insert(place, Source { name, text });
+            found.entry(place).or_insert(Source { name, text });
             continue;
         }
         let loaded = load(path)?;
