@@ -1222,6 +1222,13 @@ impl<'a> Evaluator<'a> {
             let origin = request.map_or(value.origin, |it| name_origin(self.db, it));
             return Ok(Value::new(Data::None, origin));
         }
+        let is_label = field.is_none() && (name == "name" || name == "namespace");
+        let request = self.instances[instance].request;
+        // What is wrong with its own name is told where it is declared.
+        if is_label && request.is_some_and(|it| value.origin != name_origin(self.db, it)) {
+            let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
+            return self.complete(value, &label, name);
+        }
         self.complete(value, &ty, name)
     }
 
