@@ -28,6 +28,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An error was reported where this came from.
@@ -1253,6 +1254,13 @@ impl<'a> Evaluator<'a> {
             let origin = request.map_or(value.origin, |it| name_origin(self.db, it));
             return Ok(Value::new(Data::None, origin));
         }
+        let is_label = field.is_none() && (name == "name" || name == "namespace");
+        let request = self.instances[instance].request;
+        // What is wrong with its own name is told where it is declared.
+        if is_label && request.is_some_and(|it| value.origin != name_origin(self.db, it)) {
+            let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
+            return self.complete(value, &label, name);
+        }
         self.complete(value, &ty, name)
     }
 
@@ -2284,14 +2292,9 @@ impl<'a> Evaluator<'a> {
         let Some(tree) = item(self.db, origin.item) else { return Vec::new() };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Vec::new() };
         let index = BlockIndex::of(block);
-        let made = |expr: &&&Expr| match &expr.kind {
-            // A record's origin is its braces.
-            ExprKind::Record(record) if record.id == origin.node => true,
-            _ => expr.id == origin.node,
-        };
-        let Some(expr) = index.expressions.iter().find(made) else { return Vec::new() };
-        let mut todo = vec![*expr];
-        let mut seen: Vec<&Name> = Vec::new();
+        let Some(expr) = index.made(origin.node) else { return Vec::new() };
+        let mut todo = vec![expr];
+        let mut seen: FxHashSet<NodeId> = FxHashSet::default();
         while let Some(expr) = todo.pop() {
             walk(expr, &mut |inner| {
                 if let Some(names) = crate::references::chain(inner)
@@ -2316,10 +2319,9 @@ impl<'a> Evaluator<'a> {
                     }
                 }
                 if let ExprKind::Name(name) = &inner.kind
-                    && !seen.contains(&name)
-                    && let Some((_, value)) = index.lets.iter().find(|(known, _)| *known == name)
+                    && let Some(value) = index.bound(name, inner.id)
+                    && seen.insert(value.id)
                 {
-                    seen.push(name);
                     todo.push(value);
                 }
             });
@@ -2395,47 +2397,19 @@ impl<'a> Evaluator<'a> {
             .rev()
             .find(|call| call.function == origin.item && holds(&call.result, value));
         let Some(call) = call else { return };
-        let mut bindings: Vec<(&Name, &Expr)> = Vec::new();
-        walk(body, &mut |inner| match &inner.kind {
-            ExprKind::ListFor { clause, .. } => bound_by(clause, &mut bindings),
-            ExprKind::Record(record) | ExprKind::Named { record, .. } => {
-                for entry in &record.entries {
-                    if let EntryKind::For { clause, .. } = &entry.kind {
-                        bound_by(clause, &mut bindings);
-                    }
-                }
-            }
-            ExprKind::If { head, .. } => {
-                bindings.extend(head.bind.iter().map(|name| (&name.text, &head.expr)));
-            }
-            ExprKind::Match { subject, arms } => {
-                for arm in arms {
-                    if let Pattern::Typed { name, .. } = &arm.pattern {
-                        bindings.push((&name.text, &**subject));
-                    }
-                }
-            }
-            _ => {}
-        });
-        let mut todo: Vec<&Expr> = Vec::new();
-        walk(body, &mut |inner| {
-            let is = inner.id == origin.node
-                || matches!(&inner.kind, ExprKind::Record(record) if record.id == origin.node);
-            if is {
-                todo.push(inner);
-            }
-        });
+        let index = BlockIndex::of_expr(body);
+        let mut todo: Vec<&Expr> = index.made(origin.node).into_iter().collect();
         if choices {
             todo.extend(heads_of(body, origin.node));
         }
-        let mut seen: FxHashSet<Name> = FxHashSet::default();
+        let mut seen: FxHashSet<NodeId> = FxHashSet::default();
         while let Some(expr) = todo.pop() {
             let mut bases: FxHashSet<NodeId> = FxHashSet::default();
             walk(expr, &mut |inner| {
                 let Some(names) = read_chain(inner, &mut bases) else { return };
                 let Some(first) = names.first() else { return };
-                if let Some((_, source)) = bindings.iter().find(|(name, _)| **name == first.text) {
-                    if seen.insert(first.text.clone()) {
+                if let Some(source) = index.bound(&first.text, inner.id) {
+                    if seen.insert(source.id) {
                         todo.push(source);
                     }
                     return;
@@ -3454,7 +3428,8 @@ impl<'a> Evaluator<'a> {
                 .iter()
                 .filter(|(_, value)| !value.is_none())
                 .map(|(name, value)| {
-                    (Value::new(Data::String(name.clone()), origin), value.clone())
+                    // Who set the entry said its key.
+                    (Value::new(Data::String(name.clone()), value.origin), value.clone())
                 })
                 .collect(),
             _ => return Err(Failed),
@@ -4039,12 +4014,15 @@ pub fn describe_condition(expr: &Expr) -> Option<String> {
     }
 }
 
-/// The lets and the expressions of a block, at any depth.
+/// The expressions of a block, at any depth, and what the names in them are bound to.
 #[derive(Default)]
 pub struct BlockIndex<'a> {
-    lets: Vec<(&'a Name, &'a Expr)>,
-    /// Every expression.
+    /// Every expression, as [`walk`] goes: what is inside one follows it.
     expressions: Vec<&'a Expr>,
+    /// Where each of them is.
+    positions: FxHashMap<NodeId, usize>,
+    /// What a name is bound to in which of them, by name. One name may be bound in several places.
+    bindings: FxHashMap<&'a Name, Vec<(Range<usize>, &'a Expr)>>,
     /// Those that stand in no other.
     pub roots: Vec<&'a Expr>,
 }
@@ -4057,41 +4035,127 @@ impl<'a> BlockIndex<'a> {
         index
     }
 
+    /// Of everything in an expression.
+    fn of_expr(expr: &'a Expr) -> Self {
+        let mut index = BlockIndex::default();
+        index.add(expr);
+        index
+    }
+
+    /// The expression that made a value. A record's origin is its braces.
+    fn made(&self, node: NodeId) -> Option<&'a Expr> {
+        let made = |expr: &&&Expr| match &expr.kind {
+            ExprKind::Record(record) if record.id == node => true,
+            _ => expr.id == node,
+        };
+        self.expressions.iter().find(made).copied()
+    }
+
+    /// What a name is bound to where an expression stands: what stands nearest around it.
+    fn bound(&self, name: &Name, at: NodeId) -> Option<&'a Expr> {
+        let position = self.positions.get(&at)?;
+        let around = self.bindings.get(name)?.iter().filter(|(range, _)| range.contains(position));
+        around.max_by_key(|(range, _)| range.start).map(|(_, value)| *value)
+    }
+
+    fn bind(&mut self, name: &'a Ident, range: Range<usize>, value: &'a Expr) {
+        self.bindings.entry(&name.text).or_default().push((range, value));
+    }
+
+    /// Binds what a loop walks, in a part of it.
+    fn bind_clause(&mut self, clause: &'a ForClause, range: Range<usize>) {
+        for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten() {
+            self.bind(name, range.clone(), &clause.iter);
+        }
+    }
+
+    /// An expression with what is inside it.
+    fn range(&self, expr: &Expr) -> Range<usize> {
+        let start = self.positions[&expr.id];
+        let mut size = 0;
+        walk(expr, &mut |_| size += 1);
+        start..start + size
+    }
+
     fn add(&mut self, expr: &'a Expr) {
         self.roots.push(expr);
-        walk(expr, &mut |inner| self.expressions.push(inner));
+        let first = self.expressions.len();
+        walk(expr, &mut |inner| {
+            self.positions.insert(inner.id, self.expressions.len());
+            self.expressions.push(inner);
+        });
+        for position in first..self.expressions.len() {
+            match &self.expressions[position].kind {
+                ExprKind::ListFor { clause, value, .. } => {
+                    let range = self.range(&clause.iter).end..self.range(value).end;
+                    self.bind_clause(clause, range);
+                }
+                ExprKind::Record(record) | ExprKind::Named { record, .. } => {
+                    for entry in &record.entries {
+                        let EntryKind::For { clause, path, value, .. } = &entry.kind else {
+                            continue;
+                        };
+                        let range = self.range(&clause.iter).end..self.range(value).end;
+                        self.bind_clause(clause, range);
+                        for segment in &path.segments {
+                            let SegmentKind::Index(keys) = &segment.kind else { continue };
+                            for key in keys {
+                                self.bind_clause(clause, self.range(key));
+                            }
+                        }
+                    }
+                }
+                ExprKind::If { head, then, .. } => {
+                    if let Some(name) = &head.bind {
+                        self.bind(name, self.range(then), &head.expr);
+                    }
+                }
+                ExprKind::Match { subject, arms } => {
+                    for arm in arms {
+                        if let Pattern::Typed { name, .. } = &arm.pattern {
+                            self.bind(name, self.range(&arm.value), subject);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     fn block(&mut self, block: &'a Block) {
+        // What is bound for the rest of the block.
+        let mut bound: Vec<(&'a Ident, usize, &'a Expr)> = Vec::new();
         for statement in &block.statements {
             match &statement.kind {
                 StatementKind::Let(it) => {
-                    self.lets.push((&it.name.text, &it.value));
                     self.add(&it.value);
+                    bound.push((&it.name, self.expressions.len(), &it.value));
                 }
                 StatementKind::Emit { bind, value } => {
-                    self.lets.extend(bind.iter().map(|bind| (&bind.text, value)));
                     self.add(value);
+                    bound.extend(bind.iter().map(|bind| (bind, self.expressions.len(), value)));
                 }
                 StatementKind::Output { value, .. } => self.add(value),
                 StatementKind::If(it) => {
-                    if let Some(name) = &it.head.bind {
-                        self.lets.push((&name.text, &it.head.expr));
-                    }
                     self.add(&it.head.expr);
+                    let start = self.expressions.len();
                     self.block(&it.then);
+                    if let Some(name) = &it.head.bind {
+                        self.bind(name, start..self.expressions.len(), &it.head.expr);
+                    }
                     it.otherwise.iter().for_each(|block| self.block(block));
                 }
                 StatementKind::For { clause, body } => {
-                    for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten()
-                    {
-                        self.lets.push((&name.text, &clause.iter));
-                    }
                     self.add(&clause.iter);
+                    let start = self.expressions.len();
                     self.block(body);
+                    self.bind_clause(clause, start..self.expressions.len());
                 }
                 StatementKind::Rule(rule) => self.add(&rule.condition),
             }
+        }
+        for (name, start, value) in bound {
+            self.bind(name, start..self.expressions.len(), value);
         }
     }
 }
@@ -4124,12 +4188,6 @@ fn heads_of(root: &Expr, node: NodeId) -> Vec<&Expr> {
         _ => {}
     });
     heads
-}
-
-/// Adds what a loop binds.
-fn bound_by<'e>(clause: &'e ForClause, bindings: &mut Vec<(&'e Name, &'e Expr)>) {
-    let names = [Some(&clause.first), clause.second.as_ref()];
-    bindings.extend(names.into_iter().flatten().map(|name| (&name.text, &clause.iter)));
 }
 
 /// The names that a path reads, `a.b.c`; `None` also for the paths it begins with, which only lead to it.

@@ -20,7 +20,7 @@ use crate::syntax::ast::*;
 use crate::types::{
     BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
     display, display_literal, endless, field_names, field_type, fits, is_bounded, key_mistakes,
-    required_fields, schema,
+    prelude_type, required_fields, schema,
 };
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -266,7 +266,10 @@ impl<'a> Infer<'a> {
             ItemKind::Package { record } => {
                 let ty = Ty::Record(Arc::new(RecordTy {
                     fields: vec![
-                        ("namespace".into(), self.prelude_type("DnsLabel").optional()),
+                        (
+                            "namespace".into(),
+                            prelude_type(self.db, self.workspace, "DnsLabel").optional(),
+                        ),
                         ("owner".into(), Ty::String.optional()),
                     ],
                     open: false,
@@ -528,15 +531,6 @@ impl<'a> Infer<'a> {
                 self.not_yet(NodeId(0), "tests are");
             }
         }
-    }
-
-    fn prelude_type(&mut self, name: &str) -> Ty {
-        let Some(found) = crate::names::prelude_names(self.db).get(name).copied() else {
-            return Ty::String;
-        };
-        let Some(tree) = item(self.db, found) else { return Ty::String };
-        let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
-        Lowering::new(self.db, self.workspace, found).lower(ty)
     }
 
     /// A request is called like the objects it makes, unless it says otherwise.
@@ -1684,7 +1678,7 @@ impl<'a> Infer<'a> {
             return Some(match name.as_str() {
                 "after" => Ty::List(Arc::new(Ty::Outputs(None)), Keys::Plain),
                 "name" | "namespace" => {
-                    let label = self.prelude_type("DnsLabel");
+                    let label = prelude_type(self.db, self.workspace, "DnsLabel");
                     if name == "namespace" { label.optional() } else { label }
                 }
                 other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),

@@ -184,7 +184,7 @@ pub enum Content {
         parts: Parts,
         /// Some layer gave it, rather than only spoken of a field inside it.
         given: bool,
-        /// Where it was given first.
+        /// Where it was given first, by the request where that gives it too.
         origin: Origin,
         /// The parts are elements of a keyed list.
         keyed: bool,
@@ -506,6 +506,12 @@ impl Merge<'_> {
                 if gives && !*given {
                     *given = true;
                     *first = origin;
+                } else if gives
+                    && is_data(self.db, setting.origin.item)
+                    && !is_data(self.db, first.item)
+                {
+                    // What is wrong with the whole is told to who asks for it, not to the platform.
+                    *first = setting.origin;
                 }
                 Some(parts)
             }

@@ -1028,6 +1028,16 @@ pub fn built_in_field(name: &str) -> Option<(Ty, Ty)> {
     })
 }
 
+/// A type of the standard library.
+pub fn prelude_type(db: &dyn Db, workspace: Workspace, name: &str) -> Ty {
+    let Some(found) = crate::names::prelude_names(db).get(name).copied() else {
+        return Ty::String;
+    };
+    let Some(tree) = item(db, found) else { return Ty::String };
+    let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
+    Lowering::new(db, workspace, found).lower(ty)
+}
+
 /// Whether a value of type `from` may stand where `to` is asked for. Conditions and ranges are not
 /// looked at: they are checked on values.
 pub fn fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
