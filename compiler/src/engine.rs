@@ -7,6 +7,7 @@ use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
 use crate::infer::infer;
 use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
     package_of, packages, scope, uses,
@@ -118,9 +119,15 @@ pub(crate) fn blocked(
     }
     let ancestry = &crate::names::ancestry(db, workspace, environment).0;
     let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
+    let unsound = |file| unsound_layers(db, workspace, package_of(db, workspace, file));
+    let own = unsound(request.file(db));
     let layers = crate::layers::layers(db, workspace, request, environment).iter().map(|layer| {
-        let package = package_of(db, workspace, layer.item.file(db));
-        unsound_layers(db, workspace, package).get(&layer.item).copied().unwrap_or(Blocked::No)
+        // Overlays stand in the package of their request, defaults in others.
+        let unsound = match layer.kind {
+            LayerKind::Defaults { .. } => unsound(layer.item.file(db)),
+            _ => own,
+        };
+        unsound.get(&layer.item).copied().unwrap_or(Blocked::No)
     });
     layers.chain(platform).max().unwrap_or(Blocked::No)
 }
@@ -143,7 +150,8 @@ fn footing(db: &dyn Db, workspace: Workspace, id: ItemId) -> Blocked {
         if is_broken {
             return Blocked::Everything;
         }
-        result = result.max(damage(db, workspace, id));
+        let package = package_of(db, workspace, id.file(db));
+        result = result.max(damage(damaged(db, package), id));
     }
     result
 }
@@ -160,6 +168,7 @@ fn unsound_layers(
         |id: &ItemId| matches!(id.kind(db), Kind::Request | Kind::Overlay | Kind::Defaults);
     let files = package_files(db, package).iter();
     let layers = files.flat_map(|file| items(db, *file)).copied().filter(is_layer);
+    let text = damaged(db, package);
     let mut found = FxHashMap::default();
     for layer in layers {
         let blocked = named(db, workspace, layer)
@@ -167,7 +176,7 @@ fn unsound_layers(
             // A request that another names is sound or not by itself.
             .filter(|id| id.kind(db) != Kind::Request)
             .map(|id| footing(db, workspace, id))
-            .chain([damage(db, workspace, layer)])
+            .chain([damage(text, layer)])
             .max();
         if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
             found.insert(layer, blocked);
@@ -176,9 +185,9 @@ fn unsound_layers(
     found
 }
 
-/// What the broken files of a declaration's package do to it.
-fn damage(db: &dyn Db, workspace: Workspace, id: ItemId) -> Blocked {
-    match damaged(db, package_of(db, workspace, id.file(db))) {
+/// What the text of a declaration's package does to it.
+fn damage(text: &Soundness, id: ItemId) -> Blocked {
+    match text {
         Soundness::Sound => Blocked::No,
         Soundness::Damaged(damaged) if !damaged.contains(&id) => Blocked::Manifests,
         Soundness::Damaged(_) | Soundness::Torn => Blocked::Everything,

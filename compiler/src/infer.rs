@@ -18,9 +18,9 @@ use crate::references::{chain, circle};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
-    display, display_literal, endless, field_names, field_type, fits, is_bounded, key_mistakes,
-    prelude_type, required_fields, schema,
+    BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Schema, Ty, built_in_field, composition,
+    describe_type, display, display_literal, endless, field_names, field_type, fits, is_bounded,
+    key_mistakes, prelude_type, required_fields, schema,
 };
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -142,6 +142,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         locals: Vec::new(),
         it: None,
         own: None,
+        shape: None,
         itself: None,
         target: Vec::new(),
         partial: false,
@@ -183,6 +184,8 @@ struct Infer<'a> {
     it: Option<Ty>,
     /// The schema whose fields are in scope.
     own: Option<ItemId>,
+    /// The schema that was looked at last: a record sets one field of it after the other.
+    shape: Option<(ItemId, &'a Schema)>,
     /// What `self` is.
     itself: Option<Ty>,
     /// What the value at hand is for, the innermost last.
@@ -1666,10 +1669,17 @@ impl<'a> Infer<'a> {
         }
     }
 
+    fn shape_of(&mut self, id: ItemId) -> &'a Schema {
+        match self.shape {
+            Some((known, shape)) if known == id => shape,
+            _ => self.shape.insert((id, schema(self.db, self.workspace, id))).1,
+        }
+    }
+
     /// The type that a field can be set to.
     fn settable(&mut self, container: &Ty, name: &Name) -> Option<Ty> {
         if let Ty::Request(schema_id) = container {
-            if let Some(field) = schema(self.db, self.workspace, *schema_id).field(name) {
+            if let Some(field) = self.shape_of(*schema_id).field(name) {
                 return Some(field.ty.clone());
             }
             if !BUILT_IN_FIELDS.contains(&name.as_str()) {

@@ -8,7 +8,7 @@ use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
-use crate::names::{ancestry, describe, distance, environments, overlays_of, package_of, scope};
+use crate::names::{ancestry, describe, environments, nearest_named, package_of, scope};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
 use crate::types::{Keys, Ty, UNKNOWN, field_of};
@@ -55,15 +55,16 @@ pub fn layers(
 ) -> Vec<Layer> {
     let mut found = Vec::new();
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
-    let depth = ancestry(db, workspace, environment).0.len();
+    let chain = &ancestry(db, workspace, environment).0;
+    let depth = chain.len();
     // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
     let level_of = |distance: usize| (depth - distance) as u32;
     found.extend(default_layers(db, workspace, schema, Some(environment)));
     let request_level = 2 + depth as u32;
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
-    for overlay in overlays_of(db, package, request.name(db).clone()) {
-        if let Some(distance) = distance_of(db, workspace, *overlay, environment) {
+    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
+        if let Some(distance) = distance(db, chain, *overlay) {
             found.push(Layer {
                 item: *overlay,
                 level: request_level + level_of(distance),
@@ -75,15 +76,11 @@ pub fn layers(
     found
 }
 
-/// The [`distance`] of an overlay or defaults, whose `in` list is part of the key.
-fn distance_of(
-    db: &dyn Db,
-    workspace: Workspace,
-    id: ItemId,
-    environment: ItemId,
-) -> Option<usize> {
+/// What the `in` list of an overlay or defaults, which is part of the key, makes of an environment:
+/// see [`nearest_named`].
+fn distance(db: &dyn Db, chain: &[ItemId], id: ItemId) -> Option<usize> {
     let named = id.environments(db);
-    distance(db, workspace, |name| named.split(',').any(|it| it == name), environment)
+    nearest_named(db, chain, |name| named.split(',').any(|it| it == name))
 }
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
@@ -100,11 +97,12 @@ pub fn default_layers(
             let kind = LayerKind::Defaults { in_environment: false };
             found.push(Layer { item: *defaults, level: 1, kind });
         } else if let Some(environment) = environment
-            && let Some(distance) = distance_of(db, workspace, *defaults, environment)
+            && let chain = &ancestry(db, workspace, environment).0
+            && let Some(distance) = distance(db, chain, *defaults)
         {
-            let depth = ancestry(db, workspace, environment).0.len();
             let kind = LayerKind::Defaults { in_environment: true };
-            found.push(Layer { item: *defaults, level: 1 + (depth - distance) as u32, kind });
+            let level = 1 + (chain.len() - distance) as u32;
+            found.push(Layer { item: *defaults, level, kind });
         }
     }
     found.sort_by_key(|layer| layer.level);

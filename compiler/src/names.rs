@@ -210,12 +210,6 @@ fn is_private(db: &dyn Db, id: ItemId) -> bool {
     item(db, id).as_ref().is_some_and(|tree| tree.private)
 }
 
-/// The overlays of a package's request.
-#[salsa::tracked]
-pub fn overlays_of(db: &dyn Db, package: Package, request: Name) -> Vec<ItemId> {
-    scope(db, package).overlays.get(&request).cloned().unwrap_or_default()
-}
-
 /// The `package { }` of a package.
 #[salsa::tracked(returns(copy))]
 pub fn package_declaration(db: &dyn Db, package: Package) -> Option<ItemId> {
@@ -844,15 +838,13 @@ pub fn unknown_environment(
     error
 }
 
-/// What an `in` list makes of an environment: how far up its nearest named ancestor is, the
-/// environment itself being 0; `None` where the declaration does not speak of it.
-pub fn distance(
+/// What an `in` list makes of an environment with this [`ancestry`]: how far up its nearest named
+/// ancestor is, the environment itself being 0; `None` where the declaration does not speak of it.
+pub fn nearest_named(
     db: &dyn Db,
-    workspace: Workspace,
+    chain: &[ItemId],
     is_named: impl Fn(&Name) -> bool,
-    environment: ItemId,
 ) -> Option<usize> {
-    let (chain, _) = ancestry(db, workspace, environment);
     chain.iter().rev().position(|id| is_named(id.name(db)))
 }
 

@@ -10,7 +10,7 @@ use crate::eval::{BlockIndex, Evaluator, walk};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
 use crate::items::item;
 use crate::layers::{Layer, defaults_of, layer_record, layers};
-use crate::names::{distance, is_foreign, packages, scope};
+use crate::names::{ancestry, is_foreign, nearest_named, packages, scope};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Lowering, Ty, composition, schema, schemas_in};
@@ -267,7 +267,8 @@ fn lists(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId
         return true;
     }
     let named: Vec<&Name> = named.map(|it| &it.text).collect();
-    distance(db, workspace, |name| named.contains(&name), environment).is_some()
+    let chain = &ancestry(db, workspace, environment).0;
+    nearest_named(db, chain, |name| named.contains(&name)).is_some()
 }
 
 /// The requests of an environment in the order they are applied: who is needed comes first; those

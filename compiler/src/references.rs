@@ -225,8 +225,11 @@ impl Walk<'_> {
                 self.path(&schema.segments);
                 self.record(record);
             }
-            ItemKind::Defaults { schema, record, .. }
-            | ItemKind::Request { schema, record, .. } => {
+            ItemKind::Request { record, .. } => {
+                self.add(crate::infer::request_schema(self.db, self.workspace, self.item));
+                self.record(record);
+            }
+            ItemKind::Defaults { schema, record, .. } => {
                 self.path(&schema.segments);
                 self.record(record);
             }
@@ -262,10 +265,13 @@ impl Walk<'_> {
             && self.means_something(first)
             && let Ok(Target::Item(found)) =
                 resolve_path(self.db, self.workspace, self.item, segments)
-            && self.known.insert(found)
         {
-            self.found.push(found);
+            self.add(Some(found));
         }
+    }
+
+    fn add(&mut self, found: Option<ItemId>) {
+        self.found.extend(found.filter(|id| self.known.insert(*id)));
     }
 
     /// Whether a word stands for something outside the declaration. Asked first, since making the

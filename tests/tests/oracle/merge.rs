@@ -207,12 +207,8 @@ impl Merge<'_> {
     pub fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
         let workspace = self.workspace;
         let schema = &workspace.schemas[schema];
-        let layer = Layer {
-            level: 0,
-            shown: format!("schema {}", schema.name),
-            creates: true,
-            is_below,
-        };
+        let layer =
+            Layer { level: 0, shown: format!("schema {}", schema.name), creates: true, is_below };
         for field in &schema.fields {
             let Some(said) = &field.default else { continue };
             let word = Word {
@@ -225,7 +221,13 @@ impl Merge<'_> {
             let node = entry_of(parts_of(node), field.name);
             self.walk(node, &field.ty, &[], said, &word);
         }
-        let own = Type::Schema(self.workspace.schemas.iter().position(|it| it.name == schema.name).expect("it is one of them"));
+        let own = Type::Schema(
+            self.workspace
+                .schemas
+                .iter()
+                .position(|it| it.name == schema.name)
+                .expect("it is one of them"),
+        );
         self.layer(node, &own, &schema.seals, &layer);
     }
 
@@ -357,10 +359,7 @@ impl Merge<'_> {
             return;
         }
         // Two braces of one record in one layer: the reference does not say.
-        self.is_unclear |= node
-            .told
-            .iter()
-            .any(|it| word.clashes(it) && it.layer == *word.layer);
+        self.is_unclear |= node.told.iter().any(|it| word.clashes(it) && it.layer == *word.layer);
         node.told.push(word.told(Expression::Literal(Value::Record(Vec::new()))));
         self.layer(node, ty, entries, word.layer);
         if word.operation == Operation::Replace {
@@ -474,7 +473,14 @@ impl Merge<'_> {
     }
 
     /// Gives a part of a record a value, as `layer` does.
-    pub fn give(&mut self, node: &mut Node, ty: &Type, value: Value, layer: &Layer, entry: EntryId) {
+    pub fn give(
+        &mut self,
+        node: &mut Node,
+        ty: &Type,
+        value: Value,
+        layer: &Layer,
+        entry: EntryId,
+    ) {
         let word =
             Word { layer, entry, is_spread: false, operation: Operation::Set, sealed: false };
         self.value(node, ty, &Expression::Literal(value), &word);

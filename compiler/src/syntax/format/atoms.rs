@@ -127,7 +127,8 @@ impl<'t> Declaration<'t> {
 /// Reads the tokens of one declaration without a mistake.
 pub(super) fn read<'t>(source: &'t str, tokens: &[Token]) -> Declaration<'t> {
     let mut pieces = Vec::new();
-    layout::arrange(source, &layout::marks(source, tokens), &mut pieces);
+    let marks = layout::marks(source, tokens);
+    layout::arrange(source, &marks, &mut layout::Open::default(), &mut pieces);
     let mut declaration = Declaration { atoms: Vec::new(), groups: Vec::new() };
     let mut open: Vec<usize> = Vec::new();
     let mut before = Trivia::default();
