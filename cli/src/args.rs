@@ -16,6 +16,7 @@ Examples:
   plumb build --env prod                  the manifests of prod
   plumb build --env prod | kubectl apply --server-side -f -
   plumb why shop.replicas --env prod      where a value comes from
+  plumb fmt                               all files in the one style
   plumb init shop                         a workspace to begin with
 
 The workspace is the nearest directory upwards that has a plumb.toml; where there is none, the
@@ -64,6 +65,22 @@ The layer that holds comes first, those that lost follow, then what reads the va
   2   defaults in prod        platform/web.plumb:42       overridden
   used by Deployment/shop spec.replicas";
 
+const FMT_EXAMPLES: &str = "\
+Examples:
+  plumb fmt                       everything in this directory and below
+  plumb fmt apps platform         the same of others
+  plumb fmt --check               for CI: names the files that are not in the style
+  plumb fmt --diff                what would change
+  plumb fmt - < shop.plumb        for editors: from stdin to stdout
+
+There is one style and nothing to choose. Comments and the lines you break stay; what a file says
+does too: a declaration with a syntax error is left as it is.
+
+Exit codes:
+  0  fine; files that were not in the style are now
+  1  with --check or --diff: a file is not in the style
+  2  could not run: a path that is not there, a file that is not UTF-8 or cannot be written";
+
 /// Typed configuration that becomes Kubernetes manifests.
 #[derive(Parser, Debug)]
 #[command(name = "plumb", version, max_term_width = 100)]
@@ -89,6 +106,9 @@ pub(crate) enum Command {
     /// Tell where a value comes from: every layer that set it
     #[command(after_help = WHY_EXAMPLES, after_long_help = format!("{WHY_EXAMPLES}\n\n{CODES}"))]
     Why(Why),
+    /// Write files in the one style
+    #[command(after_help = FMT_EXAMPLES)]
+    Fmt(Fmt),
     /// Make a workspace to begin with
     #[command(after_help = "Example:\n  plumb init shop && cd shop && plumb build --env prod")]
     Init {
@@ -176,6 +196,22 @@ pub(crate) struct Why {
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Report,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Fmt {
+    /// Directories and files; `-` is stdin. Of a directory: the .plumb files of its workspace that are
+    /// in it or below, without those of workspaces that it depends on
+    #[arg(value_name = "PATH", default_value = ".", hide_default_value = true)]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Write nothing; name the files that are not in the style
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Write nothing; print what would change, as a patch
+    #[arg(long)]
+    pub(crate) diff: bool,
 }
 
 /// How findings are written.

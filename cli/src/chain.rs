@@ -51,10 +51,10 @@ pub(crate) fn render(address: &str, why: &Why, place: impl Fn(&Location) -> Stri
 
 /// What a layer set.
 fn cell(layer: &WhyLayer) -> String {
-    let value = short(layer.value.as_ref());
+    let value = cut(&short(layer.value.as_ref()), MAX_VALUE);
     match layer.path.as_str() {
-        "" => cut(&value, MAX_VALUE),
-        path => cut(&format!("{path} = {value}"), MAX_VALUE),
+        "" => value,
+        path => format!("{path} = {value}"),
     }
 }
 

@@ -3,10 +3,12 @@
 use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
-use crate::{annotations, chain, explain, files, init, machine};
+use crate::work;
+use crate::{annotations, chain, explain, files, fmt, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
+use plumb_compiler::batch::{Batch, Form, Piece};
 use plumb_compiler::diagnostics::nearest;
 use plumb_compiler::source::Workspace;
 use plumb_compiler::syntax::ast::Name;
@@ -14,18 +16,23 @@ use plumb_compiler::value::Value;
 use plumb_compiler::why::{Source, Tracer};
 use plumb_compiler::yaml::Note;
 use plumb_workspace::{Loaded, load};
+use std::convert::Infallible;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Errors were found.
-const FOUND_ERRORS: u8 = 1;
+pub(crate) const FOUND_ERRORS: u8 = 1;
 
 /// The command could not do its work.
 pub(crate) const COULD_NOT_RUN: u8 = 2;
 
+/// What is written at once, in bytes.
+const BLOCK: usize = 256 << 10;
+
 /// Why a command stopped.
-enum Stop {
+pub(crate) enum Stop {
     /// It could not run; what the user is told, without a period.
     Failed(String),
     /// It could not write.
@@ -50,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check(args, cli.color),
         Command::Build(args) => build(args, cli.color),
         Command::Why(args) => why(args, cli.color),
+        Command::Fmt(args) => fmt::run(args, cli.color),
         Command::Init { directory } => init(directory),
         Command::Explain { code } => explain_code(code.as_deref(), cli.color),
         Command::Completions { shell } => completions(*shell),
@@ -79,7 +87,9 @@ struct Session {
 }
 
 impl Session {
-    fn open(path: &Path, colour: Colour) -> Result<Session, Stop> {
+    /// Never dropped: the process ends with the command, and giving back what an engine remembers piece by
+    /// piece takes a tenth of a large build.
+    fn open(path: &Path, colour: Colour) -> Result<ManuallyDrop<Session>, Stop> {
         let loaded = {
             let _progress = Progress::new("Reading");
             load(path)?
@@ -87,7 +97,7 @@ impl Session {
         let db = Database::default();
         let workspace = loaded.open(&db);
         let environments = plumb_compiler::environments(&db, workspace);
-        Ok(Session { loaded, db, workspace, environments, colour })
+        Ok(ManuallyDrop::new(Session { loaded, db, workspace, environments, colour }))
     }
 
     /// Everything that is wrong, what the loader found first.
@@ -95,8 +105,29 @@ impl Session {
         let files = number(self.loaded.files.len(), "file");
         let environments = number(self.environments.len(), "environment");
         let _progress = Progress::new(&format!("Checking {files} in {environments}"));
+        let mut batch = Batch::new(&self.db, self.workspace);
+        for environment in &self.environments {
+            let print = &mut |_: Piece<'_>| Ok::<(), Infallible>(());
+            let Ok(()) = self.run(&mut batch, environment, Form::Text, print);
+        }
+        self.all(batch)
+    }
+
+    /// Gives each request of an environment its turn, on all cores.
+    fn run<E: Send>(
+        &self,
+        batch: &mut Batch<'_>,
+        environment: &str,
+        form: Form,
+        print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        work::run(batch, &self.db, self.workspace, environment, form, work::threads(), print)
+    }
+
+    /// What the loader found, and then what a batch found.
+    fn all(&self, batch: Batch<'_>) -> Vec<Finding> {
         let mut findings = self.loaded.findings.clone();
-        findings.extend(plumb_compiler::check(&self.db, self.workspace));
+        findings.extend(batch.findings());
         findings
     }
 
@@ -151,12 +182,12 @@ fn unknown_environment(wanted: &str, environments: &[Name]) -> String {
         .replace("? the workspace has", "? The workspace has")
 }
 
-fn number(count: usize, what: &str) -> String {
+pub(crate) fn number(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The directory that paths are shown relative to. Without one they are shown absolute.
-fn working_directory() -> PathBuf {
+pub(crate) fn working_directory() -> PathBuf {
     std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default()
 }
 
@@ -225,32 +256,35 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
         None if session.environments.is_empty() => std::slice::from_ref(session.environment("")?),
         None => &session.environments,
     };
-    let mut findings = session.loaded.findings.clone();
     if args.annotate && args.output == Manifests::Json {
         return Err(Stop::Failed("--annotate writes comments, and JSON has none".to_owned()));
     }
     let directory = working_directory();
     let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
-    let mut out = Stream::new(args.output, args.all_envs, BufWriter::new(io::stdout().lock()));
+    let out = BufWriter::with_capacity(BLOCK, io::stdout().lock());
+    let mut out = Stream::new(args.output, args.all_envs, out);
     let mut folder = match &args.out_dir {
         Some(path) => Some(files::Directory::open(path).map_err(Stop::Failed)?),
         None => None,
     };
+    let is_plain = args.output == Manifests::Yaml && !args.annotate && folder.is_none();
+    let whole = session.loaded.selected.is_empty();
+    let form = if is_plain && whole { Form::Text } else { Form::Objects };
     let mut blocked: Vec<(Name, Name)> = Vec::new();
+    let mut batch = Batch::new(&session.db, session.workspace);
     for environment in environments {
-        let built = {
-            let _progress = Progress::new(&format!("Building {environment}"));
-            plumb_compiler::build(&session.db, session.workspace, environment)
-        };
+        let _progress = Progress::new(&format!("Building {environment}"));
         if folder.is_none() {
             out.environment(environment)?;
         }
         // Manifests of one request follow each other, but for what is applied before all.
         let mut tracer: Option<Tracer<'_>> = None;
-        blocked.extend(built.blocked.iter().map(|it| (environment.clone(), it.clone())));
-        for manifest in
-            built.manifests.iter().filter(|manifest| is_selected(&session.loaded, manifest))
-        {
+        session.run(&mut batch, environment, form, &mut |piece| {
+            let manifest = match piece {
+                Piece::Text(document) => return out.document(document),
+                Piece::Manifest(manifest) if is_selected(&session.loaded, manifest) => manifest,
+                Piece::Manifest(_) => return Ok(()),
+            };
             if args.annotate && tracer.as_ref().is_none_or(|it| it.request() != manifest.item) {
                 let (db, workspace) = (&session.db, session.workspace);
                 tracer = Some(Tracer::new(db, workspace, manifest.item, environment));
@@ -264,12 +298,14 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
                 Some(folder) => {
                     let (text, extension) = document(args.output, manifest, note);
                     folder.add(environment, &manifest.request, &manifest.object, text, extension);
+                    Ok(())
                 }
-                None => out.manifest(manifest, note)?,
+                None => out.manifest(manifest, note),
             }
-        }
-        findings.extend(built.findings);
+        })?;
+        blocked.extend(batch.blocked().into_iter().map(|it| (environment.clone(), it)));
     }
+    let findings = session.all(batch);
     match (folder, &args.out_dir) {
         (Some(folder), Some(path)) => {
             let chosen = |request: &Name| {
@@ -282,10 +318,6 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
             say(&summary(&written, path));
         }
         _ => out.end()?,
-    }
-    // Of several environments each tells its own: together they are told once.
-    if environments.len() > 1 && findings.len() > session.loaded.findings.len() {
-        findings = session.findings();
     }
     // Also those outside the selected path: a mistake in the platform's package can be the reason why
     // a manifest that was asked for is missing.
@@ -437,18 +469,28 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
+    /// A document of YAML behind its `---` line, which stands also before the first: what several builds
+    /// print can be put one after the other.
+    fn document(&mut self, document: &str) -> io::Result<()> {
+        let Some((environment, any)) = &mut self.current else { return Ok(()) };
+        let first = !std::mem::replace(any, true);
+        match document.split_once('\n') {
+            Some((separator, document)) if first && self.by_environment => {
+                write!(self.out, "{separator}\n# environment: {environment}\n{document}")
+            }
+            _ => self.out.write_all(document.as_bytes()),
+        }
+    }
+
     /// `note` says what stands in a comment behind each value, in YAML.
     fn manifest(&mut self, manifest: &Manifest, note: Option<&mut Note<'_>>) -> io::Result<()> {
-        let Some((environment, any)) = &mut self.current else { return Ok(()) };
+        let Some((_, any)) = &mut self.current else { return Ok(()) };
         let first = !std::mem::replace(any, true);
         self.text.clear();
         match self.format {
             Manifests::Yaml => {
-                // Also before the first: what several builds print can be put one after the other.
+                *any = !first;
                 self.text.push_str("---\n");
-                if first && self.by_environment {
-                    self.text.push_str(&format!("# environment: {environment}\n"));
-                }
                 match note {
                     Some(note) => {
                         let text = &mut self.text;
@@ -456,6 +498,10 @@ impl<W: Write> Stream<W> {
                     }
                     None => plumb_compiler::yaml::write_document(&mut self.text, &manifest.object),
                 }
+                let text = std::mem::take(&mut self.text);
+                let done = self.document(&text);
+                self.text = text;
+                return done;
             }
             Manifests::Json => {
                 self.text.push_str(if first { "\n" } else { ",\n" });

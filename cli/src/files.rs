@@ -256,8 +256,8 @@ fn escaped(name: &str) -> String {
     out
 }
 
-/// Puts a text in the place of a file, whole or not at all.
-fn replace(file: &Path, text: &str) -> Result<(), Problem> {
+/// Puts a text in the place of a file, whole or not at all. Who may read and write it stays.
+pub(crate) fn replace(file: &Path, text: &str) -> Result<(), Problem> {
     let cannot = |error: io::Error| format!("cannot write {}: {error}", file.display());
     let folder = file.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(cannot)?;
@@ -265,6 +265,10 @@ fn replace(file: &Path, text: &str) -> Result<(), Problem> {
     let beside = folder.join(format!(".{name}.{}", std::process::id()));
     let done = fs::File::create(&beside)
         .and_then(|mut out| out.write_all(text.as_bytes()))
+        .and_then(|()| match fs::metadata(file) {
+            Ok(before) => fs::set_permissions(&beside, before.permissions()),
+            Err(_) => Ok(()),
+        })
         .and_then(|()| fs::rename(&beside, file));
     done.map_err(|error| {
         let _ = fs::remove_file(&beside);

@@ -193,7 +193,7 @@ fn in_environments(environments: &[Name], all: &[Name]) -> Option<String> {
 }
 
 /// What stands before a path relative to `root` to make it relative to `directory`.
-fn prefix(directory: &Path, root: &Path) -> String {
+pub(crate) fn prefix(directory: &Path, root: &Path) -> String {
     let mut prefix = match (root.strip_prefix(directory), directory.strip_prefix(root)) {
         (Ok(down), _) => down.display().to_string(),
         (_, Ok(up)) => vec![".."; up.components().count()].join("/"),

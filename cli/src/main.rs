@@ -9,6 +9,7 @@
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
+//!   -> fmt        files in the one style
 //!   -> init       a workspace to begin with
 //!   -> terminal   colours, progress, and what happens when nobody reads
 //! ```
@@ -22,10 +23,12 @@ mod chain;
 mod commands;
 mod explain;
 mod files;
+mod fmt;
 mod human;
 mod init;
 mod machine;
 mod terminal;
+mod work;
 
 use clap::Parser;
 use std::io::Write;

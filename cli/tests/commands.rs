@@ -360,3 +360,152 @@ fn sarif_is_what_its_schema_says() {
     let other = results.iter().find(|it| it["ruleId"] == "refinement-failed").unwrap();
     assert_eq!(other["properties"]["environments"], serde_json::json!(["dev", "prod"]));
 }
+
+/// `apps/hello/hello.plumb` of a new workspace with other blanks, and what it was before.
+fn unformatted(root: &Path) -> String {
+    let before = fs::read_to_string(root.join(HELLO)).unwrap();
+    fs::write(root.join(HELLO), before.replace("    ", "  ").replace(" = ", "=")).unwrap();
+    before
+}
+
+#[test]
+fn fmt_writes_files_in_the_style_and_names_them() {
+    let folder = workspace();
+    let root = folder.path();
+    let (code, stdout, stderr) = run(root, &["fmt"]);
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (0, "", "3 files are formatted\n"));
+    let before = unformatted(root);
+    let (code, stdout, stderr) = run(&root.join("apps"), &["fmt"]);
+    assert_eq!((code, stdout.as_str()), (0, "hello/hello.plumb\n"));
+    assert_eq!(stderr, "formatted 1 of 1 file\n");
+    assert_eq!(fs::read_to_string(root.join(HELLO)).unwrap(), before);
+    // Nothing else is there.
+    assert_eq!(names(&root.join("apps")), ["hello/hello.plumb"]);
+    // A path that is not the workspace of the directory, and a file of any name.
+    unformatted(root);
+    fs::write(root.join("note.txt"), "let   a=1").unwrap();
+    let paths = ["fmt", "platform", "note.txt", HELLO, "./note.txt"];
+    let (code, stdout, _) = run(root, &paths);
+    assert_eq!((code, stdout.as_str()), (0, "apps/hello/hello.plumb\nnote.txt\n"));
+    assert_eq!(fs::read_to_string(root.join("note.txt")).unwrap(), "let a = 1\n");
+}
+
+#[test]
+fn fmt_check_names_what_is_not_in_the_style_and_writes_nothing() {
+    let folder = workspace();
+    let root = folder.path();
+    let (code, stdout, _) = run(root, &["fmt", "--check"]);
+    assert_eq!((code, stdout.as_str()), (0, ""));
+    unformatted(root);
+    let before = files(root);
+    let (code, stdout, stderr) = run(root, &["fmt", "--check"]);
+    assert_eq!((code, stdout.as_str()), (1, "apps/hello/hello.plumb\n"));
+    assert_eq!(stderr, "1 of 3 files is not formatted\n");
+    assert_eq!(files(root), before);
+}
+
+#[test]
+fn fmt_diff_is_a_patch() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("a.plumb"), "let a = 1\nlet   b=2\n").unwrap();
+    let expected =
+        "--- a.plumb\n+++ a.plumb\n@@ -1,2 +1,2 @@\n let a = 1\n-let   b=2\n+let b = 2\n";
+    let (code, stdout, _) = run(root, &["fmt", "--diff"]);
+    assert_eq!((code, stdout.as_str()), (1, expected));
+    let (code, stdout, _) = run(root, &["fmt", "--diff", "--check"]);
+    assert_eq!((code, stdout), (1, format!("a.plumb\n{expected}")));
+    let (_, stdout, _) = run(root, &["fmt", "--diff", "--color", "always"]);
+    assert!(stdout.contains("\u{1b}[32m+let b = 2\u{1b}[0m\n"), "{stdout:?}");
+    assert_eq!(fs::read_to_string(root.join("a.plumb")).unwrap(), "let a = 1\nlet   b=2\n");
+    run(root, &["fmt"]);
+    let (code, stdout, _) = run(root, &["fmt", "--diff"]);
+    assert_eq!((code, stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn fmt_leaves_what_is_broken_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("a.plumb"), "let   a=1\nlet   b=\nlet   c=\n").unwrap();
+    let (code, stdout, stderr) = run(root, &["fmt"]);
+    assert_eq!((code, stdout.as_str()), (0, "a.plumb\n"));
+    assert!(
+        stderr.starts_with(
+            "plumb: a.plumb:2: 2 declarations have syntax errors and are left as they are"
+        ),
+        "{stderr}"
+    );
+    let text = fs::read_to_string(root.join("a.plumb")).unwrap();
+    assert_eq!(text, "let a = 1\nlet   b=\nlet   c=\n");
+    let (code, stdout, _) = run(root, &["fmt", "--check"]);
+    assert_eq!((code, stdout.as_str()), (0, ""));
+}
+
+#[test]
+fn fmt_tells_what_it_cannot_read_and_formats_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::write(root.join("a.plumb"), b"let a = \"\xe9\"\n").unwrap();
+    fs::write(root.join("b.plumb"), "let   b=1\n").unwrap();
+    let (code, stdout, stderr) = run(root, &["fmt"]);
+    assert_eq!((code, stdout.as_str()), (2, "b.plumb\n"));
+    assert!(stderr.starts_with("plumb: a.plumb is not UTF-8\n"), "{stderr}");
+    assert_eq!(fs::read(root.join("a.plumb")).unwrap(), b"let a = \"\xe9\"\n");
+    let (code, _, stderr) = run(root, &["fmt", "c.plumb"]);
+    assert_eq!((code, stderr.as_str()), (2, "plumb: `c.plumb` does not exist\n"));
+    let (code, _, stderr) = run(root, &["fmt", "-", "b.plumb"]);
+    assert_eq!((code, stderr.as_str()), (2, "plumb: `-` is stdin and stands alone\n"));
+}
+
+#[test]
+fn fmt_reads_stdin() {
+    use std::io::Write as _;
+    let given = |arguments: &[&str], text: &[u8]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_plumb"))
+            .args(arguments)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(text).unwrap();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    };
+    let written = given(&["fmt", "-"], b"let   a=1");
+    assert_eq!(written, (0, "let a = 1\n".to_owned(), String::new()));
+    let (code, stdout, _) = given(&["fmt", "--check", "-"], b"let   a=1");
+    assert_eq!((code, stdout.as_str()), (1, "<stdin>\n"));
+    let (code, stdout, stderr) = given(&["fmt", "-"], b"\xff");
+    assert_eq!((code, stdout.as_str(), stderr.as_str()), (2, "", "plumb: stdin is not UTF-8\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn fmt_keeps_links_and_permissions_and_changes_no_read_only_file() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("a")).unwrap();
+    let file = root.join("a/real.txt");
+    fs::write(&file, "let   a=1\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("a/real.txt", root.join("link.plumb")).unwrap();
+    let (code, stdout, stderr) = run(root, &["fmt"]);
+    assert_eq!((code, stdout.as_str()), (0, "link.plumb\n"), "{stderr}");
+    assert!(root.join("link.plumb").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "let a = 1\n");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    // A file in the style is not touched.
+    let written = fs::metadata(&file).unwrap().modified().unwrap();
+    run(root, &["fmt"]);
+    assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), written);
+    fs::write(&file, "let   a=1\n").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o440)).unwrap();
+    let (code, stdout, stderr) = run(root, &["fmt"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(stderr.contains("it is read-only"), "{stderr}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "let   a=1\n");
+}

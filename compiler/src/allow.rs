@@ -72,7 +72,6 @@ fn place(db: &dyn Db, workspace: Workspace, range: TextRange) -> Option<Place> {
 }
 
 /// The mistake of a request for a schema that its directory may not ask for.
-#[salsa::tracked]
 pub fn schema_diagnostic(db: &dyn Db, workspace: Workspace, request: ItemId) -> Option<Diagnostic> {
     let allowed = allowed(db, workspace, request.file(db).path(db))?;
     let patterns = allowed.request.as_ref()?;

@@ -5,27 +5,45 @@
 //! One record of a union may go without either: it is what braces mean that say neither.
 
 use crate::db::Db;
-use crate::infer::record_arm;
 use crate::source::Workspace;
 use crate::syntax::ast::{Literal, Name};
-use crate::types::{Ty, field_names, field_type, schema};
+use crate::types::{Ty, UNKNOWN, field_names, field_type, schema};
 use crate::value::{Data, Tag, Value};
 
 /// The records that a type lets choose between, without `?` and conditions; more than one only in a
 /// union.
 pub fn records(ty: &Ty) -> Vec<&Ty> {
-    let is_record = |ty: &&Ty| {
-        matches!(ty, Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_))
-    };
     match ty.base() {
-        Ty::Union(arms) => arms.iter().map(Ty::base).filter(is_record).collect(),
-        other => Some(other).filter(is_record).into_iter().collect(),
+        Ty::Union(arms) => records_among(arms).collect(),
+        other => Some(other).filter(|it| is_record(it)).into_iter().collect(),
     }
+}
+
+fn records_among(arms: &[Ty]) -> impl Iterator<Item = &Ty> {
+    arms.iter().map(Ty::base).filter(|it| is_record(it))
+}
+
+fn is_record(ty: &Ty) -> bool {
+    matches!(ty, Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_))
+}
+
+/// The record of a type, if it is a union with one: the first.
+pub fn record_arm(ty: &Ty) -> &Ty {
+    match ty {
+        Ty::Union(arms) => records_among(arms).next().unwrap_or(ty),
+        Ty::Any => UNKNOWN,
+        other => other,
+    }
+}
+
+/// What the parts of a value merge by: the record of its type that it is of, else [`record_arm`].
+pub fn arm_of<'t>(db: &dyn Db, workspace: Workspace, ty: &'t Ty, value: &Value) -> &'t Ty {
+    of_value(db, workspace, ty, value).unwrap_or_else(|| record_arm(ty.base()))
 }
 
 /// Whether a type lets choose between several records.
 pub fn is_choice(ty: &Ty) -> bool {
-    matches!(ty.base(), Ty::Union(_)) && records(ty).len() > 1
+    matches!(ty.base(), Ty::Union(arms) if records_among(arms).nth(1).is_some())
 }
 
 /// Whether values of a type are written without a name before their braces.
@@ -87,15 +105,15 @@ pub fn alike<'t>(db: &dyn Db, workspace: Workspace, ty: &'t Ty) -> Option<(&'t T
 /// # Errors
 ///
 /// Where several are left. With the field and its literal that no record has, if that is why.
-pub fn of_braces(
+pub fn of_braces<'t>(
     db: &dyn Db,
     workspace: Workspace,
-    ty: &Ty,
+    ty: &'t Ty,
     said: impl Fn(&str) -> Option<Literal>,
-) -> Result<Ty, Option<(Name, Literal)>> {
+) -> Result<&'t Ty, Option<(Name, Literal)>> {
     let arms = records(ty);
     if let [only] = arms.as_slice() {
-        return Ok((*only).clone());
+        return Ok(only);
     }
     let mut wrong = None;
     // Those without a name first: a schema can be named.
@@ -110,18 +128,20 @@ pub fn of_braces(
             marks.iter().filter_map(|(name, of)| Some((name, of, said(name)?))).collect();
         match known.iter().find(|(_, of, literal)| !of.contains(literal)) {
             Some((name, _, literal)) => wrong = Some(((*name).clone(), literal.clone())),
-            None if !known.is_empty() => return Ok(arm.clone()),
+            None if !known.is_empty() => return Ok(arm),
             None => {}
         }
     }
-    match plain {
-        Some(arm) => Ok(arm.clone()),
-        None => Err(wrong),
-    }
+    plain.ok_or(wrong)
 }
 
 /// The record of a type that a value is of; `None` where it is no record, or of none of them.
-pub fn of_value(db: &dyn Db, workspace: Workspace, ty: &Ty, value: &Value) -> Option<Ty> {
+pub fn of_value<'t>(
+    db: &dyn Db,
+    workspace: Workspace,
+    ty: &'t Ty,
+    value: &Value,
+) -> Option<&'t Ty> {
     let Data::Record(record) = &value.data else { return None };
     if !is_choice(ty) {
         return Some(record_arm(ty.base()));
@@ -136,8 +156,8 @@ pub fn of_value(db: &dyn Db, workspace: Workspace, ty: &Ty, value: &Value) -> Op
         Tag::Kind(kind) => arms.iter().copied().find(|arm| **arm == Ty::Kind(kind)),
         Tag::Plain => None,
     };
-    if let Some(found) = found {
-        return Some(found.clone());
+    if found.is_some() {
+        return found;
     }
     let said = |name: &str| match &record.fields.get(name)?.data {
         Data::String(text) => Some(Literal::String(text.clone())),

@@ -1,27 +1,25 @@
 //! The questions that hosts ask, answered for a whole workspace.
 
-use crate::allow::schema_diagnostic;
-use crate::answers::{Build, Finding, Fix, Location, Manifest};
+use crate::answers::{Build, Finding, Fix, Location};
+use crate::batch::{Batch, Form, Maker, Piece, Turn, turns};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
-use crate::eval::{
-    default_diagnostics, environment_diagnostics, evaluate, initial_owner, kind_facts,
-};
+use crate::eval::{default_diagnostics, environment_diagnostics};
 use crate::infer::infer;
-use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
     package_of, packages, scope, uses,
 };
-use crate::objects::{Object, nesting_circle, nesting_diagnostic, objects};
-use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
-use crate::references::{closure, order as typing_order};
+use crate::objects::{nesting_circle, nesting_diagnostic};
+use crate::references::{closure, named, order as typing_order};
 use crate::source::{ItemId, Kind, Package, Workspace};
-use crate::syntax::ast::{ItemKind, Name};
+use crate::syntax::ast::Name;
 use crate::types::alias;
-use crate::value::{Data, Origin, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 /// The environments that can be built, in the order they are declared.
 pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
@@ -30,73 +28,56 @@ pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
 
 /// Every diagnostic of every request in every environment, each told once, sorted by place.
 pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
-    let mut gathered = Gathered::new(db, workspace);
-    gathered.statics();
-    for environment in environment_order(db, workspace) {
-        let mut identities = Identities::default();
-        for request in requests(db, workspace, *environment) {
-            for object in gathered.request(request, *environment).into_iter().flatten() {
-                gathered.identity(&mut identities, request, object, *environment);
-            }
-        }
-        gathered.autoscaled(&identities, *environment);
+    let mut batch = Batch::new(db, workspace);
+    for environment in environments(db, workspace) {
+        run(&mut batch, db, workspace, &environment, Form::Text, &mut |_| {});
     }
-    gathered.findings()
+    batch.findings()
 }
 
 /// The manifests of an environment, and what is wrong in it. A request with an error has none.
 /// An environment that is not declared has no manifests and no findings of its own.
+///
+/// All are kept: who prints them one by one gives a [`Batch`] its turns itself.
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
-    let mut gathered = Gathered::new(db, workspace);
-    gathered.statics();
-    let mut made: Vec<(u8, ItemId, Manifest)> = Vec::new();
-    let mut blocked: Vec<Name> = Vec::new();
-    if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
-        gathered.environments = vec![environment];
-        let mut identities = Identities::default();
-        for request in order(db, workspace, environment).iter().copied() {
-            let Some(emitted) = gathered.request(request, environment) else {
-                blocked.push(address(db, workspace, request));
-                continue;
-            };
-            let clash = emitted
-                .iter()
-                .filter(|object| gathered.identity(&mut identities, request, object, environment))
-                .count();
-            if clash > 0 {
-                blocked.push(address(db, workspace, request));
-                continue;
-            }
-            for object in emitted {
-                let rank = match kind_facts(db, workspace, object.kind).kind {
-                    "Namespace" => 0,
-                    "CustomResourceDefinition" => 1,
-                    _ => 2,
-                };
-                made.push((
-                    rank,
-                    request,
-                    Manifest {
-                        request: address(db, workspace, request),
-                        item: request,
-                        object: object.value.clone(),
-                        composed: object.composed.clone(),
-                    },
-                ));
-            }
+    let mut batch = Batch::new(db, workspace);
+    let mut manifests = Vec::new();
+    run(&mut batch, db, workspace, environment, Form::Objects, &mut |piece| {
+        if let Piece::Manifest(manifest) = piece {
+            manifests.push(manifest.clone());
         }
-        let fixed = gathered.autoscaled(&identities, environment);
-        made.retain(|(_, request, _)| !fixed.contains(request));
-        blocked.extend(fixed.iter().map(|request| address(db, workspace, *request)));
-        blocked.sort_unstable();
+    });
+    let blocked = batch.blocked();
+    Build { manifests, findings: batch.findings(), blocked }
+}
+
+/// Gives an environment's requests their turns.
+fn run(
+    batch: &mut Batch<'_>,
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: &str,
+    form: Form,
+    print: &mut dyn FnMut(Piece<'_>),
+) {
+    let Some(mut maker) = Maker::new(db, workspace, environment, form) else { return };
+    let mut print = |piece: Piece<'_>| -> Result<(), Infallible> {
+        print(piece);
+        Ok(())
+    };
+    batch.begin(environment);
+    let mut text = String::new();
+    for turn in turns(db, workspace, environment) {
+        let Ok(()) = match turn {
+            Turn::Make(request, is_early) => {
+                text.clear();
+                let outcome = maker.make(request, &mut text);
+                batch.take(outcome, &text, is_early, &mut print)
+            }
+            Turn::Rest(request) => batch.rest(request, &mut print),
+        };
     }
-    // Stable: within a rank, who is needed first, then by package, request and emission.
-    made.sort_by_key(|(rank, ..)| *rank);
-    Build {
-        manifests: made.into_iter().map(|(.., manifest)| manifest).collect(),
-        findings: gathered.findings(),
-        blocked,
-    }
+    let Ok(()) = batch.end(&mut print);
 }
 
 /// A request by its package and name: `apps.shop.shop`.
@@ -111,8 +92,8 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
 }
 
 /// What stands in the way of a request, before it is evaluated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Blocked {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Blocked {
     /// Nothing.
     No,
     /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
@@ -124,100 +105,135 @@ enum Blocked {
 /// What stands in the way of a request: an error of the platform, or a broken file of a package
 /// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
 /// found.
-#[salsa::tracked(returns(copy))]
-fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Blocked {
-    let layers = crate::layers::layers(db, workspace, request, environment);
+pub(crate) fn blocked(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Blocked {
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
         return Blocked::Everything;
     };
-    let Some(compose) = crate::types::composition(db, workspace, schema) else {
+    if crate::types::composition(db, workspace, schema).is_none() {
         return Blocked::Everything;
-    };
-    let included = crate::types::schema(db, workspace, schema).includes.iter().copied();
-    let roots = [request, schema, compose]
-        .into_iter()
-        .chain(included)
-        .chain(layers.iter().map(|layer| layer.item))
-        .chain(crate::names::ancestry(db, workspace, environment).0.iter().copied());
-    let mut standing: FxHashSet<ItemId> = FxHashSet::default();
-    for root in roots {
-        standing.extend(closure(db, workspace, root).iter().copied());
     }
-    standing.retain(|id| id.file(db) != db.prelude());
-    let mut packages: FxHashSet<Package> = FxHashSet::default();
-    let mut result = Blocked::No;
-    for id in &standing {
-        let package = package_of(db, workspace, id.file(db));
-        if packages.insert(package) {
-            if !scope(db, package).doubled.is_empty() {
-                return Blocked::Everything;
-            }
-            for file in package_files(db, package) {
-                match soundness(db, *file) {
-                    Soundness::Sound => {}
-                    Soundness::Torn => return Blocked::Everything,
-                    Soundness::Damaged(damaged) => {
-                        result = Blocked::Manifests;
-                        // A damaged overlay may be one of this request's, whatever it now says.
-                        let touches =
-                            |id: &ItemId| standing.contains(id) || id.kind(db) == Kind::Overlay;
-                        if damaged.iter().any(touches) {
-                            return Blocked::Everything;
-                        }
-                    }
-                }
-            }
-        }
-        let own = *id == request || layers.iter().any(|layer| layer.item == *id);
-        let broken = || {
-            !uses(db, workspace, id.file(db)).diagnostics.is_empty()
-                || infer(db, workspace, *id).has_errors()
+    let ancestry = &crate::names::ancestry(db, workspace, environment).0;
+    let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
+    let unsound = |file| unsound_layers(db, workspace, package_of(db, workspace, file));
+    let own = unsound(request.file(db));
+    let layers = crate::layers::layers(db, workspace, request, environment).iter().map(|layer| {
+        // Overlays stand in the package of their request, defaults in others.
+        let unsound = match layer.kind {
+            LayerKind::Defaults { .. } => unsound(layer.item.file(db)),
+            _ => own,
         };
-        if !own && broken()
-            || id.kind(db) == Kind::Compose && nesting_circle(db, workspace, *id).is_some()
-        {
+        unsound.get(&layer.item).copied().unwrap_or(Blocked::No)
+    });
+    layers.chain(platform).max().unwrap_or(Blocked::No)
+}
+
+/// What stands in the way of who stands on a declaration: of the platform, nobody's own layer.
+#[salsa::tracked(returns(copy))]
+fn footing(db: &dyn Db, workspace: Workspace, id: ItemId) -> Blocked {
+    let mut result = Blocked::No;
+    for id in closure(db, workspace, id) {
+        if id.file(db) == db.prelude() {
+            continue;
+        }
+        let is_broken = !uses(db, workspace, id.file(db)).diagnostics.is_empty()
+            || infer(db, workspace, id).has_errors()
+            || match id.kind(db) {
+                Kind::Compose => nesting_circle(db, workspace, id).is_some(),
+                Kind::Environment => !environment_diagnostics(db, workspace, id).is_empty(),
+                _ => false,
+            };
+        if is_broken {
             return Blocked::Everything;
         }
-        if id.kind(db) == Kind::Environment
-            && !environment_diagnostics(db, workspace, *id).is_empty()
-        {
-            return Blocked::Everything;
-        }
+        let package = package_of(db, workspace, id.file(db));
+        result = result.max(damage(damaged(db, package), id));
     }
     result
 }
 
-/// Group, kind, namespace and name.
-type Identity = (Name, Name, Option<Name>, Name);
+/// The requests, overlays and defaults of a package with something in their way, but for their own
+/// mistakes. Of the package together, since hardly any has: an answer for each would be mostly paper.
+#[salsa::tracked]
+fn unsound_layers(
+    db: &dyn Db,
+    workspace: Workspace,
+    package: Package,
+) -> FxHashMap<ItemId, Blocked> {
+    let is_layer =
+        |id: &ItemId| matches!(id.kind(db), Kind::Request | Kind::Overlay | Kind::Defaults);
+    let files = package_files(db, package).iter();
+    let layers = files.flat_map(|file| items(db, *file)).copied().filter(is_layer);
+    let text = damaged(db, package);
+    let mut found = FxHashMap::default();
+    for layer in layers {
+        let blocked = named(db, workspace, layer)
+            .into_iter()
+            // A request that another names is sound or not by itself.
+            .filter(|id| id.kind(db) != Kind::Request)
+            .map(|id| footing(db, workspace, id))
+            .chain([damage(text, layer)])
+            .max();
+        if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
+            found.insert(layer, blocked);
+        }
+    }
+    found
+}
 
-/// The objects of an environment that others can clash with.
-#[derive(Default)]
-struct Identities {
-    /// The request that makes each, and the `emit`.
-    objects: FxHashMap<Identity, (ItemId, Origin)>,
-    /// The objects whose number of replicas is fixed, and where.
-    fixed: FxHashMap<Identity, Origin>,
-    /// What autoscalers scale, each with its request and `emit`.
-    scaled: Vec<(Identity, ItemId, Origin)>,
+/// What the text of a declaration's package does to it.
+fn damage(text: &Soundness, id: ItemId) -> Blocked {
+    match text {
+        Soundness::Sound => Blocked::No,
+        Soundness::Damaged(damaged) if !damaged.contains(&id) => Blocked::Manifests,
+        Soundness::Damaged(_) | Soundness::Torn => Blocked::Everything,
+    }
+}
+
+/// Whether the text of a package can be trusted.
+#[salsa::tracked]
+fn damaged(db: &dyn Db, package: Package) -> Soundness {
+    if !scope(db, package).doubled.is_empty() {
+        return Soundness::Torn;
+    }
+    let mut all = Vec::new();
+    for file in package_files(db, package) {
+        match soundness(db, *file) {
+            Soundness::Sound => {}
+            // A damaged overlay may be one of any request, whatever it now says.
+            Soundness::Damaged(found) if found.iter().all(|id| id.kind(db) != Kind::Overlay) => {
+                all.extend(found);
+            }
+            Soundness::Damaged(_) | Soundness::Torn => return Soundness::Torn,
+        }
+    }
+    if all.is_empty() { Soundness::Sound } else { Soundness::Damaged(all) }
 }
 
 /// Diagnostics on their way to findings: one place and message is one finding, however many
 /// environments it shows in.
-struct Gathered<'a> {
+pub(crate) struct Gathered<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
-    environments: Vec<ItemId>,
     found: Vec<(Diagnostic, Vec<ItemId>)>,
     index: FxHashMap<String, usize>,
 }
 
 impl<'a> Gathered<'a> {
-    fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
-        let environments = environment_order(db, workspace).clone();
-        Gathered { db, workspace, environments, found: Vec::new(), index: FxHashMap::default() }
+    /// With what is wrong whatever the environment.
+    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+        let mut gathered =
+            Gathered { db, workspace, found: Vec::new(), index: FxHashMap::default() };
+        gathered.statics();
+        gathered
     }
 
-    fn add(&mut self, diagnostic: &Diagnostic, environment: Option<ItemId>) {
+    /// Adds a mistake that shows in an environment, or whatever the environment.
+    pub(crate) fn add(&mut self, diagnostic: &Diagnostic, environment: Option<ItemId>) {
         // A request without a namespace, or with the name of another, is one mistake however many
         // objects it makes.
         let what = match diagnostic.code {
@@ -303,7 +319,7 @@ impl<'a> Gathered<'a> {
                 self.add(diagnostic, None);
             }
         }
-        if self.environments.is_empty() && is_whole(db, workspace) {
+        if environment_order(db, workspace).is_empty() && is_whole(db, workspace) {
             for path in packages(db, workspace).keys() {
                 let package = Package::new(db, workspace, path.clone());
                 if is_foreign(db, package) {
@@ -325,145 +341,8 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// A request in an environment; its objects, where nothing stands in the way.
-    fn request(&mut self, request: ItemId, environment: ItemId) -> Option<&'a Vec<Object>> {
-        let (db, workspace) = (self.db, self.workspace);
-        let blocked = blocked(db, workspace, request, environment);
-        if blocked == Blocked::Everything {
-            return None;
-        }
-        let evaluated = evaluate(db, workspace, request, environment);
-        // One that is misnamed is told so once, not by each of its objects.
-        let misnamed = matches!(item(db, request).as_deref(), Some(tree)
-            if matches!(&tree.kind, ItemKind::Request { name, .. }
-                if infer(db, workspace, request).poisoned.contains(&name.id)));
-        for diagnostic in &evaluated.diagnostics {
-            self.add(diagnostic, Some(environment));
-        }
-        if misnamed {
-            return None;
-        }
-        let made = objects(db, workspace, request, environment);
-        for diagnostic in &made.diagnostics {
-            self.add(diagnostic, Some(environment));
-        }
-        let schema = crate::infer::request_schema(db, workspace, request)?;
-        let compose = crate::types::composition(db, workspace, schema)?;
-        for declared in declared_outputs(db, workspace, compose) {
-            let node = Node::Output(request, declared.name.clone());
-            if circle(db, workspace, environment, node).is_none() {
-                let output = output(db, workspace, environment, request, declared.name.clone());
-                for diagnostic in &output.diagnostics {
-                    self.add(diagnostic, Some(environment));
-                }
-            }
-        }
-        // Asked for by who may not: told once, whatever the environment.
-        if let Some(diagnostic) = schema_diagnostic(db, workspace, request) {
-            self.add(diagnostic, None);
-            return None;
-        }
-        if blocked == Blocked::No { made.objects.as_ref() } else { None }
-    }
-
-    /// Whether an object has the identity of another; says so.
-    fn identity(
-        &mut self,
-        known: &mut Identities,
-        request: ItemId,
-        object: &Object,
-        environment: ItemId,
-    ) -> bool {
-        let facts = kind_facts(self.db, self.workspace, object.kind);
-        let key = (
-            Name::from(facts.group),
-            Name::from(facts.kind),
-            object.namespace.clone(),
-            object.name.clone(),
-        );
-        let Some((other, origin)) = known.objects.get(&key).copied() else {
-            self.scaling(known, &key, request, object);
-            known.objects.insert(key, (request, object.origin));
-            return false;
-        };
-        let within =
-            object.namespace.as_ref().map(|it| format!(" in namespace {it}")).unwrap_or_default();
-        let mut error = Diagnostic::error(
-            code::DUPLICATE_OBJECT,
-            name_place(self.db, request),
-            format!("two objects are {} {}{within}", facts.kind, object.name),
-        )
-        .label("makes one of them")
-        .help("give one of the requests another name or namespace");
-        if other == request {
-            error = error
-                .related(origin, "one is emitted here")
-                .related(object.origin, "the other one here");
-        } else {
-            error = error
-                .related(
-                    name_place(self.db, other),
-                    format!("`{}` makes the other one", other.name(self.db)),
-                )
-                .related(object.origin, "emitted here");
-        }
-        self.add(&error, Some(environment));
-        true
-    }
-
-    /// What an object says of replicas: a number of its own, or what it scales.
-    fn scaling(&self, known: &mut Identities, key: &Identity, request: ItemId, object: &Object) {
-        let Some(spec) = object.value.fields().and_then(|fields| fields.get("spec")) else {
-            return;
-        };
-        let get = |value: &Value, name: &str| {
-            value.fields().and_then(|fields| fields.get(name)).filter(|it| !it.is_none()).cloned()
-        };
-        if let Some(replicas) = get(spec, "replicas")
-            && initial_owner(self.db, self.workspace, &replicas).is_none()
-        {
-            // What the request asked for is right: the composition should leave it.
-            let own = matches!(replicas.origin.item.kind(self.db), Kind::Compose | Kind::Fn);
-            known.fixed.insert(key.clone(), if own { replicas.origin } else { object.origin });
-        }
-        if (key.0.as_str(), key.1.as_str()) == ("autoscaling", "HorizontalPodAutoscaler")
-            && let Some(target) = get(spec, "scaleTargetRef")
-        {
-            let text = |name: &str| match get(&target, name).map(|it| it.data) {
-                Some(Data::String(text)) => text,
-                _ => Name::default(),
-            };
-            let version = text("apiVersion");
-            let group = version.split_once('/').map_or("", |(group, _)| group);
-            let scaled = (group.into(), text("kind"), key.2.clone(), text("name"));
-            known.scaled.push((scaled, request, object.origin));
-        }
-    }
-
-    /// The requests whose objects have a number of replicas that an autoscaler changes; says so.
-    fn autoscaled(&mut self, known: &Identities, environment: ItemId) -> FxHashSet<ItemId> {
-        let mut wrong = FxHashSet::default();
-        for (key, request, scaler) in &known.scaled {
-            let (Some(fixed), Some((owner, _))) = (known.fixed.get(key), known.objects.get(key))
-            else {
-                continue;
-            };
-            let (_, kind, _, name) = key;
-            let error = Diagnostic::error(
-                code::FIXED_REPLICAS,
-                *fixed,
-                format!("the `replicas` of {kind} {name} are fixed here, and an autoscaler changes them"),
-            )
-            .related(*scaler, "the autoscaler")
-            .related(name_place(self.db, *request), "for this request")
-            .help("write `replicas = initial(…, owner = \"hpa\")`, or leave it out: what is applied again and again would undo the autoscaler");
-            self.add(&error, Some(environment));
-            wrong.insert(*owner);
-        }
-        wrong
-    }
-
-    fn findings(mut self) -> Vec<Finding> {
+    /// Each mistake as hosts show it, sorted by place.
+    pub(crate) fn findings(mut self) -> Vec<Finding> {
         let db = self.db;
         // Where something must be mended, advice can wait.
         let wrong: FxHashSet<Place> = self

@@ -4,11 +4,11 @@
 //! has an error fails alone; everything beside it is still evaluated, so that one run finds every
 //! mistake. Fields are evaluated when they are read, so a default may read its siblings.
 
-use crate::arms;
+use crate::arms::{self, record_arm};
 use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, code, list};
-use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
+use crate::infer::{Coercion, Inference, Resolution, infer};
 use crate::items::{documentation, item};
 use crate::layers::{
     self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
@@ -19,13 +19,16 @@ use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Check, Keys, Ty, describe_type, display, display_literal, field_type,
-    required_fields, schema,
+    BUILT_IN_FIELDS, Check, Keys, Ty, UNKNOWN, describe_type, display, display_literal,
+    each_required, field_of, field_type, is_said_by_kind, schema, shape,
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// An error was reported where this came from.
@@ -61,6 +64,16 @@ pub struct Evaluated {
 /// change costs what it touches.
 #[salsa::tracked]
 pub fn evaluate(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Evaluated {
+    settle(db, workspace, request, environment)
+}
+
+/// [`evaluate`], kept by nobody: for who asks once.
+pub fn settle(
     db: &dyn Db,
     workspace: Workspace,
     request: ItemId,
@@ -174,9 +187,14 @@ pub fn default_diagnostics(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec
         if !is_constant(default, inference) {
             continue;
         }
+        let told = evaluator.diagnostics.len();
         let mut frame = Frame::new(id, inference);
         if let Ok(value) = evaluator.expr(&mut frame, default) {
             let _ = evaluator.complete(value, &field.ty, &name.text);
+        }
+        // So is one whose values inside read it by defaults of their own.
+        if evaluator.diagnostics[told..].iter().any(|it| it.code == code::MISPLACED) {
+            evaluator.diagnostics.truncate(told);
         }
     }
     evaluator.diagnostics
@@ -310,7 +328,11 @@ pub fn walk<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
                 EntryKind::Set { path, value, .. } => (Some(path), vec![value]),
                 EntryKind::For { clause, condition, path, value } => (
                     Some(path),
-                    [&clause.iter].into_iter().chain(condition).chain([value]).collect(),
+                    [&clause.iter]
+                        .into_iter()
+                        .chain(condition.as_deref())
+                        .chain([&**value])
+                        .collect(),
                 ),
             };
             for segment in path.iter().flat_map(|path| &path.segments) {
@@ -399,7 +421,7 @@ struct Instance {
     schema: ItemId,
     /// The declarations that speak of it; empty for a literal.
     layers: Vec<Layer>,
-    /// The fields of a value that stands inside another.
+    /// A value that stands inside another.
     given: Option<Given>,
     fields: FxHashMap<Name, State>,
     /// The request, whose built-in fields it has.
@@ -411,9 +433,9 @@ struct Instance {
     origin: Origin,
 }
 
-/// The fields of a value inside another, before it is complete.
+/// A value inside another, before it is complete.
 struct Given {
-    fields: Fields,
+    record: Arc<RecordValue>,
     /// What [`laid`] says is in them.
     laid: bool,
 }
@@ -422,6 +444,14 @@ struct Given {
 enum State {
     Open,
     Done(Eval<Value>),
+}
+
+/// What an entry of a literal sets.
+struct Entered {
+    value: Value,
+    append: bool,
+    replace: bool,
+    origin: Origin,
 }
 
 /// A step of a path, with its key evaluated.
@@ -608,6 +638,11 @@ impl<'a> Evaluator<'a> {
         Err(Failed)
     }
 
+    /// The steps that were taken.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     fn equal(&mut self, a: &Value, b: &Value) -> Eval<bool> {
         let left = MAX_STEPS.saturating_sub(self.steps);
         let mut room = left;
@@ -709,18 +744,16 @@ impl<'a> Evaluator<'a> {
         self.step(1)?;
         let origin = literal.origin;
         let Data::Record(record) = literal.data else { return Err(Failed) };
-        let tag = record.tag;
-        let mut fields = Arc::unwrap_or_clone(record).fields;
-        let value = match tag {
+        let value = match record.tag {
             // One that a function made is complete, and says nothing of its name and labels.
             Tag::Schema(_) => {
                 let mut whole = around;
-                whole.extend(fields);
+                whole.extend(Arc::unwrap_or_clone(record).fields);
                 let tag = Tag::Schema(schema_id);
                 Value::new(Data::Record(Arc::new(RecordValue { tag, fields: whole })), origin)
             }
             _ => {
-                let laid = matches!(tag, Tag::Partial(_));
+                let laid = matches!(record.tag, Tag::Partial(_));
                 let instance = self.push(Instance {
                     schema: schema_id,
                     layers: layers::default_layers(
@@ -729,7 +762,7 @@ impl<'a> Evaluator<'a> {
                         schema_id,
                         self.environment,
                     ),
-                    given: Some(Given { fields: std::mem::take(&mut fields), laid }),
+                    given: Some(Given { record, laid }),
                     fields: FxHashMap::default(),
                     request: None,
                     inherited: Some(around),
@@ -872,17 +905,7 @@ impl<'a> Evaluator<'a> {
     fn read(&mut self, request: ItemId, name: &Name, reader: Origin) -> Eval<Value> {
         let (db, workspace) = (self.db, self.workspace);
         let environment = self.environment.ok_or(Failed)?;
-        if !crate::outputs::runs_in(db, workspace, request, environment) {
-            return Err(self.report(
-                Diagnostic::error(
-                    code::REQUEST_NOT_HERE,
-                    reader,
-                    format!("`{}` is not in this environment", request.name(db)),
-                )
-                .related(name_origin(db, request), "it lists its environments here")
-                .help("take it into the environment, or leave this field to an overlay of those that have it"),
-            ));
-        }
+        self.present(request, environment, reader)?;
         let node = crate::outputs::Node::Output(request, name.clone());
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
             // A circle is one mistake: it is told where one of its fields reads its first output.
@@ -901,6 +924,34 @@ impl<'a> Evaluator<'a> {
         let output = crate::outputs::output(db, workspace, environment, request, name.clone());
         let value = output.value.clone().ok_or(Failed)?;
         Ok(Value::new(self.settled(name, value, reader)?.data, reader))
+    }
+
+    /// Whether a request that is spoken of at `reader` is in an environment; says so where it is not.
+    fn present(&mut self, request: ItemId, environment: ItemId, reader: Origin) -> Eval<()> {
+        let (db, workspace) = (self.db, self.workspace);
+        if crate::outputs::runs_in(db, workspace, request, environment) {
+            return Ok(());
+        }
+        Err(self.report(
+            Diagnostic::error(
+                code::REQUEST_NOT_HERE,
+                reader,
+                format!("`{}` is not in this environment", request.name(db)),
+            )
+            .related(name_origin(db, request), "it lists its environments here")
+            .help("take it into the environment, or leave this field to an overlay of those that have it"),
+        ))
+    }
+
+    /// A declaration that is named at `reader`: a `let`, or in `after` a request, which is known by
+    /// its address.
+    fn declared(&mut self, found: ItemId, reader: Origin) -> Eval<Value> {
+        if found.kind(self.db) != Kind::Request {
+            return self.let_value(found);
+        }
+        self.present(found, self.environment.ok_or(Failed)?, reader)?;
+        let address = crate::engine::address(self.db, self.workspace, found);
+        Ok(Value::new(Data::String(address), reader))
     }
 
     fn neighbours(&mut self, found: &[ItemId], origin: Origin) -> Eval<Value> {
@@ -996,6 +1047,10 @@ impl<'a> Evaluator<'a> {
                 }
                 Err(Failed) => failed = true,
             }
+        }
+        // Nobody reads what it comes after, yet it must be right.
+        if self.instances[instance].request.is_some() {
+            failed |= self.own_field(instance, &"after".into(), origin).is_err();
         }
         for field in &shape.fields {
             match self.own_field(instance, &field.name, origin) {
@@ -1141,7 +1196,7 @@ impl<'a> Evaluator<'a> {
             None => return Err(Failed),
         };
         if let Some(given) = &self.instances[instance].given {
-            let own = given.fields.get(name).cloned();
+            let own = given.record.fields.get(name).cloned();
             let laid = given.laid;
             let value = match own {
                 Some(value) if laid => value,
@@ -1198,6 +1253,13 @@ impl<'a> Evaluator<'a> {
             let request = self.instances[instance].request;
             let origin = request.map_or(value.origin, |it| name_origin(self.db, it));
             return Ok(Value::new(Data::None, origin));
+        }
+        let is_label = field.is_none() && (name == "name" || name == "namespace");
+        let request = self.instances[instance].request;
+        // What is wrong with its own name is told where it is declared.
+        if is_label && request.is_some_and(|it| value.origin != name_origin(self.db, it)) {
+            let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
+            return self.complete(value, &label, name);
         }
         self.complete(value, &ty, name)
     }
@@ -1425,7 +1487,7 @@ impl<'a> Evaluator<'a> {
             value,
             operation,
             sealed: *modifier == Some(Modifier::Final),
-            otherwise: otherwise.as_ref(),
+            otherwise: otherwise.as_deref(),
         };
         self.assign(frame, slot, ty, layer, &assignment)
     }
@@ -1469,7 +1531,7 @@ impl<'a> Evaluator<'a> {
             _ => frame.origin(assignment.node),
         };
         let setting = plain_setting(layer, origin);
-        let mut ty = ty.clone();
+        let mut ty = Cow::Borrowed(ty);
         let mut at = slot;
         // The element that the path went through last, and its key.
         let mut element: Option<(Arc<layers::KeyFields>, &[Value])> = None;
@@ -1481,11 +1543,11 @@ impl<'a> Evaluator<'a> {
                 (_, Step::Field(name)) if arms::is_choice(&ty) => {
                     return Err(self.no_arm(&ty, name, frame.origin(assignment.path.id)));
                 }
-                _ => record_arm(ty.base()),
+                _ => record_arm(ty.base()).clone(),
             };
             if let Step::Field(name) = step
                 && arms::is_choice(&ty)
-                && field_type(self.db, self.workspace, &container, name).is_none()
+                && field_of(self.db, self.workspace, &container, name).is_none()
             {
                 let origin = frame.origin(assignment.path.id);
                 return Err(self.other_arm(at, &container, name, origin));
@@ -1495,8 +1557,8 @@ impl<'a> Evaluator<'a> {
             let name = match step {
                 Step::Field(name) => {
                     way += 1;
-                    ty = field_type(self.db, self.workspace, &container, name)
-                        .unwrap_or(Ty::Unknown);
+                    let inner = field_type(self.db, self.workspace, &container, name);
+                    ty = Cow::Owned(inner.unwrap_or(Ty::Unknown));
                     name.clone()
                 }
                 Step::Element(parts, node) => match &container {
@@ -1516,14 +1578,14 @@ impl<'a> Evaluator<'a> {
                         }
                         element = Some((keys.clone(), parts));
                         way = 0;
-                        ty = (**item).clone();
+                        ty = Cow::Owned((**item).clone());
                         key
                     }
                     _ => {
                         element = None;
                         let key = parts.first().and_then(scalar_text).ok_or(Failed)?;
-                        ty = field_type(self.db, self.workspace, &container, &key)
-                            .unwrap_or(Ty::Unknown);
+                        let inner = field_type(self.db, self.workspace, &container, &key);
+                        ty = Cow::Owned(inner.unwrap_or(Ty::Unknown));
                         key
                     }
                 },
@@ -1585,22 +1647,22 @@ impl<'a> Evaluator<'a> {
     ) -> Eval<()> {
         self.step(1)?;
         let container = match frame.inference.records.get(&record.id) {
-            Some(arm) if arms::is_choice(ty) => arm.clone(),
+            Some(arm) if arms::is_choice(ty) => arm,
             _ => record_arm(ty.base()),
         };
         let mut opened = false;
-        self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
+        self.merge(|merge| opened = merge.open(slot, container, operation, setting));
         if !opened {
             return Err(Failed);
         }
         if let Some((keys, parts)) = key {
             for ((name, _), part) in keys.iter().zip(parts.iter()) {
-                let inner = Setting { origin: part.origin, spread: true, ..setting.clone() };
-                let ty =
-                    field_type(self.db, self.workspace, &container, name).unwrap_or(Ty::Unknown);
+                let inner = Setting { spread: true, ..setting.of(part.origin) };
+                let ty = field_of(self.db, self.workspace, container, name);
+                let ty = ty.as_deref().unwrap_or(UNKNOWN);
                 self.merge(|merge| {
-                    if let Some(field) = merge.part(slot, &container, name, &inner, true) {
-                        merge.set(field, &ty, part.clone(), Operation::Merge, &inner);
+                    if let Some(field) = merge.part(slot, container, name, &inner, true) {
+                        merge.set(field, ty, part.clone(), Operation::Merge, &inner);
                     }
                 });
             }
@@ -1612,10 +1674,8 @@ impl<'a> Evaluator<'a> {
                 Ok(value) if value.is_none() => {}
                 Ok(value) => {
                     self.step(value.fields().map_or(0, |it| it.len() as u64))?;
-                    let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
-                    self.merge(|merge| {
-                        merge.set(slot, &container, value, Operation::Merge, &inner)
-                    });
+                    let inner = Setting { spread: true, ..setting.of(value.origin) };
+                    self.merge(|merge| merge.set(slot, container, value, Operation::Merge, &inner));
                 }
                 Err(Failed) => failed = true,
             }
@@ -1639,12 +1699,13 @@ impl<'a> Evaluator<'a> {
                 failed = true;
                 continue;
             }
-            let ty = field_type(self.db, self.workspace, &container, &name).unwrap_or(Ty::Unknown);
-            let inner = Setting { origin: frame.origin(entry.id), ..setting.clone() };
+            let ty = field_of(self.db, self.workspace, container, &name);
+            let ty = ty.as_deref().unwrap_or(UNKNOWN);
+            let inner = setting.of(frame.origin(entry.id));
             let mut part = None;
-            self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
+            self.merge(|merge| part = merge.part(slot, container, &name, &inner, true));
             match part {
-                Some(part) => failed |= self.entry(frame, part, &ty, setting.layer, entry).is_err(),
+                Some(part) => failed |= self.entry(frame, part, ty, setting.layer, entry).is_err(),
                 None => failed = true,
             }
         }
@@ -1898,14 +1959,21 @@ impl<'a> Evaluator<'a> {
     /// Fills in what a type's schemas say by default, and checks what only evaluation can:
     /// conditions, ranges, required fields. `path` names the value in messages.
     pub fn complete(&mut self, value: Value, ty: &Ty, path: &str) -> Eval<Value> {
+        Ok(self.completed(&value, ty, &Path::whole(path))?.unwrap_or(value))
+    }
+
+    /// [`Self::complete`] of a value that others may hold as well; `None`: nothing was to be filled in.
+    fn completed(&mut self, value: &Value, ty: &Ty, path: &Path<'_>) -> Eval<Option<Value>> {
         self.step(1)?;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            self.depth -= 1;
+        if self.depth == MAX_DEPTH {
             return Err(self.too_deep(value.origin));
         }
+        if ty.is_plain() {
+            return Ok(None);
+        }
+        self.depth += 1;
         let result =
-            stacker::maybe_grow(64 << 10, 1 << 20, || self.complete_inner(value, ty, path));
+            stacker::maybe_grow(64 << 10, 1 << 20, || self.completed_inner(value, ty, path));
         self.depth -= 1;
         result
     }
@@ -1914,66 +1982,66 @@ impl<'a> Evaluator<'a> {
         self.fail(code::OVER_BUDGET, origin, format!("this nests deeper than {MAX_DEPTH} levels"))
     }
 
-    fn complete_inner(&mut self, value: Value, ty: &Ty, path: &str) -> Eval<Value> {
+    fn completed_inner(&mut self, value: &Value, ty: &Ty, path: &Path<'_>) -> Eval<Option<Value>> {
         match ty {
-            Ty::Optional(_) if value.is_none() => Ok(value),
-            Ty::Optional(inner) => self.complete_inner(value, inner, path),
+            Ty::Optional(_) if value.is_none() => Ok(None),
+            Ty::Optional(inner) => self.completed_inner(value, inner, path),
             Ty::Refined(refined) => {
-                let value = self.complete_inner(value, &refined.base, path)?;
-                if value.is_none() {
-                    return Ok(value);
+                let done = self.completed_inner(value, &refined.base, path)?;
+                let held = done.as_ref().unwrap_or(value);
+                if !held.is_none() {
+                    self.refine(held, &refined.check, &format_args!("`{path}`"))?;
                 }
-                self.refine(&value, &refined.check, &format!("`{path}`"))?;
-                Ok(value)
+                Ok(done)
             }
             Ty::Schema(id) | Ty::Request(id) => {
-                let (given, origin) = match value.data {
-                    Data::Record(record) => {
-                        let laid = match record.tag {
-                            Tag::Plain => false,
-                            Tag::Partial(_) => true,
-                            // A value of this schema, or of one that includes it, is complete.
-                            Tag::Schema(_) | Tag::Kind(_) => {
-                                return Ok(Value::new(Data::Record(record), value.origin));
-                            }
-                        };
-                        let fields = Arc::unwrap_or_clone(record).fields;
-                        (Given { fields, laid }, value.origin)
-                    }
-                    _ => return Ok(value),
+                let Data::Record(record) = &value.data else { return Ok(None) };
+                let laid = match record.tag {
+                    Tag::Plain => false,
+                    Tag::Partial(_) => true,
+                    // A value of this schema, or of one that includes it, is complete.
+                    Tag::Schema(_) | Tag::Kind(_) => return Ok(None),
                 };
                 let instance = self.push(Instance {
                     schema: *id,
                     layers: layers::default_layers(self.db, self.workspace, *id, self.environment),
-                    given: Some(given),
+                    given: Some(Given { record: record.clone(), laid }),
                     fields: FxHashMap::default(),
                     request: None,
                     inherited: None,
                     path: path.to_string(),
-                    origin,
+                    origin: value.origin,
                 });
                 let result = self.all_fields(instance);
                 self.instances.pop();
-                result
+                result.map(Some)
             }
-            Ty::Record(record) => self.complete_fields(value, path, ty, |_, name| {
-                record
-                    .fields
-                    .iter()
-                    .find(|(field, _)| field == name)
-                    .map_or(Ty::Unknown, |(_, ty)| ty.clone())
+            Ty::Record(record) => self.completed_fields(value, path, ty, |name| {
+                let known = record.fields.iter().find(|(field, _)| field == name);
+                known.map_or(UNKNOWN, |(_, ty)| ty)
             }),
-            Ty::Object(_) | Ty::Kind(_) => {
-                let mut value = self.complete_fields(value, path, ty, |this, name| {
-                    field_type(this.db, this.workspace, ty, name).unwrap_or(Ty::Unknown)
+            Ty::Object(object) => {
+                let shape = shape(self.db, self.workspace, *object);
+                self.completed_fields(value, path, ty, |name| {
+                    shape.fields.get(name).unwrap_or(UNKNOWN)
+                })
+            }
+            Ty::Kind(kind) => {
+                let facts = kind_facts(self.db, self.workspace, *kind);
+                let shape = shape(self.db, self.workspace, facts.object);
+                let done = self.completed_fields(value, path, ty, |name| {
+                    let known = shape.fields.get(name).filter(|_| !is_said_by_kind(name));
+                    known.unwrap_or(UNKNOWN)
                 })?;
                 // A record without a name before its braces is of the kind that its place takes.
-                if let (Ty::Kind(kind), Data::Record(record)) = (ty, &mut value.data)
-                    && record.tag == Tag::Plain
-                {
-                    Arc::make_mut(record).tag = Tag::Kind(*kind);
+                match &done.as_ref().unwrap_or(value).data {
+                    Data::Record(record) if record.tag == Tag::Plain => {
+                        let mut record = record.clone();
+                        Arc::make_mut(&mut record).tag = Tag::Kind(*kind);
+                        Ok(Some(Value::new(Data::Record(record), value.origin)))
+                    }
+                    _ => Ok(done),
                 }
-                Ok(value)
             }
             Ty::Map(key, inner) => {
                 if let (Ty::Refined(refined), Some(fields)) = (&**key, value.fields()) {
@@ -1981,96 +2049,91 @@ impl<'a> Evaluator<'a> {
                     for (name, entry) in fields {
                         let key = Value::new(Data::String(name.clone()), entry.origin);
                         failed |= self
-                            .refine(&key, &refined.check, &format!("a key of `{path}`"))
+                            .refine(&key, &refined.check, &format_args!("a key of `{path}`"))
                             .is_err();
                     }
                     if failed {
                         return Err(Failed);
                     }
                 }
-                self.complete_fields(value, path, ty, |_, _| (**inner).clone())
+                self.completed_fields(value, path, ty, |_| inner)
             }
             Ty::List(inner, keys) => {
-                let Data::List(elements) = &value.data else { return Ok(value) };
+                let Data::List(elements) = &value.data else { return Ok(None) };
                 let mut failed = false;
-                let mut done = Vec::with_capacity(elements.len());
+                let mut changed: Option<Vec<Value>> = None;
                 for (index, element) in elements.iter().enumerate() {
-                    let at = match keys {
-                        Keys::By(keys) => match layers::element_key(element, keys) {
-                            Some(key) => format!("{path}[{key:?}]"),
-                            None => format!("{path}[{index}]"),
-                        },
-                        Keys::Plain => format!("{path}[{index}]"),
-                    };
-                    match self.complete(element.clone(), inner, &at) {
-                        Ok(element) => done.push(element),
+                    let path = path.then(PathStep::Element(index, element, keys));
+                    match self.completed(element, inner, &path) {
+                        Ok(None) => {}
+                        Ok(Some(done)) => {
+                            changed.get_or_insert_with(|| elements.to_vec())[index] = done;
+                        }
                         Err(Failed) => failed = true,
                     }
                 }
-                if failed { Err(Failed) } else { Ok(Value::list(done, value.origin)) }
+                if failed {
+                    return Err(Failed);
+                }
+                Ok(changed.map(|elements| Value::list(elements, value.origin)))
             }
             Ty::Union(arms) => {
                 let record = match arms::is_choice(ty) {
-                    true => arms::of_value(self.db, self.workspace, ty, &value),
+                    true => arms::of_value(self.db, self.workspace, ty, value),
                     false => None,
                 };
-                let takes = |arm: &&Ty| match &record {
+                let takes = |arm: &&Ty| match record {
                     Some(record) => arm.base() == record,
-                    None => self.takes(arm, &value),
+                    None => self.takes(arm, value),
                 };
                 let Some(arm) = arms.iter().find(takes) else {
                     let why = describe_type(self.db, self.workspace, ty);
-                    let shown = shown(&value);
+                    let shown = shown(value);
                     return Err(self.refuse(
-                        &value,
+                        value,
                         code::NOT_ONE_OF,
                         format!("`{path}` is {shown}; it must be {why}"),
                         None,
                     ));
                 };
-                self.complete_inner(value, &arm.clone(), path)
+                self.completed_inner(value, arm, path)
             }
-            _ => Ok(value),
+            _ => Ok(None),
         }
     }
 
-    fn complete_fields(
+    fn completed_fields<'t>(
         &mut self,
-        value: Value,
-        path: &str,
+        value: &Value,
+        path: &Path<'_>,
         ty: &Ty,
-        type_of: impl Fn(&Self, &Name) -> Ty,
-    ) -> Eval<Value> {
-        let Data::Record(record) = &value.data else { return Ok(value) };
+        type_of: impl Fn(&str) -> &'t Ty,
+    ) -> Eval<Option<Value>> {
+        let Data::Record(record) = &value.data else { return Ok(None) };
         let mut failed = false;
-        let mut fields = Fields::default();
-        fields.reserve(record.fields.len());
-        for (name, field) in &record.fields {
-            if field.is_none() {
-                fields.insert(name.clone(), field.clone());
-                continue;
-            }
-            let ty = type_of(self, name);
-            match self.complete(field.clone(), &ty, &join(path, name)) {
-                Ok(done) => {
-                    fields.insert(name.clone(), done);
+        let mut changed: Option<Arc<RecordValue>> = None;
+        for (name, field) in record.fields.iter().filter(|(_, field)| !field.is_none()) {
+            match self.completed(field, type_of(name), &path.then(PathStep::Field(name))) {
+                Ok(None) => {}
+                Ok(Some(done)) => {
+                    let changed = changed.get_or_insert_with(|| record.clone());
+                    Arc::make_mut(changed).fields.insert(name.clone(), done);
                 }
                 Err(Failed) => failed = true,
             }
         }
-        let lacking: Vec<Name> = required_fields(self.db, self.workspace, ty)
-            .into_iter()
-            .filter(|name| {
-                fields.get(name).is_none_or(Value::is_none)
-                    && record.fields.get(name).is_none_or(Value::is_none)
-            })
-            .collect();
+        let mut lacking: Vec<Name> = Vec::new();
+        each_required(self.db, self.workspace, ty, |name| {
+            if record.fields.get(name).is_none_or(Value::is_none) {
+                lacking.push(name.clone());
+            }
+        });
         if !lacking.is_empty() {
             let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
-            let shown = display(self.db, self.workspace, ty);
-            let what = if path.is_empty() { shown } else { path.to_string() };
+            let path = path.to_string();
+            let what = if path.is_empty() { display(self.db, self.workspace, ty) } else { path };
             self.refuse(
-                &value,
+                value,
                 code::MISSING_FIELD,
                 format!("`{what}` lacks {}", list(&names, "and")),
                 None,
@@ -2080,10 +2143,7 @@ impl<'a> Evaluator<'a> {
         if failed {
             return Err(Failed);
         }
-        Ok(Value::new(
-            Data::Record(Arc::new(RecordValue { tag: record.tag, fields })),
-            value.origin,
-        ))
+        Ok(changed.map(|record| Value::new(Data::Record(record), value.origin)))
     }
 
     /// A value as an arm of a `match` binds it that asks for a type; `None` where it is not of it. `of`
@@ -2232,14 +2292,9 @@ impl<'a> Evaluator<'a> {
         let Some(tree) = item(self.db, origin.item) else { return Vec::new() };
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Vec::new() };
         let index = BlockIndex::of(block);
-        let made = |expr: &&&Expr| match &expr.kind {
-            // A record's origin is its braces.
-            ExprKind::Record(record) if record.id == origin.node => true,
-            _ => expr.id == origin.node,
-        };
-        let Some(expr) = index.expressions.iter().find(made) else { return Vec::new() };
-        let mut todo = vec![*expr];
-        let mut seen: Vec<&Name> = Vec::new();
+        let Some(expr) = index.made(origin.node) else { return Vec::new() };
+        let mut todo = vec![expr];
+        let mut seen: FxHashSet<NodeId> = FxHashSet::default();
         while let Some(expr) = todo.pop() {
             walk(expr, &mut |inner| {
                 if let Some(names) = crate::references::chain(inner)
@@ -2258,18 +2313,15 @@ impl<'a> Evaluator<'a> {
                         }
                     }
                     if !path.is_empty()
-                        && !found
-                            .iter()
-                            .any(|(known, _): &(String, Value)| known.starts_with(&path))
+                        && !found.iter().any(|(known, _): &(String, Value)| within(known, &path))
                     {
                         found.push((path, value.clone()));
                     }
                 }
                 if let ExprKind::Name(name) = &inner.kind
-                    && !seen.contains(&name)
-                    && let Some((_, value)) = index.lets.iter().find(|(known, _)| *known == name)
+                    && let Some(value) = index.bound(name, inner.id)
+                    && seen.insert(value.id)
                 {
-                    seen.push(name);
                     todo.push(value);
                 }
             });
@@ -2345,47 +2397,19 @@ impl<'a> Evaluator<'a> {
             .rev()
             .find(|call| call.function == origin.item && holds(&call.result, value));
         let Some(call) = call else { return };
-        let mut bindings: Vec<(&Name, &Expr)> = Vec::new();
-        walk(body, &mut |inner| match &inner.kind {
-            ExprKind::ListFor { clause, .. } => bound_by(clause, &mut bindings),
-            ExprKind::Record(record) | ExprKind::Named { record, .. } => {
-                for entry in &record.entries {
-                    if let EntryKind::For { clause, .. } = &entry.kind {
-                        bound_by(clause, &mut bindings);
-                    }
-                }
-            }
-            ExprKind::If { head, .. } => {
-                bindings.extend(head.bind.iter().map(|name| (&name.text, &head.expr)));
-            }
-            ExprKind::Match { subject, arms } => {
-                for arm in arms {
-                    if let Pattern::Typed { name, .. } = &arm.pattern {
-                        bindings.push((&name.text, &**subject));
-                    }
-                }
-            }
-            _ => {}
-        });
-        let mut todo: Vec<&Expr> = Vec::new();
-        walk(body, &mut |inner| {
-            let is = inner.id == origin.node
-                || matches!(&inner.kind, ExprKind::Record(record) if record.id == origin.node);
-            if is {
-                todo.push(inner);
-            }
-        });
+        let index = BlockIndex::of_expr(body);
+        let mut todo: Vec<&Expr> = index.made(origin.node).into_iter().collect();
         if choices {
             todo.extend(heads_of(body, origin.node));
         }
-        let mut seen: FxHashSet<Name> = FxHashSet::default();
+        let mut seen: FxHashSet<NodeId> = FxHashSet::default();
         while let Some(expr) = todo.pop() {
             let mut bases: FxHashSet<NodeId> = FxHashSet::default();
             walk(expr, &mut |inner| {
                 let Some(names) = read_chain(inner, &mut bases) else { return };
                 let Some(first) = names.first() else { return };
-                if let Some((_, source)) = bindings.iter().find(|(name, _)| **name == first.text) {
-                    if seen.insert(first.text.clone()) {
+                if let Some(source) = index.bound(&first.text, inner.id) {
+                    if seen.insert(source.id) {
                         todo.push(source);
                     }
                     return;
@@ -2434,7 +2458,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Checks a condition of a value; `name` is what messages call it.
-    fn refine(&mut self, value: &Value, check: &Check, name: &str) -> Eval<()> {
+    fn refine(&mut self, value: &Value, check: &Check, name: &dyn fmt::Display) -> Eval<()> {
         let subject = || format!("{name} is {}", shown(value));
         let text = match &value.data {
             Data::String(text) => text.as_str(),
@@ -2485,7 +2509,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn condition(&mut self, value: &Value, owner: ItemId, node: NodeId, name: &str) -> Eval<()> {
+    fn condition(
+        &mut self,
+        value: &Value,
+        owner: ItemId,
+        node: NodeId,
+        name: &dyn fmt::Display,
+    ) -> Eval<()> {
         let Some(tree) = item(self.db, owner) else { return Ok(()) };
         let Some((condition, otherwise)) = find_condition(tree, node) else { return Ok(()) };
         let inference = infer(self.db, self.workspace, owner);
@@ -2659,7 +2689,7 @@ impl<'a> Evaluator<'a> {
                 let instance = frame.own.ok_or(Failed)?;
                 self.own_field(instance, name, frame.origin(expr.id))
             }
-            Some(Resolution::Item(found)) => self.let_value(*found),
+            Some(Resolution::Item(found)) => self.declared(*found, frame.origin(expr.id)),
             Some(Resolution::Itself) => {
                 let instance = frame.own.ok_or(Failed)?;
                 self.itself(instance, frame.origin(expr.id))
@@ -2731,10 +2761,10 @@ impl<'a> Evaluator<'a> {
         name: &Ident,
         optional: bool,
     ) -> Eval<Value> {
-        if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
-            return self.let_value(*found);
-        }
         let origin = frame.origin(expr.id);
+        if let Some(Resolution::Item(found)) = frame.inference.resolutions.get(&expr.id) {
+            return self.declared(*found, origin);
+        }
         match frame.inference.resolutions.get(&base.id) {
             Some(Resolution::Environment) => {
                 let Some(environment) = self.environment else {
@@ -3055,9 +3085,9 @@ impl<'a> Evaluator<'a> {
     }
 
     fn record(&mut self, frame: &mut Frame<'a>, record: &'a Record) -> Eval<Value> {
-        let ty = frame.inference.records.get(&record.id).unwrap_or(&Ty::Unknown);
+        let ty = frame.inference.records.get(&record.id).unwrap_or(UNKNOWN);
         let origin = frame.origin(record.id);
-        let mut whole = Value::record(Fields::default(), origin);
+        let mut whole = Value::record(Fields::with_capacity(record.entries.len()), origin);
         let mut failed = false;
         for entry in &record.entries {
             if let EntryKind::Spread(value) = &entry.kind {
@@ -3086,24 +3116,31 @@ impl<'a> Evaluator<'a> {
                         failed = true;
                         continue;
                     }
+                    // Most entries are a name that nothing has set before.
+                    if let [PathSegment { kind: SegmentKind::Key(name), .. }] =
+                        path.segments.as_slice()
+                        && let Data::Record(record) = &mut whole.data
+                        && !record.fields.contains_key(name)
+                    {
+                        match self.expr(frame, value) {
+                            Ok(value) => {
+                                Arc::make_mut(record).fields.insert(name.clone(), value);
+                            }
+                            Err(Failed) => failed = true,
+                        }
+                        continue;
+                    }
                     let steps: Eval<Vec<Step>> =
                         path.segments.iter().map(|segment| self.segment(frame, segment)).collect();
                     match (steps, self.expr(frame, value)) {
                         (Ok(steps), Ok(value)) => {
-                            let replace = *modifier == Some(Modifier::Replace);
-                            match self.put(
-                                Some(whole.clone()),
-                                ty,
-                                &steps,
+                            let entered = Entered {
                                 value,
-                                *append,
-                                replace,
-                                frame.origin(entry.id),
-                            ) {
-                                Ok(Some(value)) => whole = value,
-                                Ok(None) => {}
-                                Err(Failed) => failed = true,
-                            }
+                                append: *append,
+                                replace: *modifier == Some(Modifier::Replace),
+                                origin: frame.origin(entry.id),
+                            };
+                            failed |= self.put(&mut whole, ty, &steps, entered).is_err();
                         }
                         _ => failed = true,
                     }
@@ -3150,101 +3187,92 @@ impl<'a> Evaluator<'a> {
         if failed { Err(Failed) } else { Ok(whole) }
     }
 
-    /// Sets a value at a path inside a value, for literals. `None`: nothing is there afterwards.
-    #[allow(clippy::too_many_arguments, reason = "one call site; the parts of an entry")]
-    fn put(
-        &mut self,
-        container: Option<Value>,
-        ty: &Ty,
-        steps: &[Step],
-        value: Value,
-        append: bool,
-        replace: bool,
-        origin: Origin,
-    ) -> Eval<Option<Value>> {
+    /// Sets a value at a path inside another, for literals; `none` where nothing is there yet. Where
+    /// that fails, nothing is changed.
+    fn put(&mut self, at: &mut Value, ty: &Ty, steps: &[Step], entered: Entered) -> Eval<()> {
+        let origin = entered.origin;
         let Some((step, rest)) = steps.split_first() else {
-            return Ok(Some(match container {
-                Some(before) if append => match (&before.data, &value.data) {
-                    (Data::List(a), Data::List(b)) => {
-                        Value::list(a.iter().chain(b.iter()).cloned().collect(), value.origin)
-                    }
-                    _ => value,
-                },
-                Some(before) if !replace => self.join(before, value, ty),
-                _ => value,
-            }));
+            let (before, value) = (take(at), entered.value);
+            *at = match (before.data, value.data) {
+                (Data::List(before), Data::List(added)) if entered.append => {
+                    let mut elements = Arc::unwrap_or_clone(before);
+                    elements.extend(Arc::unwrap_or_clone(added));
+                    Value::list(elements, value.origin)
+                }
+                (before_data, data) if !entered.append && !entered.replace => self.join(
+                    Value::new(before_data, before.origin),
+                    Value::new(data, value.origin),
+                    ty,
+                ),
+                (_, data) => Value::new(data, value.origin),
+            };
+            return Ok(());
         };
-        if container.as_ref().is_none_or(Value::is_none) && value.is_none() {
-            return Ok(container);
+        if at.is_none() && entered.value.is_none() {
+            return Ok(());
         }
-        let base = match (&container, step) {
-            (Some(before), _) if arms::is_choice(ty) => {
-                arms::of_value(self.db, self.workspace, ty, before)
-                    .unwrap_or_else(|| record_arm(ty.base()))
-            }
-            (None, Step::Field(name)) if arms::is_choice(ty) => {
-                return Err(self.no_arm(ty, name, origin));
-            }
-            _ => record_arm(ty.base()),
-        };
-        match (step, &base) {
-            (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) => {
-                let key = &layers::named_key(parts, keys).ok_or(Failed)?;
-                let mut elements = match container.map(|it| it.data) {
-                    Some(Data::List(elements)) => Arc::unwrap_or_clone(elements),
-                    _ => Vec::new(),
-                };
-                let position = elements
+        if let (true, Step::Field(name)) = (at.is_none(), step)
+            && arms::is_choice(ty)
+        {
+            return Err(self.no_arm(ty, name, origin));
+        }
+        let base = arms::arm_of(self.db, self.workspace, ty, at);
+        if let (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) = (step, base) {
+            let key = &layers::named_key(parts, keys).ok_or(Failed)?;
+            let known = match &at.data {
+                Data::List(elements) => elements
                     .iter()
-                    .position(|it| layers::element_key(it, keys).as_ref() == Some(key));
-                match position {
-                    Some(at) if value.is_none() && rest.is_empty() => {
-                        elements.remove(at);
-                    }
-                    Some(at) => {
-                        let before = elements[at].clone();
-                        if let Some(done) =
-                            self.put(Some(before), item, rest, value, append, replace, origin)?
-                        {
-                            elements[at] = done;
-                        }
-                    }
-                    None if rest.is_empty() && !value.is_none() => {
-                        elements.push(with_key(value, keys, parts))
-                    }
-                    None => {
-                        return Err(self.fail(
-                            code::KEYED_ELEMENT,
-                            Origin { item: origin.item, node: *node },
-                            format!("the list has no element `{key}`"),
-                        ));
-                    }
-                }
-                Ok(Some(Value::list(elements, origin)))
+                    .position(|it| layers::element_key(it, keys).as_ref() == Some(key)),
+                _ => None,
+            };
+            if known.is_none() && (!rest.is_empty() || entered.value.is_none()) {
+                return Err(self.fail(
+                    code::KEYED_ELEMENT,
+                    Origin { item: origin.item, node: *node },
+                    format!("the list has no element `{key}`"),
+                ));
             }
-            (step, _) => {
-                let name = &step.name().ok_or(Failed)?;
-                let (mut record, at) = match container {
-                    Some(Value { data: Data::Record(record), origin }) => (record, origin),
-                    _ => (Arc::default(), origin),
-                };
-                let inner_ty =
-                    field_type(self.db, self.workspace, &base, name).unwrap_or(Ty::Unknown);
-                let fields = &mut Arc::make_mut(&mut record).fields;
-                let before = fields
-                    .get_mut(name)
-                    .map(|it| std::mem::replace(it, Value::new(Data::None, origin)));
-                let none = value.is_none() && rest.is_empty();
-                if none {
-                    fields.insert(name.clone(), value);
-                } else if let Some(done) =
-                    self.put(before, &inner_ty, rest, value, append, replace, origin)?
-                {
-                    fields.insert(name.clone(), done);
+            if !matches!(at.data, Data::List(_)) {
+                at.data = Data::List(Arc::default());
+            }
+            let Data::List(elements) = &mut at.data else { return Err(Failed) };
+            let elements = Arc::make_mut(elements);
+            match known {
+                Some(known) if rest.is_empty() && entered.value.is_none() => {
+                    elements.remove(known);
                 }
-                Ok(Some(Value::new(Data::Record(record), at)))
+                Some(known) => self.put(&mut elements[known], item, rest, entered)?,
+                None => elements.push(with_key(entered.value, keys, parts)),
+            }
+            at.origin = origin;
+            return Ok(());
+        }
+        let name = step.name().ok_or(Failed)?;
+        let Data::Record(record) = &mut at.data else {
+            let mut inner = Value::new(Data::None, origin);
+            let ty = field_of(self.db, self.workspace, base, &name);
+            self.put(&mut inner, ty.as_deref().unwrap_or(UNKNOWN), rest, entered)?;
+            *at = Value::record(Fields::from_iter([(name, inner)]), origin);
+            return Ok(());
+        };
+        let fields = &mut Arc::make_mut(record).fields;
+        if rest.is_empty() && entered.value.is_none() {
+            fields.insert(name, entered.value);
+            return Ok(());
+        }
+        let ty = field_of(self.db, self.workspace, base, &name);
+        let ty = ty.as_deref().unwrap_or(UNKNOWN);
+        match fields.get_mut(&name) {
+            Some(inner) => self.put(inner, ty, rest, entered)?,
+            None => {
+                let mut inner = Value::new(Data::None, origin);
+                self.put(&mut inner, ty, rest, entered)?;
+                if !inner.is_none() {
+                    fields.insert(name, inner);
+                }
             }
         }
+        Ok(())
     }
 
     /// Merges two values of a type as layers do: the later one wins.
@@ -3260,75 +3288,69 @@ impl<'a> Evaluator<'a> {
             }
         }
         match (before.data, after.data) {
-            (Data::Record(a), Data::Record(b)) => {
+            (Data::Record(mut a), Data::Record(mut b)) => {
                 let tag = if a.tag == Tag::Plain { b.tag } else { a.tag };
                 if a.fields.is_empty() {
-                    let fields = Arc::unwrap_or_clone(b).fields;
-                    return Value::new(
-                        Data::Record(Arc::new(RecordValue { tag, fields })),
-                        after.origin,
-                    );
+                    if b.tag != tag {
+                        Arc::make_mut(&mut b).tag = tag;
+                    }
+                    return Value::new(Data::Record(b), after.origin);
                 }
-                let mut fields = Arc::unwrap_or_clone(a).fields;
+                let whole = Arc::make_mut(&mut a);
+                whole.tag = tag;
                 for (name, value) in Arc::unwrap_or_clone(b).fields {
-                    match fields.get_mut(&name) {
+                    match whole.fields.get_mut(&name) {
                         Some(slot) => {
-                            let inner = field_type(self.db, self.workspace, &base, &name)
-                                .unwrap_or(Ty::Unknown);
-                            let before =
-                                std::mem::replace(slot, Value::new(Data::None, after.origin));
-                            *slot = self.join(before, value, &inner);
+                            let ty = field_of(self.db, self.workspace, base, &name);
+                            let before = take(slot);
+                            *slot = self.join(before, value, ty.as_deref().unwrap_or(UNKNOWN));
                         }
                         None => {
-                            fields.insert(name, value);
+                            whole.fields.insert(name, value);
                         }
                     }
                 }
-                Value::new(Data::Record(Arc::new(RecordValue { tag, fields })), after.origin)
+                Value::new(Data::Record(a), after.origin)
             }
-            (Data::List(a), Data::List(b)) => {
-                if let Ty::List(item, Keys::By(keys)) = &base {
-                    let mut elements = Arc::unwrap_or_clone(a);
-                    for element in b.iter() {
-                        let key = layers::element_key(element, keys);
-                        let position = key.as_ref().and_then(|key| {
-                            elements
-                                .iter()
-                                .position(|it| layers::element_key(it, keys).as_ref() == Some(key))
-                        });
-                        match position {
-                            Some(at) => {
-                                let before = elements[at].clone();
-                                elements[at] = self.join(before, element.clone(), item);
-                            }
-                            None => elements.push(element.clone()),
+            (Data::List(mut a), Data::List(b)) => {
+                let Ty::List(item, Keys::By(keys)) = base else {
+                    return Value::new(Data::List(b), after.origin);
+                };
+                let elements = Arc::make_mut(&mut a);
+                for element in Arc::unwrap_or_clone(b) {
+                    let key = layers::element_key(&element, keys);
+                    let known = key.as_ref().and_then(|key| {
+                        elements
+                            .iter_mut()
+                            .find(|it| layers::element_key(it, keys).as_ref() == Some(key))
+                    });
+                    match known {
+                        Some(known) => {
+                            let before = take(known);
+                            *known = self.join(before, element, item);
                         }
+                        None => elements.push(element),
                     }
-                    return Value::list(elements, after.origin);
                 }
-                Value::new(Data::List(b), after.origin)
+                Value::new(Data::List(a), after.origin)
             }
             (_, data) => Value::new(data, after.origin),
         }
     }
 
     fn named(&mut self, frame: &mut Frame<'a>, expr: &'a Expr, record: &'a Record) -> Eval<Value> {
-        let ty = frame.inference.records.get(&record.id).cloned().unwrap_or(Ty::Unknown);
-        let value = self.record(frame, record)?;
-        let origin = frame.origin(expr.id);
-        match &ty {
+        let ty = frame.inference.records.get(&record.id).unwrap_or(UNKNOWN);
+        let mut value = self.record(frame, record)?;
+        value.origin = frame.origin(expr.id);
+        match ty {
             Ty::Kind(kind) => {
-                let Data::Record(inner) = value.data else { return Err(Failed) };
-                let fields = Arc::unwrap_or_clone(inner).fields;
-                Ok(Value::new(
-                    Data::Record(Arc::new(RecordValue { tag: Tag::Kind(*kind), fields })),
-                    origin,
-                ))
+                let Data::Record(inner) = &mut value.data else { return Err(Failed) };
+                Arc::make_mut(inner).tag = Tag::Kind(*kind);
+                Ok(value)
             }
-            Ty::Schema(_) => self.complete(Value::new(value.data, origin), &ty, ""),
-            // What an `emit` makes a composite of, which completes it.
-            Ty::Request(_) => Ok(Value::new(value.data, origin)),
-            _ => Ok(Value::new(value.data, origin)),
+            Ty::Schema(_) => self.complete(value, ty, ""),
+            // A request's is what an `emit` makes a composite of, which completes it.
+            _ => Ok(value),
         }
     }
 
@@ -3386,6 +3408,11 @@ impl<'a> Evaluator<'a> {
         clause: &'a ForClause,
     ) -> Eval<Vec<(Value, Value)>> {
         let value = self.expr(frame, &clause.iter)?;
+        self.rounds_of(&value)
+    }
+
+    /// What a loop over a value walks.
+    pub(crate) fn rounds_of(&mut self, value: &Value) -> Eval<Vec<(Value, Value)>> {
         let origin = value.origin;
         let rounds: Vec<(Value, Value)> = match &value.data {
             Data::List(elements) => elements
@@ -3401,7 +3428,8 @@ impl<'a> Evaluator<'a> {
                 .iter()
                 .filter(|(_, value)| !value.is_none())
                 .map(|(name, value)| {
-                    (Value::new(Data::String(name.clone()), origin), value.clone())
+                    // Who set the entry said its key.
+                    (Value::new(Data::String(name.clone()), value.origin), value.clone())
                 })
                 .collect(),
             _ => return Err(Failed),
@@ -3685,43 +3713,148 @@ pub fn bind(frame: &mut Frame<'_>, clause: &ForClause, (key, value): (Value, Val
     }
 }
 
-/// Where in a record the value made at `origin` is.
+/// Where in a record the value made at `origin` is, as an address says it: `env.A`,
+/// `sidecars["proxy"].image`, `quota."requests.cpu"`.
 pub fn path_of(value: &Value, origin: Origin) -> Option<String> {
-    for (name, field) in value.fields().into_iter().flatten() {
-        if field.origin == origin {
-            return Some(join("", name));
-        }
-        let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(field, origin));
-        if let Some(inner) = inner {
-            let name = join("", name);
-            return Some(if inner.starts_with('[') {
-                format!("{name}{inner}")
-            } else {
-                format!("{name}.{inner}")
-            });
-        }
-    }
-    if let Data::List(elements) = &value.data {
-        for (index, element) in elements.iter().enumerate() {
-            if element.origin == origin {
-                return Some(format!("[{index}]"));
-            }
-            let inner = stacker::maybe_grow(64 << 10, 1 << 20, || path_of(element, origin));
-            if let Some(inner) = inner {
-                return Some(format!("[{index}].{inner}"));
-            }
-        }
-    }
-    None
+    let way = way_to(value, origin)?;
+    Some(written_way(value, way.iter()))
 }
 
-fn join(path: &str, name: &str) -> String {
-    let plain = name.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-');
-    match (path.is_empty(), plain) {
-        (true, _) => name.to_string(),
-        (false, true) => format!("{path}.{name}"),
-        (false, false) => format!("{path}.{name:?}"),
+/// The steps to the value made at `origin`, positions in lists as numbers.
+fn way_to(value: &Value, origin: Origin) -> Option<Vec<Name>> {
+    let into = |step: Name, inner: &Value| {
+        if inner.origin == origin {
+            return Some(vec![step]);
+        }
+        let mut way = stacker::maybe_grow(64 << 10, 1 << 20, || way_to(inner, origin))?;
+        way.insert(0, step);
+        Some(way)
+    };
+    match &value.data {
+        Data::Record(record) => {
+            record.fields.iter().find_map(|(name, field)| into(name.clone(), field))
+        }
+        Data::List(elements) => {
+            elements.iter().enumerate().find_map(|(at, it)| into(at.to_string().into(), it))
+        }
+        _ => None,
     }
+}
+
+/// The steps into a value as an address says them.
+pub fn written_way<'n>(value: &Value, steps: impl Iterator<Item = &'n Name>) -> String {
+    let mut path = String::new();
+    let mut at = Some(value);
+    for step in steps {
+        path = match at.map(|it| &it.data) {
+            Some(Data::List(elements)) => {
+                let position = step.parse::<usize>().ok().filter(|at| *at < elements.len());
+                match position.map(|at| element_name(&elements[at])) {
+                    Some(None) => format!("{path}[{step}]"),
+                    Some(Some(name)) => format!("{path}[{name:?}]"),
+                    None => format!("{path}[{step:?}]"),
+                }
+            }
+            _ => join(&path, step),
+        };
+        at = at.and_then(|it| inside(it, step));
+    }
+    path
+}
+
+/// What an address goes on to from a value: a field, or an element by its name or position.
+pub fn inside<'v>(value: &'v Value, step: &Name) -> Option<&'v Value> {
+    match &value.data {
+        Data::Record(record) => record.fields.get(step),
+        Data::List(elements) => elements
+            .iter()
+            .find(|it| element_name(it) == Some(step))
+            .or_else(|| step.parse::<usize>().ok().and_then(|at| elements.get(at))),
+        _ => None,
+    }
+}
+
+/// What an element of a list is called by in addresses.
+pub fn element_name(element: &Value) -> Option<&Name> {
+    match &element.fields()?.get("name")?.data {
+        Data::String(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Whether a path is another one, or leads on from it.
+pub fn within(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// A path and a field of what it leads to; quoted where it is no identifier.
+pub fn join(path: &str, name: &str) -> String {
+    Path::whole(path).then(PathStep::Field(name)).to_string()
+}
+
+/// What a value is called in messages. Most are never told, so only then is it put together.
+struct Path<'p> {
+    above: Option<&'p Path<'p>>,
+    step: PathStep<'p>,
+}
+
+enum PathStep<'p> {
+    /// What the value is in; empty for one that is all there is.
+    Whole(&'p str),
+    Field(&'p str),
+    Element(usize, &'p Value, &'p Keys),
+}
+
+impl<'p> Path<'p> {
+    fn whole(name: &'p str) -> Self {
+        Path { above: None, step: PathStep::Whole(name) }
+    }
+
+    fn then(&'p self, step: PathStep<'p>) -> Self {
+        Path { above: Some(self), step }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut steps = Vec::new();
+        let mut at = Some(self);
+        while let Some(path) = at {
+            steps.push(&path.step);
+            at = path.above;
+        }
+        let mut shown = String::new();
+        for step in steps.into_iter().rev() {
+            match step {
+                PathStep::Whole(name) => shown.push_str(name),
+                PathStep::Field(name) => {
+                    if !shown.is_empty() {
+                        shown.push('.');
+                    }
+                    match name.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-') {
+                        true => shown.push_str(name),
+                        false => write!(shown, "{name:?}")?,
+                    }
+                }
+                PathStep::Element(index, element, keys) => {
+                    let key = match keys {
+                        Keys::By(keys) => layers::element_key(element, keys),
+                        Keys::Plain => None,
+                    };
+                    match key {
+                        Some(key) => write!(shown, "[{key:?}]")?,
+                        None => write!(shown, "[{index}]")?,
+                    }
+                }
+            }
+        }
+        formatter.write_str(&shown)
+    }
+}
+
+/// Takes a value out of its place.
+fn take(value: &mut Value) -> Value {
+    std::mem::replace(value, Value::new(Data::None, value.origin))
 }
 
 /// What is spread is taken apart: the record is no longer an instance of anything.
@@ -3881,12 +4014,15 @@ pub fn describe_condition(expr: &Expr) -> Option<String> {
     }
 }
 
-/// The lets and the expressions of a block, at any depth.
+/// The expressions of a block, at any depth, and what the names in them are bound to.
 #[derive(Default)]
 pub struct BlockIndex<'a> {
-    lets: Vec<(&'a Name, &'a Expr)>,
-    /// Every expression.
+    /// Every expression, as [`walk`] goes: what is inside one follows it.
     expressions: Vec<&'a Expr>,
+    /// Where each of them is.
+    positions: FxHashMap<NodeId, usize>,
+    /// What a name is bound to in which of them, by name. One name may be bound in several places.
+    bindings: FxHashMap<&'a Name, Vec<(Range<usize>, &'a Expr)>>,
     /// Those that stand in no other.
     pub roots: Vec<&'a Expr>,
 }
@@ -3899,41 +4035,127 @@ impl<'a> BlockIndex<'a> {
         index
     }
 
+    /// Of everything in an expression.
+    fn of_expr(expr: &'a Expr) -> Self {
+        let mut index = BlockIndex::default();
+        index.add(expr);
+        index
+    }
+
+    /// The expression that made a value. A record's origin is its braces.
+    fn made(&self, node: NodeId) -> Option<&'a Expr> {
+        let made = |expr: &&&Expr| match &expr.kind {
+            ExprKind::Record(record) if record.id == node => true,
+            _ => expr.id == node,
+        };
+        self.expressions.iter().find(made).copied()
+    }
+
+    /// What a name is bound to where an expression stands: what stands nearest around it.
+    fn bound(&self, name: &Name, at: NodeId) -> Option<&'a Expr> {
+        let position = self.positions.get(&at)?;
+        let around = self.bindings.get(name)?.iter().filter(|(range, _)| range.contains(position));
+        around.max_by_key(|(range, _)| range.start).map(|(_, value)| *value)
+    }
+
+    fn bind(&mut self, name: &'a Ident, range: Range<usize>, value: &'a Expr) {
+        self.bindings.entry(&name.text).or_default().push((range, value));
+    }
+
+    /// Binds what a loop walks, in a part of it.
+    fn bind_clause(&mut self, clause: &'a ForClause, range: Range<usize>) {
+        for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten() {
+            self.bind(name, range.clone(), &clause.iter);
+        }
+    }
+
+    /// An expression with what is inside it.
+    fn range(&self, expr: &Expr) -> Range<usize> {
+        let start = self.positions[&expr.id];
+        let mut size = 0;
+        walk(expr, &mut |_| size += 1);
+        start..start + size
+    }
+
     fn add(&mut self, expr: &'a Expr) {
         self.roots.push(expr);
-        walk(expr, &mut |inner| self.expressions.push(inner));
+        let first = self.expressions.len();
+        walk(expr, &mut |inner| {
+            self.positions.insert(inner.id, self.expressions.len());
+            self.expressions.push(inner);
+        });
+        for position in first..self.expressions.len() {
+            match &self.expressions[position].kind {
+                ExprKind::ListFor { clause, value, .. } => {
+                    let range = self.range(&clause.iter).end..self.range(value).end;
+                    self.bind_clause(clause, range);
+                }
+                ExprKind::Record(record) | ExprKind::Named { record, .. } => {
+                    for entry in &record.entries {
+                        let EntryKind::For { clause, path, value, .. } = &entry.kind else {
+                            continue;
+                        };
+                        let range = self.range(&clause.iter).end..self.range(value).end;
+                        self.bind_clause(clause, range);
+                        for segment in &path.segments {
+                            let SegmentKind::Index(keys) = &segment.kind else { continue };
+                            for key in keys {
+                                self.bind_clause(clause, self.range(key));
+                            }
+                        }
+                    }
+                }
+                ExprKind::If { head, then, .. } => {
+                    if let Some(name) = &head.bind {
+                        self.bind(name, self.range(then), &head.expr);
+                    }
+                }
+                ExprKind::Match { subject, arms } => {
+                    for arm in arms {
+                        if let Pattern::Typed { name, .. } = &arm.pattern {
+                            self.bind(name, self.range(&arm.value), subject);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     fn block(&mut self, block: &'a Block) {
+        // What is bound for the rest of the block.
+        let mut bound: Vec<(&'a Ident, usize, &'a Expr)> = Vec::new();
         for statement in &block.statements {
             match &statement.kind {
                 StatementKind::Let(it) => {
-                    self.lets.push((&it.name.text, &it.value));
                     self.add(&it.value);
+                    bound.push((&it.name, self.expressions.len(), &it.value));
                 }
                 StatementKind::Emit { bind, value } => {
-                    self.lets.extend(bind.iter().map(|bind| (&bind.text, value)));
                     self.add(value);
+                    bound.extend(bind.iter().map(|bind| (bind, self.expressions.len(), value)));
                 }
                 StatementKind::Output { value, .. } => self.add(value),
                 StatementKind::If(it) => {
-                    if let Some(name) = &it.head.bind {
-                        self.lets.push((&name.text, &it.head.expr));
-                    }
                     self.add(&it.head.expr);
+                    let start = self.expressions.len();
                     self.block(&it.then);
+                    if let Some(name) = &it.head.bind {
+                        self.bind(name, start..self.expressions.len(), &it.head.expr);
+                    }
                     it.otherwise.iter().for_each(|block| self.block(block));
                 }
                 StatementKind::For { clause, body } => {
-                    for name in [Some(&clause.first), clause.second.as_ref()].into_iter().flatten()
-                    {
-                        self.lets.push((&name.text, &clause.iter));
-                    }
                     self.add(&clause.iter);
+                    let start = self.expressions.len();
                     self.block(body);
+                    self.bind_clause(clause, start..self.expressions.len());
                 }
                 StatementKind::Rule(rule) => self.add(&rule.condition),
             }
+        }
+        for (name, start, value) in bound {
+            self.bind(name, start..self.expressions.len(), value);
         }
     }
 }
@@ -3966,12 +4188,6 @@ fn heads_of(root: &Expr, node: NodeId) -> Vec<&Expr> {
         _ => {}
     });
     heads
-}
-
-/// Adds what a loop binds.
-fn bound_by<'e>(clause: &'e ForClause, bindings: &mut Vec<(&'e Name, &'e Expr)>) {
-    let names = [Some(&clause.first), clause.second.as_ref()];
-    bindings.extend(names.into_iter().flatten().map(|name| (&name.text, &clause.iter)));
 }
 
 /// The names that a path reads, `a.b.c`; `None` also for the paths it begins with, which only lead to it.

@@ -4,7 +4,7 @@
 //! error is marked ([`Inference::poisoned`]), and evaluation passes over it in silence: so one
 //! mistake is one message, and everything beside it is still looked at.
 
-use crate::arms;
+use crate::arms::{self, record_arm};
 use crate::builtins::Builtin;
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
@@ -18,9 +18,9 @@ use crate::references::{chain, circle};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Ty, built_in_field, composition, describe_type,
-    display, display_literal, endless, field_names, field_type, fits, is_bounded, key_mistakes,
-    required_fields, schema,
+    BUILT_IN_FIELDS, Keys, Lowering, RecordTy, Schema, Ty, built_in_field, composition,
+    describe_type, display, display_literal, endless, field_names, field_type, fits, is_bounded,
+    key_mistakes, prelude_type, required_fields, schema,
 };
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -142,6 +142,7 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         locals: Vec::new(),
         it: None,
         own: None,
+        shape: None,
         itself: None,
         target: Vec::new(),
         partial: false,
@@ -183,6 +184,8 @@ struct Infer<'a> {
     it: Option<Ty>,
     /// The schema whose fields are in scope.
     own: Option<ItemId>,
+    /// The schema that was looked at last: a record sets one field of it after the other.
+    shape: Option<(ItemId, &'a Schema)>,
     /// What `self` is.
     itself: Option<Ty>,
     /// What the value at hand is for, the innermost last.
@@ -266,7 +269,10 @@ impl<'a> Infer<'a> {
             ItemKind::Package { record } => {
                 let ty = Ty::Record(Arc::new(RecordTy {
                     fields: vec![
-                        ("namespace".into(), self.prelude_type("DnsLabel").optional()),
+                        (
+                            "namespace".into(),
+                            prelude_type(self.db, self.workspace, "DnsLabel").optional(),
+                        ),
                         ("owner".into(), Ty::String.optional()),
                     ],
                     open: false,
@@ -385,7 +391,8 @@ impl<'a> Infer<'a> {
                     environments,
                     &mut self.result.diagnostics,
                 );
-                let ty = match self.schema_path(path) {
+                let named = request_schema(db, workspace, id).or_else(|| self.schema_path(path));
+                let ty = match named {
                     Some(found) => {
                         if composition(db, workspace, found).is_none() {
                             self.not_requestable(path, found);
@@ -527,15 +534,6 @@ impl<'a> Infer<'a> {
                 self.not_yet(NodeId(0), "tests are");
             }
         }
-    }
-
-    fn prelude_type(&mut self, name: &str) -> Ty {
-        let Some(found) = crate::names::prelude_names(self.db).get(name).copied() else {
-            return Ty::String;
-        };
-        let Some(tree) = item(self.db, found) else { return Ty::String };
-        let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
-        Lowering::new(self.db, self.workspace, found).lower(ty)
     }
 
     /// A request is called like the objects it makes, unless it says otherwise.
@@ -729,7 +727,7 @@ impl<'a> Infer<'a> {
                 MemberKind::If(it) => self.branch(it, None),
                 MemberKind::Rule(rule) => self.rule(rule),
                 MemberKind::Final { path, value, otherwise } => {
-                    let ty = self.path_type(path, &Ty::Schema(id));
+                    let (ty, _) = self.path_type(path, &Ty::Schema(id));
                     self.check(value, &ty);
                     self.reason(otherwise.as_ref());
                 }
@@ -1045,7 +1043,9 @@ impl<'a> Infer<'a> {
     /// Checks a record literal against the type of its place. `root`: no literal around it checks
     /// what is missing.
     fn record(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
-        self.set_once(record, &mut Leaves::default());
+        if !is_plain(record) {
+            self.set_once(record, &mut Leaves::default());
+        }
         self.entries(record, ty, root)
     }
 
@@ -1150,7 +1150,7 @@ impl<'a> Infer<'a> {
     /// The record that braces are of a type; says where nothing tells which.
     fn meant(&mut self, record: &Record, ty: &Ty) -> Ty {
         if !arms::is_choice(ty) {
-            return record_arm(ty.base());
+            return record_arm(ty.base()).clone();
         }
         let said = |name: &str| {
             record.entries.iter().find_map(|entry| match &entry.kind {
@@ -1170,7 +1170,7 @@ impl<'a> Infer<'a> {
             })
         };
         let wrong = match arms::of_braces(self.db, self.workspace, ty, said) {
-            Ok(arm) => return arm,
+            Ok(arm) => return arm.clone(),
             Err(wrong) => wrong,
         };
         let records: Vec<Ty> = arms::records(ty).into_iter().cloned().collect();
@@ -1261,7 +1261,7 @@ impl<'a> Infer<'a> {
                             .help("only the platform can refuse later layers"),
                         );
                     }
-                    self.reason(otherwise.as_ref());
+                    self.reason(otherwise.as_deref());
                     self.entry(entry, path, *append, value, &base, &mut own);
                 }
                 EntryKind::For { clause, condition, path, value } => {
@@ -1409,7 +1409,7 @@ impl<'a> Infer<'a> {
     ) {
         let around = self.target.len();
         let told = self.result.diagnostics.len();
-        let ty = self.path_type(path, base);
+        let (ty, parent) = self.path_type(path, base);
         let names_requests =
             matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
         let reads = std::mem::replace(&mut self.reads_request, names_requests);
@@ -1454,7 +1454,7 @@ impl<'a> Infer<'a> {
                 }
             }
         } else if matches!(value.kind, ExprKind::Literal(Literal::None)) {
-            self.remove(value, path, &ty);
+            self.remove(value, path, &ty, &parent);
             Ty::None
         } else if let ExprKind::Record(inner) = &value.kind
             && can_be_record(&ty)
@@ -1475,7 +1475,7 @@ impl<'a> Infer<'a> {
             } else {
                 found
             }
-        } else if matches!(self.parent_type(path), Some(Ty::Map(..))) {
+        } else if matches!(parent, Ty::Map(..)) {
             // An entry that is `none` is not there.
             self.check(value, &ty.clone().optional())
         } else {
@@ -1483,7 +1483,6 @@ impl<'a> Infer<'a> {
         };
         self.reads_request = reads;
         self.in_object = in_object;
-        self.spreads.insert(value.id, found.clone());
         self.target.truncate(around);
         if matches!(base, Ty::Unknown) {
             let found = if path.segments.len() > 1 {
@@ -1508,10 +1507,10 @@ impl<'a> Infer<'a> {
     }
 
     /// `path = none`: takes an optional field, a map entry or a keyed element out.
-    fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty) {
+    fn remove(&mut self, value: &Expr, path: &FieldPath, ty: &Ty, parent: &Ty) {
         let last = path.segments.last().expect("a path has a segment");
         let keyed = matches!(last.kind, SegmentKind::Index(_));
-        let in_map = matches!(self.parent_type(path), Some(Ty::Map(..)));
+        let in_map = matches!(parent, Ty::Map(..));
         if keyed || ty.is_optional() || in_map {
             return;
         }
@@ -1527,21 +1526,17 @@ impl<'a> Infer<'a> {
         self.poison(value.id);
     }
 
-    fn parent_type(&self, path: &FieldPath) -> Option<Ty> {
-        self.result.records.get(&path.id).cloned()
-    }
-
-    /// The type at the end of a path from `base`. The way is added to the target; the type of the
-    /// record that the last step is taken in is kept under the path's node.
-    fn path_type(&mut self, path: &FieldPath, base: &Ty) -> Ty {
+    /// The type at the end of a path from `base`, and that of the record in which the last step is
+    /// taken. The way is added to the target.
+    fn path_type(&mut self, path: &FieldPath, base: &Ty) -> (Ty, Ty) {
         let mut ty = base.clone();
+        let mut container = Ty::Unknown;
         for segment in &path.segments {
-            self.result.records.insert(path.id, record_arm(ty.base()));
+            container = record_arm(ty.base()).clone();
             match &segment.kind {
                 SegmentKind::Key(name) => {
                     if name.is_empty() {
-                        self.poison(path.id);
-                        return Ty::Unknown;
+                        return (self.poison(path.id), container);
                     }
                     self.target.push(Subject::Field(name.clone()));
                     if arms::is_choice(&ty) {
@@ -1550,13 +1545,11 @@ impl<'a> Infer<'a> {
                             Some(found) => found,
                             None => {
                                 self.unknown_field(segment.id, name, &ty);
-                                self.poison(path.id);
-                                return Ty::Unknown;
+                                return (self.poison(path.id), container);
                             }
                         };
                         continue;
                     }
-                    let container = record_arm(ty.base());
                     ty = match self.settable(&container, name) {
                         Some(found) => found,
                         // What an open record takes beyond its fields, nothing is known of.
@@ -1565,21 +1558,20 @@ impl<'a> Infer<'a> {
                         }
                         None => {
                             self.unknown_field(segment.id, name, &container);
-                            self.poison(path.id);
-                            return Ty::Unknown;
+                            return (self.poison(path.id), container);
                         }
                     };
                 }
-                SegmentKind::Index(keys) => match record_arm(ty.base()) {
+                SegmentKind::Index(keys) => match &container {
                     Ty::Map(key, value) => {
                         if let [only] = keys.as_slice() {
-                            self.part(only, &key, "the key of a map");
+                            self.part(only, key, "the key of a map");
                         }
-                        ty = (*value).clone();
+                        ty = (**value).clone();
                     }
                     Ty::List(item, Keys::By(fields)) => {
-                        self.element_keys(segment.id, keys, &item, &fields);
-                        ty = (*item).clone();
+                        self.element_keys(segment.id, keys, item, fields);
+                        ty = (**item).clone();
                     }
                     Ty::Unknown | Ty::Any | Ty::Record(_) => {
                         keys.iter().for_each(|key| {
@@ -1588,8 +1580,8 @@ impl<'a> Infer<'a> {
                         ty = Ty::Unknown;
                     }
                     other => {
-                        let found = describe_type(self.db, self.workspace, &other);
-                        let help = match &other {
+                        let found = describe_type(self.db, self.workspace, other);
+                        let help = match other {
                             Ty::List(..) => {
                                 "this list has no key, so its elements have no names: a later layer replaces it as a whole"
                             }
@@ -1603,13 +1595,12 @@ impl<'a> Infer<'a> {
                             )
                             .help(help),
                         );
-                        self.poison(path.id);
-                        return Ty::Unknown;
+                        return (self.poison(path.id), container);
                     }
                 },
             }
         }
-        ty
+        (ty, container)
     }
 
     /// Refuses an element of a keyed list that is written without its key: nothing could merge it.
@@ -1678,16 +1669,26 @@ impl<'a> Infer<'a> {
         }
     }
 
+    fn shape_of(&mut self, id: ItemId) -> &'a Schema {
+        match self.shape {
+            Some((known, shape)) if known == id => shape,
+            _ => self.shape.insert((id, schema(self.db, self.workspace, id))).1,
+        }
+    }
+
     /// The type that a field can be set to.
     fn settable(&mut self, container: &Ty, name: &Name) -> Option<Ty> {
-        if let Ty::Request(schema_id) = container
-            && schema(self.db, self.workspace, *schema_id).field(name).is_none()
-            && BUILT_IN_FIELDS.contains(&name.as_str())
-        {
+        if let Ty::Request(schema_id) = container {
+            if let Some(field) = self.shape_of(*schema_id).field(name) {
+                return Some(field.ty.clone());
+            }
+            if !BUILT_IN_FIELDS.contains(&name.as_str()) {
+                return None;
+            }
             return Some(match name.as_str() {
                 "after" => Ty::List(Arc::new(Ty::Outputs(None)), Keys::Plain),
                 "name" | "namespace" => {
-                    let label = self.prelude_type("DnsLabel");
+                    let label = prelude_type(self.db, self.workspace, "DnsLabel");
                     if name == "namespace" { label.optional() } else { label }
                 }
                 other => built_in_field(other).map_or(Ty::Unknown, |(_, set)| set),
@@ -1887,7 +1888,7 @@ impl<'a> Infer<'a> {
         }
         let base = match arms::is_choice(ty) {
             true => self.result.records.get(&node).cloned().unwrap_or(Ty::Unknown),
-            false => record_arm(ty.base()),
+            false => record_arm(ty.base()).clone(),
         };
         let mut lacking: Vec<Name> = required_fields(self.db, self.workspace, &base)
             .into_iter()
@@ -3471,6 +3472,35 @@ impl Shape {
     }
 }
 
+/// Whether each entry of a literal, and of those inside it, begins with a field of its own: then
+/// none can set what another does.
+fn is_plain(record: &Record) -> bool {
+    // Of more entries it is cheaper to keep what they set than to compare each to each.
+    const FEW: usize = 16;
+    let first = |entry: &Entry| match &entry.kind {
+        EntryKind::Set { path, append: false, .. } => {
+            let is_key =
+                |it: &PathSegment| matches!(&it.kind, SegmentKind::Key(key) if !key.is_empty());
+            match &path.segments[0].kind {
+                SegmentKind::Key(key) if path.segments.iter().all(is_key) => Some(key.clone()),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    record.entries.len() <= FEW
+        && record.entries.iter().enumerate().all(|(at, entry)| {
+            let EntryKind::Set { value, .. } = &entry.kind else { return false };
+            let key = first(entry);
+            key.is_some()
+                && record.entries[..at].iter().all(|before| first(before) != key)
+                && match &value.kind {
+                    ExprKind::Record(inner) => is_plain(inner),
+                    _ => true,
+                }
+        })
+}
+
 /// What the entries of a literal set.
 #[derive(Default)]
 struct Leaves {
@@ -3486,25 +3516,6 @@ impl Leaves {
     fn first(&self) -> Option<NodeId> {
         let inside = self.parts.values().filter_map(Leaves::first).min();
         self.set.map(|(node, _)| node).into_iter().chain(inside).min()
-    }
-}
-
-/// The record arm of a type, if it is a union with one.
-pub fn record_arm(ty: &Ty) -> Ty {
-    match ty {
-        Ty::Union(arms) => arms
-            .iter()
-            .map(Ty::base)
-            .find(|arm| {
-                matches!(
-                    arm,
-                    Ty::Map(..) | Ty::Record(_) | Ty::Schema(_) | Ty::Object(_) | Ty::Kind(_)
-                )
-            })
-            .unwrap_or(ty)
-            .clone(),
-        Ty::Any => Ty::Unknown,
-        other => other.clone(),
     }
 }
 

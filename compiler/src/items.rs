@@ -5,7 +5,7 @@
 //! equal. What stands behind these two is run again only for what was touched.
 
 use crate::db::Db;
-use crate::diagnostics::{Diagnostic, Place, code};
+use crate::diagnostics::{Diagnostic, Place, SyntaxError, code};
 use crate::source::{Content, ItemId, Kind, SourceFile};
 use crate::syntax::ast::{Ident, Item, ItemKind, Name, NodeId, ParsedItem, Path, TextRange};
 use crate::syntax::{Parse, parse as parse_text};
@@ -15,27 +15,61 @@ use std::sync::Arc;
 /// The largest source file, in bytes.
 pub const MAX_FILE: usize = 4 << 20;
 
-/// The tree of a file. Never compared: a changed text nearly always changes it, and [`item`] is
+/// What a file says, without places.
+#[derive(Clone, Debug)]
+pub struct Trees {
+    /// The declarations, in the order of the text.
+    items: Vec<Arc<Item>>,
+    /// Those in which a syntax error stands, by their number, with the text that they are.
+    damaged: Vec<(usize, TextRange)>,
+    /// What is wrong, in the order of the text.
+    errors: Vec<SyntaxError>,
+}
+
+/// The trees of a file. Never compared: a changed text nearly always changes it, and [`item`] is
 /// where equal parts are found.
 #[salsa::tracked(no_eq)]
-pub fn parse(db: &dyn Db, file: SourceFile) -> Arc<Parse> {
-    Arc::new(match file.content(db) {
+fn parse(db: &dyn Db, file: SourceFile) -> Trees {
+    let Parse { items, errors } = read(db, file);
+    let damaged = items.iter().enumerate().filter(|(_, it)| it.damaged);
+    let damaged = damaged.map(|(number, it)| (number, it.range)).collect();
+    Trees { items: items.into_iter().map(|it| it.item).collect(), damaged, errors }
+}
+
+/// The places of a file's declarations: of each node, and of the documentation. They are larger than the
+/// trees and few are ever shown, so who shows one has the text read once more.
+#[salsa::tracked(no_eq)]
+fn places(db: &dyn Db, file: SourceFile) -> Vec<Places> {
+    let items = read(db, file).items.into_iter();
+    items.map(|ParsedItem { spans, docs, .. }| Places { spans, docs }).collect()
+}
+
+/// The places of a declaration: see [`ParsedItem`].
+#[derive(Clone, Debug)]
+struct Places {
+    spans: Vec<TextRange>,
+    docs: Vec<(NodeId, Name)>,
+}
+
+fn read(db: &dyn Db, file: SourceFile) -> Parse {
+    match file.content(db) {
         Content::Text(text) if text.len() <= MAX_FILE => parse_text(text),
         _ => parse_text(""),
-    })
+    }
 }
 
 /// The keys of a file's declarations beside the trees they stand for, in the order of the text.
 #[salsa::tracked(no_eq)]
 pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
-    let mut seen: FxHashMap<(Kind, Name, Name), u32> = FxHashMap::default();
-    parse(db, file)
-        .items
-        .iter()
-        .map(|parsed| {
-            let (kind, name, environments) = key(&parsed.item);
-            let ordinal = seen.entry((kind, name.clone(), environments.clone())).or_default();
+    let keys: Vec<(Kind, Name, Name)> =
+        parse(db, file).items.iter().map(|item| key(item)).collect();
+    let mut seen: FxHashMap<&(Kind, Name, Name), u32> = FxHashMap::default();
+    seen.reserve(keys.len());
+    keys.iter()
+        .map(|key| {
+            let ordinal = seen.entry(key).or_default();
             *ordinal += 1;
+            let (kind, name, environments) = key.clone();
             ItemId::new(db, file, kind, name, environments, *ordinal - 1)
         })
         .collect()
@@ -45,19 +79,19 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 /// nothing.
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
-    let mut items = keyed_items(db, file).clone();
-    items.sort_by_key(|id| sort_key(db, *id));
-    items
-}
-
-fn sort_key(db: &dyn Db, item: ItemId) -> (Kind, Name, Name, u32) {
-    (item.kind(db), item.name(db).clone(), item.environments(db).clone(), item.ordinal(db))
+    let mut items: Vec<((Kind, &Name, &Name, u32), ItemId)> = keyed_items(db, file)
+        .iter()
+        .map(|id| ((id.kind(db), id.name(db), id.environments(db), id.ordinal(db)), *id))
+        .collect();
+    items.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    items.into_iter().map(|(_, id)| id).collect()
 }
 
 /// The tree of a declaration. `None` once it is gone from its file.
 #[salsa::tracked]
 pub fn item(db: &dyn Db, id: ItemId) -> Option<Arc<Item>> {
-    parsed_item(db, id).map(|parsed| parsed.item.clone())
+    let position = positions(db, id.file(db)).get(&id)?;
+    parse(db, id.file(db)).items.get(*position).cloned()
 }
 
 /// Where each declaration of a file stands among them.
@@ -66,12 +100,12 @@ fn positions(db: &dyn Db, file: SourceFile) -> FxHashMap<ItemId, usize> {
     keyed_items(db, file).iter().enumerate().map(|(position, id)| (*id, position)).collect()
 }
 
-/// A declaration with its places. A plain function: whoever reads it depends on the whole text of
-/// the file, so only what shows something to the user may.
-pub fn parsed_item(db: &dyn Db, id: ItemId) -> Option<&ParsedItem> {
+/// The places of a declaration. A plain function: whoever reads it depends on the whole text of the
+/// file, so only what shows something to the user may.
+fn places_of(db: &dyn Db, id: ItemId) -> Option<&Places> {
     let file = id.file(db);
     let position = positions(db, file).get(&id)?;
-    parse(db, file).items.get(*position)
+    places(db, file).get(*position)
 }
 
 /// Where a place is now. A declaration that is gone is at the start of its file.
@@ -79,8 +113,8 @@ pub fn locate(db: &dyn Db, place: Place) -> (SourceFile, TextRange) {
     match place {
         Place::Range(file, range) => (file, range),
         Place::Node(id, node) => {
-            let range = parsed_item(db, id)
-                .and_then(|parsed| parsed.spans.get(node.0 as usize).copied())
+            let range = places_of(db, id)
+                .and_then(|places| places.spans.get(node.0 as usize).copied())
                 .unwrap_or_default();
             (id.file(db), range)
         }
@@ -89,7 +123,7 @@ pub fn locate(db: &dyn Db, place: Place) -> (SourceFile, TextRange) {
 
 /// The documentation of a node, without its markers.
 pub fn documentation(db: &dyn Db, id: ItemId, node: NodeId) -> Option<Name> {
-    let docs = &parsed_item(db, id)?.docs;
+    let docs = &places_of(db, id)?.docs;
     let index = docs.binary_search_by_key(&node, |(node, _)| *node).ok()?;
     Some(docs[index].1.clone())
 }
@@ -163,20 +197,18 @@ pub fn soundness(db: &dyn Db, file: SourceFile) -> Soundness {
     if errors.is_empty() {
         return Soundness::Sound;
     }
-    let parsed = &parse(db, file).items;
-    let damaged: Vec<ItemId> = keyed_items(db, file)
-        .iter()
-        .zip(parsed)
-        .filter(|(_, parsed)| parsed.damaged)
-        .map(|(id, _)| *id)
-        .collect();
+    let damaged = &parse(db, file).damaged;
     let inside = errors.iter().all(|error| match error.place {
-        Place::Range(_, range) => parsed.iter().any(|item| {
-            item.damaged && item.range.start <= range.start && range.start <= item.range.end
-        }),
+        Place::Range(_, at) => {
+            damaged.iter().any(|(_, item)| item.start <= at.start && at.start <= item.end)
+        }
         Place::Node(..) => true,
     });
-    if inside && !damaged.is_empty() { Soundness::Damaged(damaged) } else { Soundness::Torn }
+    if !inside || damaged.is_empty() {
+        return Soundness::Torn;
+    }
+    let keys = keyed_items(db, file);
+    Soundness::Damaged(damaged.iter().map(|(number, _)| keys[*number]).collect())
 }
 
 fn key(item: &Item) -> (Kind, Name, Name) {

@@ -3,17 +3,16 @@
 //! The merge rules are here and nowhere else. A [`Slot`] keeps every setting that it was given, in
 //! order, so that the last one is the value and the others are the answer to `plumb why`.
 
+use crate::arms::arm_of;
+use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
-use crate::names::{
-    ancestry, describe, distance, environments, named_environments, overlays_of, package_of, scope,
-};
+use crate::names::{ancestry, describe, environments, nearest_named, package_of, scope};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
-use crate::types::{Keys, Ty, field_type};
+use crate::types::{Keys, Ty, UNKNOWN, field_of};
 use crate::value::{Data, Fields, Origin, Record, Tag, Value};
-use indexmap::IndexMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -56,17 +55,16 @@ pub fn layers(
 ) -> Vec<Layer> {
     let mut found = Vec::new();
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
-    let depth = ancestry(db, workspace, environment).0.len();
+    let chain = &ancestry(db, workspace, environment).0;
+    let depth = chain.len();
     // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
     let level_of = |distance: usize| (depth - distance) as u32;
     found.extend(default_layers(db, workspace, schema, Some(environment)));
     let request_level = 2 + depth as u32;
     found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
     let package = package_of(db, workspace, request.file(db));
-    for overlay in overlays_of(db, package, request.name(db).clone()) {
-        if let Some(distance) =
-            distance(db, workspace, &named_environments(db, *overlay), environment)
-        {
+    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
+        if let Some(distance) = distance(db, chain, *overlay) {
             found.push(Layer {
                 item: *overlay,
                 level: request_level + level_of(distance),
@@ -76,6 +74,13 @@ pub fn layers(
     }
     found.sort_by_key(|layer| layer.level);
     found
+}
+
+/// What the `in` list of an overlay or defaults, which is part of the key, makes of an environment:
+/// see [`nearest_named`].
+fn distance(db: &dyn Db, chain: &[ItemId], id: ItemId) -> Option<usize> {
+    let named = id.environments(db);
+    nearest_named(db, chain, |name| named.split(',').any(|it| it == name))
 }
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
@@ -88,16 +93,16 @@ pub fn default_layers(
 ) -> Vec<Layer> {
     let mut found = Vec::new();
     for defaults in defaults_of(db, workspace, schema) {
-        let named = named_environments(db, *defaults);
-        if named.is_empty() {
+        if defaults.environments(db).split(',').all(str::is_empty) {
             let kind = LayerKind::Defaults { in_environment: false };
             found.push(Layer { item: *defaults, level: 1, kind });
         } else if let Some(environment) = environment
-            && let Some(distance) = distance(db, workspace, &named, environment)
+            && let chain = &ancestry(db, workspace, environment).0
+            && let Some(distance) = distance(db, chain, *defaults)
         {
-            let depth = ancestry(db, workspace, environment).0.len();
             let kind = LayerKind::Defaults { in_environment: true };
-            found.push(Layer { item: *defaults, level: 1 + (depth - distance) as u32, kind });
+            let level = 1 + (chain.len() - distance) as u32;
+            found.push(Layer { item: *defaults, level, kind });
         }
     }
     found.sort_by_key(|layer| layer.level);
@@ -159,7 +164,7 @@ pub struct Slot {
 }
 
 /// The parts of a slot by name or key, in the order they were first set.
-pub type Parts = IndexMap<Name, Slot, rustc_hash::FxBuildHasher>;
+pub type Parts = ByName<Slot>;
 
 /// What a slot holds.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -177,7 +182,7 @@ pub enum Content {
         parts: Parts,
         /// Some layer gave it, rather than only spoken of a field inside it.
         given: bool,
-        /// Where it was given first.
+        /// Where it was given first, by the request where that gives it too.
         origin: Origin,
         /// The parts are elements of a keyed list.
         keyed: bool,
@@ -234,6 +239,13 @@ pub struct Setting {
     pub appended: bool,
 }
 
+impl Setting {
+    /// The same layer's word on a part, made at `origin`; what it sets is still to be said.
+    pub fn of(&self, origin: Origin) -> Setting {
+        Setting { value: None, origin, ..*self }
+    }
+}
+
 /// How a setting is meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
@@ -270,46 +282,53 @@ impl Merge<'_> {
         if !self.admitted(slot, setting) {
             return;
         }
-        let setting =
-            &Setting { value: (!value.is_none()).then(|| value.clone()), ..setting.clone() };
-        let ty = crate::arms::of_value(self.db, self.workspace, ty, &value)
-            .unwrap_or_else(|| crate::infer::record_arm(ty.base()));
+        let setting = Setting {
+            value: (!value.is_none()).then(|| value.clone()),
+            ..setting.of(setting.origin)
+        };
+        let ty = arm_of(self.db, self.workspace, ty, &value);
         match (&value.data, operation) {
             (Data::None, _) => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
                     slot.content = Content::Removed;
-                    slot.history.push(setting.clone());
+                    slot.history.push(setting);
                 }
             }
             (_, Operation::Replace) => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
-                    slot.renew();
-                    self.set(slot, &ty, value, Operation::Merge, setting);
-                    slot.replaced = Some(setting.clone());
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
+                    // Of what does not merge, to replace is to set.
+                    if matches!(slot.content, Content::Parts { .. }) {
+                        slot.renew();
+                    }
+                    self.set(slot, ty, value, Operation::Merge, &setting);
+                    slot.replaced = Some(setting);
                 }
             }
-            (Data::List(added), Operation::Append) => self.append(slot, &ty, added, setting),
+            (Data::List(added), Operation::Append) => self.append(slot, ty, added, &setting),
             (Data::Record(record), _) if !matches!(ty, Ty::List(..)) => {
-                let fields = record.fields.clone();
-                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                let Some(parts) = self.parts(slot, ty, value.origin, &setting, true) else {
                     return;
                 };
                 let mut taken = std::mem::take(parts);
-                for (name, field) in fields {
-                    let ty = field_type(self.db, self.workspace, &ty, &name).unwrap_or(Ty::Unknown);
-                    let inner = Setting { origin: field.origin, ..setting.clone() };
-                    self.set(taken.entry(name).or_default(), &ty, field, Operation::Merge, &inner);
+                for (name, field) in &record.fields {
+                    let ty = field_of(self.db, self.workspace, ty, name);
+                    self.set(
+                        taken.entry(name.clone()).or_default(),
+                        ty.as_deref().unwrap_or(UNKNOWN),
+                        field.clone(),
+                        Operation::Merge,
+                        &setting.of(field.origin),
+                    );
                 }
                 put_back(slot, taken);
-                slot.history.push(setting.clone());
+                slot.history.push(setting);
             }
             (Data::List(elements), _) if matches!(ty, Ty::List(_, Keys::By(_))) => {
-                let Ty::List(item, Keys::By(keys)) = &ty else { unreachable!("matched above") };
-                let elements = elements.clone();
-                let Some(parts) = self.parts(slot, &ty, value.origin, setting, true) else {
+                let Ty::List(item, Keys::By(keys)) = ty else { unreachable!("matched above") };
+                let Some(parts) = self.parts(slot, ty, value.origin, &setting, true) else {
                     return;
                 };
                 let mut taken = std::mem::take(parts);
@@ -327,25 +346,24 @@ impl Merge<'_> {
                         );
                         continue;
                     }
-                    let inner = Setting { origin: element.origin, ..setting.clone() };
                     self.set(
                         taken.entry(key).or_default(),
                         item,
                         element.clone(),
                         Operation::Merge,
-                        &inner,
+                        &setting.of(element.origin),
                     );
                 }
                 put_back(slot, taken);
-                slot.history.push(setting.clone());
+                slot.history.push(setting);
             }
             _ => {
-                if self.nothing_sealed(slot, setting) && self.set_once(slot, setting) {
+                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
                     slot.content = Content::Whole(value);
-                    slot.history.push(setting.clone());
+                    slot.history.push(setting);
                 }
             }
         }
@@ -365,7 +383,7 @@ impl Merge<'_> {
             let mut taken = std::mem::take(parts);
             for element in added.iter() {
                 let Some(key) = element_key(element, keys) else { continue };
-                let inner = Setting { origin: element.origin, ..setting.clone() };
+                let inner = setting.of(element.origin);
                 let slot = taken.entry(key.clone()).or_default();
                 if !matches!(slot.content, Content::Unset | Content::Removed) {
                     let mut error = Diagnostic::error(
@@ -482,8 +500,17 @@ impl Merge<'_> {
             slot.content = Content::Parts { parts, given: false, origin, keyed, arm: ty.clone() };
         }
         match &mut slot.content {
-            Content::Parts { parts, given, .. } => {
-                *given |= gives;
+            Content::Parts { parts, given, origin: first, .. } => {
+                if gives && !*given {
+                    *given = true;
+                    *first = origin;
+                } else if gives
+                    && is_data(self.db, setting.origin.item)
+                    && !is_data(self.db, first.item)
+                {
+                    // What is wrong with the whole is told to who asks for it, not to the platform.
+                    *first = setting.origin;
+                }
                 Some(parts)
             }
             _ => unreachable!("made above"),

@@ -16,7 +16,9 @@
 pub mod allow;
 pub mod answers;
 pub mod arms;
+pub mod batch;
 pub mod builtins;
+pub mod by_name;
 mod db;
 pub mod diagnostics;
 pub mod engine;
@@ -29,6 +31,7 @@ pub mod names;
 pub mod notation;
 pub mod objects;
 pub mod outputs;
+pub mod plan;
 pub mod references;
 #[allow(missing_docs, reason = "salsa documents none of what it generates")]
 pub mod source;
@@ -46,4 +49,5 @@ pub const MANIFEST: &str = "plumb.toml";
 
 pub use db::{Database, Db};
 pub use engine::{build, check, environments};
+pub use syntax::format;
 pub use why::why;

@@ -59,6 +59,7 @@ fn package_path(dependencies: &[Dependency], path: &str) -> Name {
 }
 
 /// The package that a file belongs to.
+#[salsa::tracked(returns(copy))]
 pub fn package_of(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Package {
     Package::new(db, workspace, package_path(workspace.dependencies(db), file.path(db)))
 }
@@ -207,12 +208,6 @@ fn is_doubled(db: &dyn Db, package: Package, name: Name) -> bool {
 #[salsa::tracked(returns(copy))]
 fn is_private(db: &dyn Db, id: ItemId) -> bool {
     item(db, id).as_ref().is_some_and(|tree| tree.private)
-}
-
-/// The overlays of a package's request.
-#[salsa::tracked]
-pub fn overlays_of(db: &dyn Db, package: Package, request: Name) -> Vec<ItemId> {
-    scope(db, package).overlays.get(&request).cloned().unwrap_or_default()
 }
 
 /// The `package { }` of a package.
@@ -843,36 +838,14 @@ pub fn unknown_environment(
     error
 }
 
-/// What a declaration's `in` list makes of an environment: how far up its nearest named ancestor
-/// is, the environment itself being 0; `None` where the declaration does not speak of it.
-pub fn distance(
+/// What an `in` list makes of an environment with this [`ancestry`]: how far up its nearest named
+/// ancestor is, the environment itself being 0; `None` where the declaration does not speak of it.
+pub fn nearest_named(
     db: &dyn Db,
-    workspace: Workspace,
-    named: &[Name],
-    environment: ItemId,
+    chain: &[ItemId],
+    is_named: impl Fn(&Name) -> bool,
 ) -> Option<usize> {
-    let (chain, _) = ancestry(db, workspace, environment);
-    chain.iter().rev().position(|id| named.contains(id.name(db)))
-}
-
-/// The names after `in` of a declaration.
-pub fn named_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
-    if id.kind(db) == Kind::Request {
-        return request_environments(db, id).clone();
-    }
-    id.environments(db).split(',').filter(|name| !name.is_empty()).map(Name::from).collect()
-}
-
-/// The environments that a request lists. They are no part of its key: a request stays the same
-/// one when it is taken into another environment.
-#[salsa::tracked]
-fn request_environments(db: &dyn Db, id: ItemId) -> Vec<Name> {
-    match item(db, id).as_ref().map(|tree| &tree.kind) {
-        Some(ItemKind::Request { environments, .. }) => {
-            environments.iter().filter(|it| !it.is_hole()).map(|it| it.text.clone()).collect()
-        }
-        _ => Vec::new(),
-    }
+    chain.iter().rev().position(|id| is_named(id.name(db)))
 }
 
 /// A declaration's name for messages: "request `shop`".
@@ -911,7 +884,7 @@ pub fn check_environment_names(
     names: &[Ident],
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    if !is_whole(db, workspace) {
+    if names.is_empty() || !is_whole(db, workspace) {
         return;
     }
     let known = &environments(db, workspace).0;

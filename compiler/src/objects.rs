@@ -9,7 +9,7 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::eval::{
     Call, Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, bind, evaluate,
-    kind_facts,
+    initial_owner, kind_facts,
 };
 use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
@@ -53,7 +53,21 @@ pub struct Object {
 /// The objects of a request in an environment: each checked, complete, ready to be printed.
 #[salsa::tracked]
 pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Objects {
-    match emit(db, workspace, request, environment) {
+    match &evaluate(db, workspace, request, environment).value {
+        Some(value) => emitted(db, workspace, request, environment, value),
+        None => Objects { objects: None, diagnostics: Vec::new() },
+    }
+}
+
+/// [`objects`] of a request whose complete value this is, kept by nobody: for who asks once.
+pub fn emitted(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+    value: &Value,
+) -> Objects {
+    match emit(db, workspace, request, environment, value) {
         Some((evaluator, Emission { failed, emitted, .. })) => {
             Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
         }
@@ -64,16 +78,18 @@ pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: 
 /// The calls of functions that the objects of a request were made with. Not kept with them, since only
 /// who asks where values come from needs them: they are made once more.
 pub fn calls(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Call> {
-    emit(db, workspace, request, environment).map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
+    let value = evaluate(db, workspace, request, environment).value.as_ref();
+    let emitted = value.and_then(|value| emit(db, workspace, request, environment, value));
+    emitted.map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
 }
 
-fn emit(
-    db: &dyn Db,
+fn emit<'a>(
+    db: &'a dyn Db,
     workspace: Workspace,
     request: ItemId,
     environment: ItemId,
-) -> Option<(Evaluator<'_>, Emission)> {
-    let record = evaluate(db, workspace, request, environment).value.as_ref()?;
+    value: &Value,
+) -> Option<(Evaluator<'a>, Emission)> {
     let schema = crate::infer::request_schema(db, workspace, request)?;
     let compose = composition(db, workspace, schema)?;
     let tree = item(db, compose).as_ref()?;
@@ -87,12 +103,7 @@ fn emit(
     };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
     evaluator.request = Some(request);
-    let mut emission = Emission {
-        composed: Composed { compose, value: record.clone() },
-        emitted: Vec::new(),
-        room: MAX_BYTES,
-        failed: false,
-    };
+    let mut emission = Emission::new(Composed { compose, value: value.clone() });
     emission.compose(&mut evaluator, binder, block);
     Some((evaluator, emission))
 }
@@ -132,6 +143,34 @@ fn nests(db: &dyn Db, workspace: Workspace, compose: ItemId) -> Vec<(ItemId, Nod
     {
         block(db, workspace, infer(db, workspace, compose), top, &mut found);
     }
+    found
+}
+
+/// The kinds of objects that a composition can emit, itself or by what it nests.
+#[salsa::tracked]
+pub fn emitted_kinds(
+    db: &dyn Db,
+    workspace: Workspace,
+    compose: ItemId,
+) -> Vec<plumb_kubernetes::KindId> {
+    let mut found = Vec::new();
+    let mut seen = vec![compose];
+    let mut next = 0;
+    while let Some(current) = seen.get(next).copied() {
+        for emitted in infer(db, workspace, current).emits.values() {
+            if let Emitted::Object(kinds) = emitted {
+                found.extend(kinds.iter().copied());
+            }
+        }
+        for (inner, _) in nests(db, workspace, current) {
+            if !seen.contains(inner) {
+                seen.push(*inner);
+            }
+        }
+        next += 1;
+    }
+    found.sort_unstable();
+    found.dedup();
     found
 }
 
@@ -212,16 +251,24 @@ pub fn nesting_diagnostic(
     Some(error)
 }
 
-struct Emission {
-    /// The composition at work, and what it composes.
+/// A composition at work.
+pub(crate) struct Emission {
+    /// The composition, and what it composes.
     composed: Composed,
-    emitted: Vec<Object>,
+    /// What it emitted so far.
+    pub(crate) emitted: Vec<Object>,
     /// The bytes that more manifests may hold.
     room: usize,
-    failed: bool,
+    /// Something failed, and was told.
+    pub(crate) failed: bool,
 }
 
 impl Emission {
+    /// Before anything is emitted.
+    pub(crate) fn new(composed: Composed) -> Self {
+        Emission { composed, emitted: Vec::new(), room: MAX_BYTES, failed: false }
+    }
+
     /// Everything that the composition at work emits.
     fn compose<'a>(&mut self, evaluator: &mut Evaluator<'a>, binder: &'a Ident, block: &'a Block) {
         let Composed { compose, value } = self.composed.clone();
@@ -263,75 +310,83 @@ impl Emission {
         block: &'a Block,
     ) {
         let before = frame.locals.len();
-        // A name whose value failed is left out; what reads it fails in silence.
         for statement in &block.statements {
-            match &statement.kind {
-                StatementKind::Let(it) => match evaluator.expr(frame, &it.value) {
-                    Ok(value) => frame.locals.push((it.name.text.clone(), value)),
-                    Err(Failed) => self.failed = true,
-                },
-                StatementKind::Emit { bind, value }
-                    if let Some(Emitted::Composite(schema)) =
-                        self.emitted(evaluator, statement) =>
-                {
-                    let name = bind.as_ref().map(|bind| &bind.text);
-                    let made = evaluator
-                        .expr(frame, value)
-                        .and_then(|literal| self.nested(evaluator, literal, *schema, name));
-                    match (made, name) {
-                        (Ok(outputs), Some(name)) => frame.locals.push((name.clone(), outputs)),
-                        (Ok(_), None) => {}
-                        (Err(Failed), _) => self.failed = true,
-                    }
-                }
-                StatementKind::Emit { value, .. } => {
-                    let origin = Origin { item: self.composed.compose, node: statement.id };
-                    let made = evaluator
-                        .expr(frame, value)
-                        .and_then(|value| self.object(evaluator, value, origin))
-                        .and_then(|object| self.within(evaluator, object));
-                    match made {
-                        Ok(object) => self.emitted.push(object),
-                        Err(Failed) => self.failed = true,
-                    }
-                }
-                StatementKind::If(it) => self.branch(evaluator, frame, it),
-                StatementKind::For { clause, body } => match evaluator.rounds(frame, clause) {
-                    Ok(rounds) => {
-                        let inner = frame.locals.len();
-                        for round in rounds {
-                            bind(frame, clause, round);
-                            self.block(evaluator, frame, body);
-                            frame.locals.truncate(inner);
-                        }
-                    }
-                    Err(Failed) => self.failed = true,
-                },
-                StatementKind::Rule(rule) => match evaluator.expr(frame, &rule.condition) {
-                    Ok(value) if matches!(value.data, Data::Bool(true)) => {}
-                    Ok(value) => {
-                        let why =
-                            rule.otherwise.as_ref().and_then(|why| evaluator.expr(frame, why).ok());
-                        let message = match why.map(|why| why.data) {
-                            Some(Data::String(text)) => text.to_string(),
-                            _ => "a condition of the composition does not hold".to_string(),
-                        };
-                        let place = Place::Node(self.composed.compose, rule.condition.id);
-                        evaluator.refuse(
-                            &value,
-                            code::CONDITION_FAILED,
-                            message,
-                            Some((place, "the condition".into())),
-                        );
-                        self.failed |= rule.level != RuleLevel::Advise;
-                    }
-                    Err(Failed) => self.failed = true,
-                },
-                // A query of its own: who reads it does not wait for the objects.
-                StatementKind::Output { .. } => {}
-            }
+            self.statement(evaluator, frame, statement);
         }
         frame.locals.truncate(before);
+    }
+
+    /// Does what a statement says. A name whose value failed is left out; what reads it fails in silence.
+    pub(crate) fn statement<'a>(
+        &mut self,
+        evaluator: &mut Evaluator<'a>,
+        frame: &mut Frame<'a>,
+        statement: &'a Statement,
+    ) {
+        match &statement.kind {
+            StatementKind::Let(it) => match evaluator.expr(frame, &it.value) {
+                Ok(value) => frame.locals.push((it.name.text.clone(), value)),
+                Err(Failed) => self.failed = true,
+            },
+            StatementKind::Emit { bind, value }
+                if let Some(Emitted::Composite(schema)) = self.emitted(evaluator, statement) =>
+            {
+                let name = bind.as_ref().map(|bind| &bind.text);
+                let made = evaluator
+                    .expr(frame, value)
+                    .and_then(|literal| self.nested(evaluator, literal, *schema, name));
+                match (made, name) {
+                    (Ok(outputs), Some(name)) => frame.locals.push((name.clone(), outputs)),
+                    (Ok(_), None) => {}
+                    (Err(Failed), _) => self.failed = true,
+                }
+            }
+            StatementKind::Emit { value, .. } => {
+                let origin = Origin { item: self.composed.compose, node: statement.id };
+                let made = evaluator
+                    .expr(frame, value)
+                    .and_then(|value| self.object(evaluator, value, origin))
+                    .and_then(|object| self.within(evaluator, object));
+                match made {
+                    Ok(object) => self.emitted.push(object),
+                    Err(Failed) => self.failed = true,
+                }
+            }
+            StatementKind::If(it) => self.branch(evaluator, frame, it),
+            StatementKind::For { clause, body } => match evaluator.rounds(frame, clause) {
+                Ok(rounds) => {
+                    let inner = frame.locals.len();
+                    for round in rounds {
+                        bind(frame, clause, round);
+                        self.block(evaluator, frame, body);
+                        frame.locals.truncate(inner);
+                    }
+                }
+                Err(Failed) => self.failed = true,
+            },
+            StatementKind::Rule(rule) => match evaluator.expr(frame, &rule.condition) {
+                Ok(value) if matches!(value.data, Data::Bool(true)) => {}
+                Ok(value) => {
+                    let why =
+                        rule.otherwise.as_ref().and_then(|why| evaluator.expr(frame, why).ok());
+                    let message = match why.map(|why| why.data) {
+                        Some(Data::String(text)) => text.to_string(),
+                        _ => "a condition of the composition does not hold".to_string(),
+                    };
+                    let place = Place::Node(self.composed.compose, rule.condition.id);
+                    evaluator.refuse(
+                        &value,
+                        code::CONDITION_FAILED,
+                        message,
+                        Some((place, "the condition".into())),
+                    );
+                    self.failed |= rule.level != RuleLevel::Advise;
+                }
+                Err(Failed) => self.failed = true,
+            },
+            // A query of its own: who reads it does not wait for the objects.
+            StatementKind::Output { .. } => {}
+        }
     }
 
     /// What a statement emits, by its type.
@@ -467,17 +522,7 @@ impl Emission {
             )));
         };
         let Data::String(name) = &value.data else { return Err(Failed) };
-        // What the validation of each kind asks of its name: apimachinery's NameIsDNSLabel for the
-        // kinds whose names become DNS labels, path segments for RBAC, else NameIsDNSSubdomain.
-        let problem = match (facts.group, facts.kind) {
-            ("rbac.authorization.k8s.io", _) => {
-                (name.contains(['/', '%']) || name == "." || name == "..")
-                    .then(|| "it cannot hold `/` or `%`".to_string())
-            }
-            ("", "Namespace" | "Service") => notation::dns_label(name).err(),
-            _ => notation::dns_subdomain(name).err(),
-        };
-        match problem {
+        match name_problem(facts, name) {
             None => Ok(name.clone()),
             Some(problem) => {
                 let message =
@@ -618,8 +663,73 @@ impl Emission {
     }
 }
 
+/// Why an object of a kind cannot have a name: what the validation of each asks of it. apimachinery's
+/// NameIsDNSLabel for the kinds whose names become DNS labels, path segments for RBAC, else
+/// NameIsDNSSubdomain.
+pub(crate) fn name_problem(facts: &plumb_kubernetes::Kind, name: &str) -> Option<String> {
+    match (facts.group, facts.kind) {
+        ("rbac.authorization.k8s.io", _) => {
+            let fits = !name.contains(['/', '%']) && name != "." && name != "..";
+            (!fits).then(|| "it cannot hold `/` or `%`".to_string())
+        }
+        ("", "Namespace" | "Service") => notation::dns_label(name).err(),
+        _ => notation::dns_subdomain(name).err(),
+    }
+}
+
+/// What an object says of numbers of replicas.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scaling {
+    /// It fixes its own, and where.
+    pub fixed: Option<Origin>,
+    /// The group, kind and name of what it scales as an autoscaler.
+    pub scales: Option<(Name, Name, Name)>,
+}
+
+impl Scaling {
+    /// Of an object.
+    pub fn of(db: &dyn Db, workspace: Workspace, object: &Object) -> Self {
+        let spec = object.value.fields().and_then(|fields| fields.get("spec"));
+        let get = |name: &str| spec.and_then(Value::fields).and_then(|fields| fields.get(name));
+        let facts = kind_facts(db, workspace, object.kind);
+        let (replicas, target) = (get("replicas"), get("scaleTargetRef"));
+        Scaling::new(db, workspace, facts, object.origin, replicas.cloned(), target.cloned())
+    }
+
+    /// Of an object of a kind, emitted at `origin`, with these `spec.replicas` and `spec.scaleTargetRef`.
+    pub(crate) fn new(
+        db: &dyn Db,
+        workspace: Workspace,
+        facts: &plumb_kubernetes::Kind,
+        origin: Origin,
+        replicas: Option<Value>,
+        target: Option<Value>,
+    ) -> Self {
+        let mut scaling = Scaling::default();
+        if let Some(replicas) = replicas.filter(|it| !it.is_none())
+            && initial_owner(db, workspace, &replicas).is_none()
+        {
+            // What the request asked for is right: the composition should leave it.
+            let own = matches!(replicas.origin.item.kind(db), Kind::Compose | Kind::Fn);
+            scaling.fixed = Some(if own { replicas.origin } else { origin });
+        }
+        if (facts.group, facts.kind) == ("autoscaling", "HorizontalPodAutoscaler")
+            && let Some(target) = target.filter(|it| !it.is_none())
+        {
+            let text = |name: &str| match target.fields().and_then(|fields| fields.get(name)) {
+                Some(Value { data: Data::String(text), .. }) => text.clone(),
+                _ => Name::default(),
+            };
+            let version = text("apiVersion");
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            scaling.scales = Some((group.into(), text("kind"), text("name")));
+        }
+        scaling
+    }
+}
+
 /// `prefix/name` as apimachinery's IsQualifiedName takes it.
-fn qualified_name(text: &str) -> Result<(), String> {
+pub(crate) fn qualified_name(text: &str) -> Result<(), String> {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -634,7 +744,7 @@ fn qualified_name(text: &str) -> Result<(), String> {
 }
 
 /// A label's value as apimachinery's IsValidLabelValue takes it.
-fn label_value(text: &str) -> Result<(), String> {
+pub(crate) fn label_value(text: &str) -> Result<(), String> {
     let ends = |it: Option<char>| it.is_none_or(|it| it.is_ascii_alphanumeric());
     let fine = text.len() <= 63
         && text.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.'))

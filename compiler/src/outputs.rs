@@ -9,8 +9,8 @@ use crate::diagnostics::{Diagnostic, code};
 use crate::eval::{BlockIndex, Evaluator, walk};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
 use crate::items::item;
-use crate::layers::{defaults_of, layer_record, layers};
-use crate::names::{distance, is_foreign, named_environments, packages, scope};
+use crate::layers::{Layer, defaults_of, layer_record, layers};
+use crate::names::{ancestry, is_foreign, nearest_named, packages, scope};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Lowering, Ty, composition, schema, schemas_in};
@@ -144,15 +144,40 @@ pub fn output(
     request: ItemId,
     name: Name,
 ) -> Output {
+    told(db, workspace, environment, request, &name)
+}
+
+/// [`output`], kept by nobody: for one that no other request reads.
+pub fn told(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+    name: &Name,
+) -> Output {
     let origin = Origin { item: request, node: NodeId(0) };
     let mut evaluator = Evaluator::new(db, workspace, Some(environment), origin);
-    let value = evaluator.output(request, environment, &name).ok();
+    let value = evaluator.output(request, environment, name).ok();
     Output { value, diagnostics: evaluator.diagnostics }
 }
 
 /// The requests that a request speaks of in an environment: by reading them, or in `after`.
-#[salsa::tracked]
 pub fn dependencies(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    request: ItemId,
+) -> &[ItemId] {
+    // Most requests are data in all their layers, and name nothing.
+    let names_nothing = |layer: &Layer| infer(db, workspace, layer.item).resolutions.is_empty();
+    if layers(db, workspace, request, environment).iter().all(names_nothing) {
+        return &[];
+    }
+    named_requests(db, workspace, environment, request)
+}
+
+#[salsa::tracked(returns(deref))]
+fn named_requests(
     db: &dyn Db,
     workspace: Workspace,
     environment: ItemId,
@@ -194,7 +219,7 @@ fn users(
 }
 
 /// The requests that speak of a request in an environment, by package and name.
-#[salsa::tracked]
+#[salsa::tracked(returns(deref))]
 pub fn used_by(
     db: &dyn Db,
     workspace: Workspace,
@@ -216,7 +241,7 @@ pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<I
             continue;
         }
         for request in &scope(db, package).requests {
-            if runs_in(db, workspace, *request, environment) {
+            if lists(db, workspace, *request, environment) {
                 found.push(*request);
             }
         }
@@ -224,15 +249,30 @@ pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<I
     found
 }
 
-/// Whether a request is for an environment.
+/// Whether a request is for an environment. What it lists is no part of its key: a request stays the
+/// same one when it is taken into another environment.
+#[salsa::tracked(returns(copy))]
 pub fn runs_in(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
-    let named = named_environments(db, request);
-    named.is_empty() || distance(db, workspace, &named, environment).is_some()
+    lists(db, workspace, request, environment)
+}
+
+/// As [`runs_in`], where it is asked of all requests: no answer is kept for each.
+fn lists(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
+    let tree = item(db, request).as_deref();
+    let Some(ItemKind::Request { environments, .. }) = tree.map(|tree| &tree.kind) else {
+        return true;
+    };
+    let mut named = environments.iter().filter(|it| !it.is_hole()).peekable();
+    if named.peek().is_none() {
+        return true;
+    }
+    let named: Vec<&Name> = named.map(|it| &it.text).collect();
+    let chain = &ancestry(db, workspace, environment).0;
+    nearest_named(db, chain, |name| named.contains(&name)).is_some()
 }
 
 /// The requests of an environment in the order they are applied: who is needed comes first; those
 /// that need each other stay together; else by package and name.
-#[salsa::tracked]
 pub fn order(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
     let all = requests(db, workspace, environment);
     let index: rustc_hash::FxHashMap<ItemId, usize> =
@@ -248,24 +288,25 @@ pub fn order(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<Item
             needs
         })
         .collect();
-    components(&needs).into_iter().flatten().map(|index| all[index]).collect()
+    components(&needs).into_iter().map(|index| all[index]).collect()
 }
 
-/// The strongly connected components of a graph, who is needed first, each sorted. Tarjan's
-/// algorithm with its own stack, so that a chain of any length fits.
-fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
+/// The strongly connected components of a graph one after the other, who is needed first, each
+/// sorted. Tarjan's algorithm with its own stack, so that a chain of any length fits.
+fn components(needs: &[Vec<usize>]) -> Vec<usize> {
     const UNSEEN: usize = usize::MAX;
     let mut order = vec![UNSEEN; needs.len()];
     let mut low = vec![0; needs.len()];
     let mut on_stack = vec![false; needs.len()];
     let mut stack = Vec::new();
     let mut count = 0;
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(needs.len());
+    let mut work = Vec::new();
     for root in 0..needs.len() {
         if order[root] != UNSEEN {
             continue;
         }
-        let mut work = vec![(root, 0)];
+        work.push((root, 0));
         while let Some((node, edge)) = work.pop() {
             if edge == 0 {
                 order[node] = count;
@@ -284,16 +325,15 @@ fn components(needs: &[Vec<usize>]) -> Vec<Vec<usize>> {
                 continue;
             }
             if low[node] == order[node] {
-                let mut component = Vec::new();
+                let start = found.len();
                 while let Some(member) = stack.pop() {
                     on_stack[member] = false;
-                    component.push(member);
+                    found.push(member);
                     if member == node {
                         break;
                     }
                 }
-                component.sort_unstable();
-                found.push(component);
+                found[start..].sort_unstable();
             }
             if let Some((parent, _)) = work.last() {
                 low[*parent] = low[*parent].min(low[node]);
@@ -318,7 +358,10 @@ pub fn circle_error(db: &dyn Db, way: &[Node], place: Origin) -> Diagnostic {
             format!("{}.{name}", request.name(db))
         }
     };
-    let names: Vec<String> = way.iter().chain(way.first()).map(show).collect();
+    let mut names: Vec<String> = way.iter().map(show).collect();
+    // A field and the output that is called as it are one step to who reads this.
+    names.dedup();
+    names.push(names[0].clone());
     Diagnostic::error(code::CYCLE, place, format!("`{}` depends on itself", names[0]))
         .help(format!("the circle is {}", names.join(" → ")))
 }

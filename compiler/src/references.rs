@@ -9,11 +9,15 @@ use crate::names::{Target, packages, resolve_path, resolve_word};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::sync::Arc;
 
 /// The declarations that a declaration names outside its own locals, in the order of the text.
 #[salsa::tracked]
 pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> {
+    named(db, workspace, id)
+}
+
+/// As [`references`], for what nothing names and which is therefore asked once.
+pub fn named(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> {
     let Some(tree) = item(db, id) else { return Vec::new() };
     let mut walk = Walk {
         db,
@@ -28,8 +32,7 @@ pub fn references(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> 
 }
 
 /// Everything a declaration stands on, itself included: what must be sound for it to be.
-#[salsa::tracked]
-pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>> {
+pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Vec<ItemId> {
     let mut seen = vec![id];
     let mut next = 0;
     let mut known: FxHashSet<ItemId> = FxHashSet::from_iter([id]);
@@ -41,20 +44,14 @@ pub fn closure(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Vec<ItemId>
                 seen.push(*reference);
             }
         }
-        if current.kind(db) == Kind::Request || current.kind(db) == Kind::Schema {
-            let composition = if current.kind(db) == Kind::Schema && current != id {
-                crate::types::composition(db, workspace, current)
-            } else {
-                None
-            };
-            if let Some(composition) = composition
-                && known.insert(composition)
-            {
-                seen.push(composition);
-            }
+        if current.kind(db) == Kind::Schema
+            && let Some(composition) = crate::types::composition(db, workspace, current)
+            && known.insert(composition)
+        {
+            seen.push(composition);
         }
     }
-    Arc::new(seen)
+    seen
 }
 
 /// The order in which declarations can be looked at so that each comes after those it stands on,
@@ -228,8 +225,11 @@ impl Walk<'_> {
                 self.path(&schema.segments);
                 self.record(record);
             }
-            ItemKind::Defaults { schema, record, .. }
-            | ItemKind::Request { schema, record, .. } => {
+            ItemKind::Request { record, .. } => {
+                self.add(crate::infer::request_schema(self.db, self.workspace, self.item));
+                self.record(record);
+            }
+            ItemKind::Defaults { schema, record, .. } => {
                 self.path(&schema.segments);
                 self.record(record);
             }
@@ -265,10 +265,13 @@ impl Walk<'_> {
             && self.means_something(first)
             && let Ok(Target::Item(found)) =
                 resolve_path(self.db, self.workspace, self.item, segments)
-            && self.known.insert(found)
         {
-            self.found.push(found);
+            self.add(Some(found));
         }
+    }
+
+    fn add(&mut self, found: Option<ItemId>) {
+        self.found.extend(found.filter(|id| self.known.insert(*id)));
     }
 
     /// Whether a word stands for something outside the declaration. Asked first, since making the

@@ -1,5 +1,6 @@
 //! Types: what a schema says, what Kubernetes says, and what fits what.
 
+use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::{dotted, item, name_place};
@@ -12,7 +13,8 @@ use crate::syntax::ast::{self, Ident, ItemKind, Literal, MemberKind, Name, NodeI
 use crate::versions::{self, kubernetes};
 use plumb_kubernetes::{KindId, Kubernetes, ListKind, ObjectId};
 use rustc_hash::FxHashSet;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// A type.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -66,6 +68,9 @@ pub enum Ty {
     /// A composite of this schema that a composition emits, of which the outputs can be read.
     Nested(ItemId),
 }
+
+/// What nothing is known of, to be borrowed.
+pub const UNKNOWN: &Ty = &Ty::Unknown;
 
 /// How a list merges.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -176,6 +181,24 @@ impl Ty {
             _ => Ty::Union(flat.into()),
         };
         if optional { whole.optional() } else { whole }
+    }
+
+    /// Whether a value of it is complete as it is.
+    pub fn is_plain(&self) -> bool {
+        matches!(
+            self,
+            Ty::Unknown
+                | Ty::None
+                | Ty::Null
+                | Ty::Bool
+                | Ty::Int
+                | Ty::Float
+                | Ty::String
+                | Ty::Quantity
+                | Ty::Duration
+                | Ty::Any
+                | Ty::Literal(_)
+        )
     }
 
     /// Whether values of it are records that merge field by field.
@@ -804,55 +827,115 @@ fn key_default(facts: &Kubernetes, object: Option<ObjectId>, key: &str) -> Optio
 
 /// The type of a field; `None` where there is no such field.
 pub fn field_type(db: &dyn Db, workspace: Workspace, ty: &Ty, name: &str) -> Option<Ty> {
-    match ty.base() {
-        Ty::Unknown => Some(Ty::Unknown),
-        Ty::Any => Some(Ty::Any),
-        Ty::Schema(id) => schema(db, workspace, *id).field(name).map(|field| field.ty.clone()),
-        Ty::Request(id) => schema(db, workspace, *id)
-            .field(name)
-            .map(|field| field.ty.clone())
-            .or_else(|| built_in_field(name).map(|(ty, _)| ty)),
-        Ty::Environment(id) => {
-            if name == "name" || name == versions::FIELD {
-                return Some(Ty::String);
-            }
-            let Some(id) = id else { return Some(Ty::Unknown) };
-            schema(db, workspace, *id).field(name).map(|field| field.ty.clone())
-        }
+    field_of(db, workspace, ty, name).map(Cow::into_owned)
+}
+
+/// [`field_type`], made only where no type holds it.
+pub fn field_of<'t>(
+    db: &'t dyn Db,
+    workspace: Workspace,
+    ty: &'t Ty,
+    name: &str,
+) -> Option<Cow<'t, Ty>> {
+    let of_schema = |id| schema(db, workspace, id).field(name).map(|field| &field.ty);
+    let known = match ty.base() {
+        Ty::Unknown => Some(UNKNOWN),
+        Ty::Any => Some(&Ty::Any),
+        Ty::Schema(id) => of_schema(*id),
+        Ty::Request(id) => match of_schema(*id) {
+            None => return built_in_field(name).map(|(ty, _)| Cow::Owned(ty)),
+            known => known,
+        },
+        Ty::Environment(_) if name == "name" || name == versions::FIELD => Some(&Ty::String),
+        Ty::Environment(Some(id)) => of_schema(*id),
+        Ty::Environment(None) => Some(UNKNOWN),
         Ty::Outputs(Some(id)) => {
             let outputs = crate::outputs::readable(db, workspace, *id);
-            outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
+            return outputs.into_iter().find(|it| it.0 == name).map(|(_, ty)| Cow::Owned(ty));
         }
         Ty::Nested(id) => {
             let outputs = crate::outputs::readable_of(db, workspace, Some(*id));
-            outputs.into_iter().find(|(output, _)| output == name).map(|(_, ty)| ty)
+            return outputs.into_iter().find(|it| it.0 == name).map(|(_, ty)| Cow::Owned(ty));
         }
-        Ty::Record(record) => {
-            record.fields.iter().find(|(field, _)| field == name).map(|(_, ty)| ty.clone())
-        }
-        Ty::Map(_, value) => Some((**value).clone()),
+        Ty::Record(record) => record.fields.iter().find(|(field, _)| field == name).map(|it| &it.1),
+        Ty::Map(_, value) => Some(&**value),
         // What every record of a choice has can be read of it.
         Ty::Union(arms) => {
             let found: Option<Vec<Ty>> =
                 arms.iter().map(|arm| field_type(db, workspace, arm, name)).collect();
-            found.map(Ty::union)
+            return found.map(|found| Cow::Owned(Ty::union(found)));
         }
-        Ty::Object(object) => object_field(db, workspace, *object, name),
+        Ty::Object(object) => shape(db, workspace, *object).fields.get(name),
+        Ty::Kind(_) if is_said_by_kind(name) => None,
         Ty::Kind(kind) => {
-            if name == "apiVersion" || name == "kind" {
-                return None;
-            }
-            object_field(db, workspace, kubernetes(db, workspace).kind_facts(*kind).object, name)
+            let object = kubernetes(db, workspace).kind_facts(*kind).object;
+            shape(db, workspace, object).fields.get(name)
         }
         _ => None,
+    };
+    known.map(Cow::Borrowed)
+}
+
+/// The fields of an object that its kind says.
+pub fn is_said_by_kind(name: &str) -> bool {
+    name == "apiVersion" || name == "kind"
+}
+
+/// The fields of Kubernetes' objects with their types, each made when it is first asked for.
+#[derive(Debug)]
+pub struct Shapes {
+    facts: &'static Kubernetes,
+    shapes: Box<[OnceLock<Shape>]>,
+}
+
+/// The fields of a Kubernetes object.
+#[derive(Debug)]
+pub struct Shape {
+    /// Their types.
+    pub fields: ByName<Ty>,
+    required: Vec<Name>,
+}
+
+// They follow from the facts alone.
+impl PartialEq for Shapes {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.facts, other.facts)
     }
 }
 
-fn object_field(db: &dyn Db, workspace: Workspace, object: ObjectId, name: &str) -> Option<Ty> {
+impl Shapes {
+    fn of(&self, object: ObjectId) -> &Shape {
+        self.shapes[object.0 as usize].get_or_init(|| {
+            let fields = &self.facts.object(object).fields;
+            let required = fields.iter().filter(|field| {
+                // The OpenAPI of a Deployment does not require its `spec`, and the server refuses
+                // one without: what holds required fields under this name is required itself.
+                let needed = field.required
+                    || field.name == "spec"
+                        && matches!(&field.ty, plumb_kubernetes::Type::Object(inner)
+                            if !self.of(*inner).required.is_empty());
+                needed && field.default.is_none()
+            });
+            let required = required.map(|field| Name::new_static(field.name)).collect();
+            let fields = fields.iter().map(|field| {
+                let ty = kubernetes_type(self.facts, &field.ty);
+                (Name::new_static(field.name), if field.required { ty } else { ty.optional() })
+            });
+            Shape { fields: fields.collect(), required }
+        })
+    }
+}
+
+#[salsa::tracked]
+fn shapes(db: &dyn Db, workspace: Workspace) -> Shapes {
     let facts = kubernetes(db, workspace);
-    let field = facts.object(object).field(name)?;
-    let ty = kubernetes_type(facts, &field.ty);
-    Some(if field.required { ty } else { ty.optional() })
+    let count = facts.objects().last().map_or(0, |(id, _)| id.0 as usize + 1);
+    Shapes { facts, shapes: std::iter::repeat_with(OnceLock::new).take(count).collect() }
+}
+
+/// The fields of a Kubernetes object.
+pub fn shape(db: &dyn Db, workspace: Workspace, object: ObjectId) -> &Shape {
+    shapes(db, workspace).of(object)
 }
 
 /// The way by which a value of a schema would hold another of the same, without end: each required
@@ -910,7 +993,7 @@ pub fn field_names(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
         Ty::Kind(kind) => {
             let mut names =
                 object_fields(db, workspace, kubernetes(db, workspace).kind_facts(*kind).object);
-            names.retain(|name| name != "apiVersion" && name != "kind");
+            names.retain(|name| !is_said_by_kind(name));
             names
         }
         _ => Vec::new(),
@@ -931,14 +1014,28 @@ pub const BUILT_IN_FIELDS: &[&str] = &["name", "namespace", "labels", "annotatio
 
 /// The type of a built-in field of requests as compositions read it, and as requests set it.
 pub fn built_in_field(name: &str) -> Option<(Ty, Ty)> {
-    let text_map = || Ty::Map(Arc::new(Ty::String), Arc::new(Ty::String));
+    static TEXTS: LazyLock<[Ty; 2]> = LazyLock::new(|| {
+        let text = Arc::new(Ty::String);
+        [Ty::Map(text.clone(), text.clone()), Ty::Optional(text)]
+    });
+    let [map, optional] = &*TEXTS;
     Some(match name {
         "name" => (Ty::String, Ty::String),
         // Where neither the request nor its package says one, reading it is the mistake.
-        "namespace" => (Ty::String, Ty::String.optional()),
-        "labels" | "annotations" => (text_map(), text_map()),
+        "namespace" => (Ty::String, optional.clone()),
+        "labels" | "annotations" => (map.clone(), map.clone()),
         _ => return None,
     })
+}
+
+/// A type of the standard library.
+pub fn prelude_type(db: &dyn Db, workspace: Workspace, name: &str) -> Ty {
+    let Some(found) = crate::names::prelude_names(db).get(name).copied() else {
+        return Ty::String;
+    };
+    let Some(tree) = item(db, found) else { return Ty::String };
+    let ItemKind::Type { ty, .. } = &tree.kind else { return Ty::String };
+    Lowering::new(db, workspace, found).lower(ty)
 }
 
 /// Whether a value of type `from` may stand where `to` is asked for. Conditions and ranges are not
@@ -1003,43 +1100,31 @@ fn record_fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
 
 /// The fields that a complete value must have.
 pub fn required_fields(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
-    let object = |object: ObjectId| -> Vec<Name> {
-        kubernetes(db, workspace)
-            .object(object)
-            .fields
-            .iter()
-            .filter(|field| {
-                // The OpenAPI of a Deployment does not require its `spec`, and the server refuses
-                // one without: what holds required fields under this name is required itself.
-                let needed = field.required
-                    || field.name == "spec"
-                        && matches!(&field.ty, plumb_kubernetes::Type::Object(inner)
-                            if !required_fields(db, workspace, &Ty::Object(*inner)).is_empty());
-                needed && field.default.is_none()
-            })
-            .map(|field| Name::from(field.name))
-            .collect()
-    };
+    let mut found = Vec::new();
+    each_required(db, workspace, ty, |name| found.push(name.clone()));
+    found
+}
+
+/// Names the fields that a complete value must have.
+pub fn each_required(db: &dyn Db, workspace: Workspace, ty: &Ty, mut found: impl FnMut(&Name)) {
     match ty.base() {
         Ty::Schema(id) | Ty::Request(id) => schema(db, workspace, *id)
             .fields
             .iter()
             .filter(|field| !field.has_default && !field.ty.is_optional())
-            .map(|field| field.name.clone())
-            .collect(),
+            .for_each(|field| found(&field.name)),
         Ty::Record(record) => record
             .fields
             .iter()
             .filter(|(_, ty)| !ty.is_optional())
-            .map(|(name, _)| name.clone())
-            .collect(),
-        Ty::Object(id) => object(*id),
+            .for_each(|(name, _)| found(name)),
+        Ty::Object(object) => shape(db, workspace, *object).required.iter().for_each(found),
         Ty::Kind(kind) => {
-            let mut names = object(kubernetes(db, workspace).kind_facts(*kind).object);
-            names.retain(|name| name != "apiVersion" && name != "kind");
-            names
+            let object = kubernetes(db, workspace).kind_facts(*kind).object;
+            let required = &shape(db, workspace, object).required;
+            required.iter().filter(|name| !is_said_by_kind(name)).for_each(found);
         }
-        _ => Vec::new(),
+        _ => {}
     }
 }
 
@@ -1175,15 +1260,11 @@ pub fn schemas_in(ty: &Ty, found: &mut FxHashSet<ItemId>) {
     }
 }
 
-/// Whether a schema has a composition in its package, and which.
+/// Whether a schema has a composition in its package, and which. A composition names its schema by
+/// a single word, since it stands in the schema's package.
+#[salsa::tracked(returns(copy))]
 pub fn composition(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Option<ItemId> {
     let package = package_of(db, workspace, schema.file(db));
-    composition_of(db, package, schema.name(db).clone())
-}
-
-/// A package's composition of one of its schemas. A composition names its schema by a single word,
-/// since it stands in the schema's package.
-#[salsa::tracked(returns(copy))]
-fn composition_of(db: &dyn Db, package: crate::source::Package, name: Name) -> Option<ItemId> {
-    crate::names::scope(db, package).composes.iter().copied().find(|id| *id.name(db) == name)
+    let composes = &crate::names::scope(db, package).composes;
+    composes.iter().copied().find(|id| id.name(db) == schema.name(db))
 }

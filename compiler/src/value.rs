@@ -1,9 +1,9 @@
 //! What evaluation makes: values that know where they came from.
 
+use crate::by_name::ByName;
 use crate::notation::{Duration, Quantity};
 use crate::source::ItemId;
 use crate::syntax::ast::{Name, NodeId};
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 /// The expression that made a value: a node of a declaration, never a place in a file, so that it
@@ -51,7 +51,7 @@ pub enum Data {
 }
 
 /// Fields in the order they were first set.
-pub type Fields = IndexMap<Name, Value, rustc_hash::FxBuildHasher>;
+pub type Fields = ByName<Value>;
 
 /// A record.
 #[derive(Clone, PartialEq, Debug, Default)]

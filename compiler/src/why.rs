@@ -8,10 +8,10 @@ use crate::answers::{Why, WhyLayer};
 use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
 use crate::engine::{address, location};
-use crate::eval::Evaluator;
+use crate::eval::{Evaluator, element_name, inside, join, within, written_way};
 use crate::infer::request_schema;
 use crate::items::name_place;
-use crate::layers::{Content, LayerKind, Slot, describe_layer, finish, layers};
+use crate::layers::{Content, LayerKind, Slot, describe_layer, finish};
 use crate::names::{environment_order, environments, is_foreign, packages, scope};
 use crate::objects::{calls, objects};
 use crate::outputs::requests;
@@ -88,10 +88,15 @@ fn field(
         .map_err(|_| format!("`{asked}` has an error: `plumb check` says which"))?;
     let mut at = &slot;
     for name in rest {
-        let Content::Parts { parts, .. } = &at.content else {
-            return inside(db, workspace, environment, request, at, &path, asked);
+        let Content::Parts { parts, keyed, .. } = &at.content else {
+            return within_whole(db, workspace, environment, request, at, &path, asked);
         };
-        match parts.get(name) {
+        // Elements that there are also go by their position.
+        let by_position = || {
+            let position = name.parse::<usize>().ok().filter(|_| *keyed)?;
+            parts.values().filter(|part| finish(part).is_some()).nth(position)
+        };
+        match parts.get(name).or_else(by_position) {
             Some(part) => at = part,
             None => {
                 let names: Vec<&str> = parts.keys().map(Name::as_str).collect();
@@ -135,7 +140,7 @@ fn field(
 }
 
 /// A path into a value that one layer set as a whole: that layer is the answer.
-fn inside(
+fn within_whole(
     db: &dyn Db,
     workspace: Workspace,
     environment: ItemId,
@@ -150,14 +155,7 @@ fn inside(
         .as_ref()
         .ok_or_else(|| format!("`{asked}` has an error: `plumb check` says which"))?;
     for name in path {
-        let next = match &value.data {
-            Data::Record(record) => record.fields.get(name),
-            Data::List(elements) => {
-                name.parse::<usize>().ok().and_then(|index| elements.get(index))
-            }
-            _ => None,
-        };
-        value = next.ok_or_else(|| {
+        value = inside(value, name).ok_or_else(|| {
             format!("there is no `{name}` in `{asked}` in {}", environment.name(db))
         })?;
     }
@@ -179,10 +177,9 @@ fn gather(db: &dyn Db, slot: &Slot, path: &str, lost: bool, found: &mut Vec<(u32
         // Where a record was merged from several layers, its parts say who set what.
         Content::Parts { parts, keyed, .. } if !parts.is_empty() => {
             for (name, part) in parts {
-                let inner = match (path.is_empty(), keyed) {
-                    (_, true) => format!("{path}[{:?}]", name.as_str()),
-                    (true, false) => name.to_string(),
-                    (false, false) => format!("{path}.{name}"),
+                let inner = match keyed {
+                    true => format!("{path}[{name:?}]"),
+                    false => join(path, name),
                 };
                 gather(db, part, &inner, lost, found);
             }
@@ -247,7 +244,7 @@ fn uses(
     let evaluated = crate::eval::evaluate(db, workspace, request, environment);
     let made = objects(db, workspace, request, environment);
     let (Some(record), Some(made)) = (&evaluated.value, &made.objects) else { return Vec::new() };
-    let asked: String = path.join(".");
+    let asked = written_way(record, path.iter());
     let mut evaluator = Evaluator::new(
         db,
         workspace,
@@ -272,12 +269,10 @@ fn uses(
         evaluator.composed = object.composed.to_vec();
         visit(&object.value, String::new(), &mut |path, value| {
             let reads = origins.contains(&value.origin)
-                || evaluator.traced(value, true).into_iter().any(|(_, source, _)| {
-                    let source = &source;
-                    *source == asked
-                        || source.starts_with(&format!("{asked}."))
-                        || asked.starts_with(&format!("{source}."))
-                });
+                || evaluator
+                    .traced(value, true)
+                    .into_iter()
+                    .any(|(_, source, _)| within(&source, &asked) || within(&asked, &source));
             if reads {
                 found.push(format!("{head} {path}"));
             }
@@ -313,10 +308,9 @@ fn visit(value: &Value, path: String, run: &mut dyn FnMut(&str, &Value)) {
         }
         Data::List(elements) => {
             for (index, inner) in elements.iter().enumerate() {
-                let name = inner.fields().and_then(|fields| fields.get("name")).map(|it| &it.data);
-                let key = match name {
-                    Some(Data::String(name)) => format!("{:?}", name.as_str()),
-                    _ => index.to_string(),
+                let key = match element_name(inner) {
+                    Some(name) => format!("{name:?}"),
+                    None => index.to_string(),
                 };
                 visit(inner, format!("{path}[{key}]"), run);
             }
@@ -363,7 +357,6 @@ fn find(
             if !requests(db, workspace, environment).contains(request) {
                 return Err(format!("`{}` is not in {}", request.name(db), environment.name(db)));
             }
-            let _ = layers(db, workspace, *request, environment);
             Ok((*request, words[*length..].to_vec()))
         }
         [] => {
@@ -377,6 +370,8 @@ fn find(
                     scope(db, package).requests.iter().map(|request| request.name(db).clone()),
                 );
             }
+            names.sort_unstable();
+            names.dedup();
             let first = words.first().cloned().unwrap_or_default();
             let hint = match nearest(&first, names.iter().map(Name::as_str)) {
                 Some(near) => format!("; did you mean `{near}`?"),
@@ -396,16 +391,33 @@ fn find(
     }
 }
 
+/// What stands in brackets, up to the one that closes them, and what follows: the parts of a key of
+/// several fields joined as the key of an element is.
+fn bracket(text: &str) -> Option<(Name, &str)> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '"' => quoted = !quoted,
+            ']' if !quoted => return Some((parts.join("/").into(), &text[at + 1..])),
+            ',' if !quoted => parts.push(String::new()),
+            ' ' if !quoted => {}
+            letter => parts.last_mut()?.push(letter),
+        }
+    }
+    None
+}
+
 /// `a.b["c.d"].e` to its steps.
 fn split(asked: &str) -> Result<Vec<Name>, String> {
     let mut words = Vec::new();
     let mut rest = asked;
     loop {
         if let Some(inner) = rest.strip_prefix('[') {
-            let Some((key, after)) = inner.split_once(']') else {
+            let Some((key, after)) = bracket(inner) else {
                 return Err(format!("`{asked}`: a bracket is not closed"));
             };
-            words.push(Name::from(key.trim().trim_matches('"')));
+            words.push(key);
             rest = after;
         } else if let Some(inner) = rest.strip_prefix('"') {
             let Some((key, after)) = inner.split_once('"') else {

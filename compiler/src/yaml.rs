@@ -94,9 +94,24 @@ pub(crate) fn read_within(
     .map_err(|error| format!("not YAML: {error}"))
 }
 
+/// Writes a value behind what stands before it on its line, up to and with its newline; `column` is where
+/// its key or dash stands.
+pub(crate) fn write_at(out: &mut String, value: &Value, column: usize, place: Place) {
+    let mut printer = Printer { out, room: Room(usize::MAX), number: String::new(), note: None };
+    // Only a limit makes a printer stop.
+    let _ = printer.value(value, column, place);
+}
+
+/// Writes a key without its colon. `None`: it is one of those that need more than a line.
+pub(crate) fn write_key(out: &mut String, key: &str) -> Option<()> {
+    let start = out.len();
+    string(out, key);
+    (out.len() - start <= LONGEST_KEY).then_some(())
+}
+
 /// What stands before a value on its line.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(crate) enum Place {
     /// Nothing: it is the document.
     Top,
     /// `key:`
@@ -104,6 +119,9 @@ enum Place {
     /// `-`
     Dash,
 }
+
+/// Readers need not look further than 1024 characters for the `:` of a plain key.
+const LONGEST_KEY: usize = 1000;
 
 struct Printer<'o, 'n> {
     out: &'o mut String,
@@ -191,8 +209,6 @@ impl Printer<'_, '_> {
     }
 
     fn record(&mut self, fields: &Fields, column: usize, mut on_line: bool) -> Result<(), TooLong> {
-        /// Readers need not look further than 1024 characters for the `:` of a plain key.
-        const LONGEST_KEY: usize = 1000;
         self.room.take(fields.len())?;
         for (key, value) in fields.iter().filter(|(_, value)| !value.is_none()) {
             self.room.take(key.len() + column + 1)?;

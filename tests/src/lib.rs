@@ -5,3 +5,4 @@
 pub mod cluster;
 pub mod documents;
 pub mod facts;
+pub mod plans;

@@ -154,6 +154,13 @@ fn every_example_of_the_reference_does_what_it_says() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+#[test]
+fn the_example_of_the_style_has_no_mistake() {
+    let found = blocks(&read("docs/formatting.md"));
+    let findings = check(&with(found.iter().filter(|it| it.language == "plumb")));
+    assert!(findings.is_empty(), "{}", show_all(&findings));
+}
+
 /// README's blocks of Plumb and TOML are a workspace, its block of YAML is what `plumb build --env prod`
 /// prints for it.
 #[test]

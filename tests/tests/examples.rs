@@ -120,6 +120,15 @@ fn building_twice_gives_the_same_bytes() {
 }
 
 /// The environments of an example, each with the minor version of Kubernetes that it runs.
+#[test]
+fn plans_write_what_objects_print() {
+    let acme = Example::open("acme");
+    let compared = plumb_tests::plans::compare(&acme.db, acme.workspace);
+    assert!(compared.differences.is_empty(), "{}", compared.differences.join("\n"));
+    // That there is something to compare.
+    assert!(compared.planned * 4 > compared.made * 3, "{compared:?}");
+}
+
 fn versions(example: &Example) -> Vec<(String, u32)> {
     let (db, workspace) = (&example.db, example.workspace);
     plumb_compiler::names::environment_order(db, workspace)

@@ -8,7 +8,7 @@ use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::value::{Data, Value};
 use plumb_compiler::{Database, build, check, json, names, why, yaml};
-use plumb_tests::documents;
+use plumb_tests::{documents, plans};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -289,6 +289,7 @@ impl Test {
                 claim.hold(&db, workspace, environment, &mut problems);
             }
         }
+        problems.extend(plans::compare(&db, workspace).differences);
         problems
     }
 

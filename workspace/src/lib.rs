@@ -232,6 +232,12 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
     Ok(loaded)
 }
 
+/// Reads one file on its own, whatever its name and wherever it stands; a symbolic link is followed.
+/// Where there is no text, says why, to follow the path: "is not UTF-8".
+pub fn read(path: &Path) -> Result<String, String> {
+    walk::read_text(path)
+}
+
 /// An error in `plumb.toml`.
 fn finding(code: Code, message: String, range: TextRange) -> Finding {
     Finding {

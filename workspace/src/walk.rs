@@ -193,6 +193,11 @@ fn try_read(root: &Path, path: &Path) -> Result<String, String> {
             return Err("is a symbolic link that leads out of the workspace".to_owned());
         }
     }
+    read_text(path)
+}
+
+/// The text of a file, wherever its path leads; or why there is none.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let metadata = fs::metadata(path).map_err(|error| describe(&error))?;
     // Opening a pipe would wait for its other end.
     if !metadata.is_file() {

@@ -1,6 +1,6 @@
 //! Lengths of time.
 
-use super::{Fault, quoted, read};
+use super::{Fault, number_and_letters, quoted, read};
 use chumsky::prelude::*;
 use std::fmt;
 
@@ -39,6 +39,12 @@ impl Duration {
     pub fn parse(text: &str) -> Result<Duration, String> {
         if text == "0" {
             return Ok(Duration { millis: 0 });
+        }
+        if let Some((whole, unit)) = number_and_letters(text)
+            && is_unit(unit)
+            && let Ok(millis) = total(&[Part { whole, fraction: "", unit }])
+        {
+            return Ok(Duration { millis });
         }
         read("a duration", text, grammar())
     }

@@ -40,16 +40,30 @@ pub enum Unit {
 /// Goes in: digits and units as written in a source, `1h30m`. Comes out: what it means; an error is
 /// a sentence in the user's words. A number without a unit is a quantity.
 pub fn unit(text: &str) -> Result<Unit, String> {
-    match (Quantity::parse(text), Duration::parse(text)) {
-        (Ok(quantity), Ok(duration)) if text.ends_with('m') => {
-            Ok(Unit::Ambiguous { quantity, duration })
-        }
-        (Ok(quantity), _) => Ok(Unit::Quantity(quantity)),
+    let quantity = Quantity::parse(text);
+    // `m` is the only unit of both.
+    if let Ok(quantity) = quantity
+        && !text.ends_with('m')
+    {
+        return Ok(Unit::Quantity(quantity));
+    }
+    match (quantity, Duration::parse(text)) {
+        (Ok(quantity), Ok(duration)) => Ok(Unit::Ambiguous { quantity, duration }),
+        (Ok(quantity), Err(_)) => Ok(Unit::Quantity(quantity)),
         (Err(_), Ok(duration)) => Ok(Unit::Duration(duration)),
         (Err(quantity), Err(duration)) => {
             Err(if meant_as_duration(text) { duration } else { quantity })
         }
     }
+}
+
+/// A text that is digits and then no digit, point or sign, cut between the two: what nearly everyone
+/// writes. The grammars are for all else, and for the words of a refusal.
+fn number_and_letters(text: &str) -> Option<(&str, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, letters) = text.split_at(digits);
+    let is_simple = digits > 0 && letters.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_simple.then_some((number, letters))
 }
 
 /// Whether the first unit in `text` is one of time. Decides only which of two errors is shown.

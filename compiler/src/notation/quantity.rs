@@ -1,6 +1,6 @@
 //! Amounts as Kubernetes writes them.
 
-use super::{Fault, read};
+use super::{Fault, number_and_letters, read};
 use chumsky::prelude::*;
 use std::cmp::Ordering;
 use std::fmt;
@@ -48,6 +48,12 @@ impl Quantity {
     /// there 0), a binary amount above 2^63-1 (there cut down to it without a word), and an
     /// amount above 1.7e29.
     pub fn parse(text: &str) -> Result<Quantity, String> {
+        if let Some((number, letters)) = number_and_letters(text)
+            && let Some(suffix) = known_suffix(letters)
+            && let Ok(quantity) = amount(false, number, "", suffix)
+        {
+            return Ok(quantity);
+        }
         read("a quantity", text, grammar())
     }
 
@@ -194,12 +200,17 @@ fn grammar<'a>() -> impl Parser<'a, &'a str, Quantity, Fault<'a>> {
     )
 }
 
-fn suffix(letters: &str) -> Result<Suffix, String> {
+fn known_suffix(letters: &str) -> Option<Suffix> {
     if let Some(index) = DECIMAL.iter().position(|name| *name == letters) {
-        return Ok(Suffix::Ten { power: index as i64 * 3 - 9, exponent: false });
+        return Some(Suffix::Ten { power: index as i64 * 3 - 9, exponent: false });
     }
-    if let Some(index) = BINARY.iter().position(|name| *name == letters) {
-        return Ok(Suffix::Two { power: (index as u32 + 1) * 10 });
+    let index = BINARY.iter().position(|name| *name == letters)?;
+    Some(Suffix::Two { power: (index as u32 + 1) * 10 })
+}
+
+fn suffix(letters: &str) -> Result<Suffix, String> {
+    if let Some(known) = known_suffix(letters) {
+        return Ok(known);
     }
     // `MB`, `mib`, `K`, `Kb`: the size that was meant is clear, the base is not.
     let lower = letters.to_ascii_lowercase();

@@ -45,10 +45,10 @@ pub struct ParsedItem {
     /// The declaration, without positions.
     pub item: Arc<Item>,
     /// The place of each node: `spans[id.0]`, in bytes of the file.
-    pub spans: Arc<[TextRange]>,
+    pub spans: Vec<TextRange>,
     /// Documentation (`///`) of nodes: the item (node 0), schema fields, record type fields, union
     /// arms, outputs. Sorted by node. Lines are joined by newlines, the markers removed.
-    pub docs: Arc<[(NodeId, SmolStr)]>,
+    pub docs: Vec<(NodeId, SmolStr)>,
     /// The whole declaration with its documentation and annotations.
     pub range: TextRange,
     /// Whether a syntax error stands inside `range`.
@@ -440,7 +440,7 @@ pub enum ExprKind {
     /// `apps.Deployment { … }`
     Named {
         /// The schema or kind.
-        path: Path,
+        path: Box<Path>,
         /// Its fields.
         record: Record,
     },
@@ -662,18 +662,18 @@ pub enum EntryKind {
         /// The value. A bare word is a field with a hole.
         value: Expr,
         /// `else "…"`, after `final`.
-        otherwise: Option<Expr>,
+        otherwise: Option<Box<Expr>>,
     },
     /// `for k, v in m if c => [k] = v`: the only entry of its record.
     For {
         /// What is bound from what.
-        clause: ForClause,
+        clause: Box<ForClause>,
         /// `if cond`
-        condition: Option<Expr>,
+        condition: Option<Box<Expr>>,
         /// The key of each entry: usually computed, `[k]`.
         path: FieldPath,
         /// The value of each entry.
-        value: Expr,
+        value: Box<Expr>,
     },
 }
 

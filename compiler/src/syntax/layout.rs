@@ -27,7 +27,7 @@ pub(super) struct Piece {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     kind: TokenKind,
-    range: TextRange,
+    pub(super) range: TextRange,
     token: u32,
     line: u32,
     column: u32,
@@ -138,15 +138,20 @@ fn annotation_end(text: &str, marks: &[Mark], at: usize) -> Option<usize> {
 }
 
 /// Puts separators and missing brackets into one chunk. `pieces` is emptied first and ends with one
-/// [`TokenKind::End`]. Returns what is wrong with the brackets.
-pub(super) fn arrange(text: &str, marks: &[Mark], pieces: &mut Vec<Piece>) -> Vec<SyntaxError> {
-    let errors = arrange_by(text, marks, pieces, false);
+/// [`TokenKind::End`]; `open` is only room to work in. Returns what is wrong with the brackets.
+pub(super) fn arrange(
+    text: &str,
+    marks: &[Mark],
+    open: &mut Open,
+    pieces: &mut Vec<Piece>,
+) -> Vec<SyntaxError> {
+    let errors = arrange_by(text, marks, open, pieces, false);
     if errors.is_empty() {
         return errors;
     }
     // Something is wrong; the indentation usually says what, and where to go on.
     let mut indented = Vec::new();
-    let by_indentation = arrange_by(text, marks, &mut indented, true);
+    let by_indentation = arrange_by(text, marks, open, &mut indented, true);
     if by_indentation.len() <= errors.len() {
         *pieces = indented;
         by_indentation
@@ -157,7 +162,7 @@ pub(super) fn arrange(text: &str, marks: &[Mark], pieces: &mut Vec<Piece>) -> Ve
 
 /// The brackets that are open.
 #[derive(Default)]
-struct Open {
+pub(super) struct Open {
     /// Their marks, the innermost last.
     marks: Vec<usize>,
     /// For `{`, `[` and `(`: where they stand in `marks`. Without it a closing bracket would search
@@ -195,12 +200,12 @@ impl Open {
 fn arrange_by(
     text: &str,
     marks: &[Mark],
+    open: &mut Open,
     pieces: &mut Vec<Piece>,
     by_indentation: bool,
 ) -> Vec<SyntaxError> {
     pieces.clear();
     let mut errors = Vec::new();
-    let mut open = Open::default();
     for (at, mark) in marks.iter().enumerate() {
         if by_indentation && mark.is_first {
             let left = open
@@ -214,7 +219,7 @@ fn arrange_by(
                             || opener.indent == mark.column && !mark.kind.closes())
                 })
                 .count();
-            close(text, marks, pieces, &mut open, left, at, &mut errors);
+            close(text, marks, pieces, open, left, at, &mut errors);
         }
         if mark.kind.closes() {
             let mut opener = open.innermost(mark.kind);
@@ -232,7 +237,7 @@ fn arrange_by(
                 continue;
             };
             let left = open.marks.len() - opener - 1;
-            close(text, marks, pieces, &mut open, left, at, &mut errors);
+            close(text, marks, pieces, open, left, at, &mut errors);
             open.pop();
         } else if mark.is_first
             && separates(
@@ -266,7 +271,7 @@ fn arrange_by(
         });
     }
     let left = open.marks.len();
-    close(text, marks, pieces, &mut open, left, marks.len(), &mut errors);
+    close(text, marks, pieces, open, left, marks.len(), &mut errors);
     let (end, token) = marks.last().map_or((0, 0), |mark| (mark.range.end, mark.token + 1));
     pieces.push(Piece {
         kind: TokenKind::End,

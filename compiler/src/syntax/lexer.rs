@@ -181,9 +181,20 @@ pub enum TokenKind {
 
 impl TokenKind {
     /// Whether the parser never sees it: blanks and comments.
-    pub fn is_trivia(self) -> bool {
+    pub(super) fn is_trivia(self) -> bool {
         use TokenKind::*;
         matches!(self, Whitespace | Newline | Comment | Doc | ForeignComment)
+    }
+
+    /// Whether nothing is left to find out about a token that was cut before this byte.
+    fn is_whole(self, next: Option<&u8>) -> bool {
+        use TokenKind::*;
+        match self {
+            Word => next.is_none_or(u8::is_ascii),
+            Comment | Int | String | Raw | Quoted | Block | RawBlock | ForeignComment
+            | Semicolon | And | EqualEqual | NotEqual | Bad => false,
+            _ => true,
+        }
     }
 
     /// Whether it is `{`, `[` or `(`.
@@ -243,6 +254,12 @@ pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
     while let Some(found) = lexer.next() {
         let start = (bom + lexer.span().start) as u32;
         let mut kind = found.unwrap_or(TokenKind::Bad);
+        let next = lexer.remainder().as_bytes().first();
+        if kind.is_whole(next) {
+            let range = TextRange::new(start, (bom + lexer.span().end) as u32);
+            tokens.push(Token { kind, range });
+            continue;
+        }
         let mut problem: Option<(
             crate::diagnostics::Code,
             String,

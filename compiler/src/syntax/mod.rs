@@ -3,8 +3,11 @@
 //! Three steps, each total: `lexer` cuts the text into tokens that tile it, `layout` cuts the
 //! tokens into declarations, balances their brackets and puts the separators in, `parser` reads
 //! each declaration with one function a rule of the grammar. Whatever is missing becomes a hole.
+//!
+//! `format` goes the other way: from the tokens to the text in the one style.
 
 pub mod ast;
+mod format;
 mod layout;
 mod lexer;
 mod parser;
@@ -13,6 +16,7 @@ mod tests;
 
 use crate::diagnostics::{Code, SyntaxError};
 use ast::{ParsedItem, TextRange};
+pub use format::{Formatted, format};
 pub use lexer::{Token, TokenKind};
 
 /// Brackets, operators and blocks nest no deeper than this; the language states the number.
@@ -30,8 +34,6 @@ const MAX_ERRORS: usize = 1000;
 /// What one file says.
 #[derive(Clone, Debug)]
 pub struct Parse {
-    /// Every token of the text, blanks and comments too: their ranges tile the text exactly.
-    pub tokens: Vec<Token>,
     /// The declarations, in the order of the text.
     pub items: Vec<ParsedItem>,
     /// What is wrong, in the order of the text.
@@ -44,7 +46,12 @@ pub fn parse(text: &str) -> Parse {
     let (tokens, mut errors) = lexer::lex(text);
     let items = parser::parse(text, &tokens, &mut errors);
     errors.sort_by_key(|error| (error.range.start, error.range.end));
-    Parse { tokens, items, errors }
+    Parse { items, errors }
+}
+
+/// The tokens of a text, which tile it: for who shows or rewrites text.
+pub fn tokens(text: &str) -> Vec<Token> {
+    lexer::lex(text).0
 }
 
 impl SyntaxError {

@@ -9,7 +9,7 @@ mod strings;
 mod types;
 
 use super::ast::*;
-use super::layout::{self, Mark, Piece};
+use super::layout::{self, Mark, Open, Piece};
 use super::lexer::{DECLARATIONS, Token, TokenKind, is_declaration, shown};
 use super::{MAX_ERRORS, MAX_HEIGHT, MAX_NESTING};
 use crate::diagnostics::{SyntaxError, code, nearest};
@@ -26,12 +26,13 @@ pub(super) fn parse(
     let marks = layout::marks(text, tokens);
     let starts = layout::chunks(text, &marks);
     let mut pieces = Vec::new();
+    let mut open = Open::default();
     let mut items = Vec::new();
     let mut found = Vec::new();
     for (number, &start) in starts.iter().enumerate() {
         let end = starts.get(number + 1).copied().unwrap_or(marks.len());
         let chunk = Chunk { text, tokens, marks: &marks[start..end], lexical: errors };
-        let mistakes = chunk.parse(&mut pieces, &mut items);
+        let mistakes = chunk.parse(&mut pieces, &mut open, &mut items);
         let room = MAX_ERRORS.saturating_sub(found.len());
         found.extend(mistakes.into_iter().take(room));
     }
@@ -50,9 +51,14 @@ struct Chunk<'t> {
 
 impl Chunk<'_> {
     /// Adds the declaration of the chunk to `items`, returns what is wrong beside its tokens.
-    /// `pieces` is only room to work in.
-    fn parse(&self, pieces: &mut Vec<Piece>, items: &mut Vec<ParsedItem>) -> Vec<SyntaxError> {
-        let mut brackets = layout::arrange(self.text, self.marks, pieces);
+    /// `pieces` and `open` are only room to work in.
+    fn parse(
+        &self,
+        pieces: &mut Vec<Piece>,
+        open: &mut Open,
+        items: &mut Vec<ParsedItem>,
+    ) -> Vec<SyntaxError> {
+        let mut brackets = layout::arrange(self.text, self.marks, open, pieces);
         let mut parser = Parser {
             text: self.text,
             tokens: self.tokens,
@@ -145,7 +151,7 @@ struct Parser<'t> {
 /// The cursor.
 impl<'t> Parser<'t> {
     fn piece(&self) -> &Piece {
-        self.peek(0)
+        &self.pieces[self.at]
     }
 
     fn peek(&self, ahead: usize) -> &Piece {

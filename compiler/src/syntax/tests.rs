@@ -1,10 +1,12 @@
 //! What the text stage promises, as sentences.
 
 use super::ast::*;
+use super::lexer::{Token, TokenKind};
 use super::*;
 use crate::diagnostics::code;
 use proptest::prelude::*;
 
+mod format;
 mod printer;
 mod resilience;
 mod slips;
@@ -19,6 +21,11 @@ const FILES: [(&str, &str); 6] = [
     ("programs", include_str!("../../tests/data/programs.plumb")),
     ("corners", include_str!("../../tests/data/corners.plumb")),
 ];
+
+/// Every token of the text, blanks and comments too.
+fn tokens(text: &str) -> Vec<Token> {
+    lexer::lex(text).0
+}
 
 /// One line an error: its line, code, place and sentence.
 fn shown_errors(text: &str, parse: &Parse) -> String {

@@ -6,17 +6,18 @@ use crate::db::Db;
 use crate::diagnostics::{Place, nearest};
 use crate::engine::location;
 use crate::eval::{
-    Composed, Evaluator, Frame, bind, evaluate, initial_owner, kind_facts, path_of, shown,
+    Composed, Evaluator, Frame, bind, element_name, evaluate, initial_owner, inside, join,
+    kind_facts, path_of, shown, written_way,
 };
 use crate::infer::{Emitted, Inference, infer, request_schema};
 use crate::items::{item, name_place};
-use crate::layers::{layer_record, layers};
+use crate::layers::{KeyFields, element_key, layer_record, layers};
 use crate::names::{describe, environments};
 use crate::objects::{Object, calls, nesting_circle, objects};
 use crate::outputs::requests;
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
-use crate::types::composition;
+use crate::types::{Keys, Ty, composition, field_type};
 use crate::value::{Data, Origin, Value};
 
 /// `Kind[.group]/name[@namespace][:path]`, taken apart.
@@ -38,6 +39,7 @@ impl Address {
         };
         let (kind, rest) = asked.split_once('/').ok_or_else(wrong)?;
         let (object, path) = match rest.split_once(':') {
+            Some((_, "")) => return Err(wrong()),
             Some((object, path)) => (object, split(path)?),
             None => (rest, Vec::new()),
         };
@@ -57,7 +59,11 @@ impl Address {
 
     fn is_kind(&self, facts: &plumb_kubernetes::Kind) -> bool {
         (self.kind.eq_ignore_ascii_case(facts.kind) || self.kind.eq_ignore_ascii_case(facts.plural))
-            && self.group.as_ref().is_none_or(|group| group == facts.group)
+            && self.group.as_ref().is_none_or(|group| {
+                // Also as `use` names it.
+                let short = facts.group.split('.').next().filter(|it| !it.is_empty());
+                group == facts.group || group == short.unwrap_or("core")
+            })
     }
 
     fn is_object(&self, facts: &plumb_kubernetes::Kind, object: &Object) -> bool {
@@ -196,17 +202,22 @@ impl Answer<'_> {
     fn of_object(&self, object: &Object, address: &Address, asked: &str) -> Result<Why, String> {
         let environment = self.environment.name(self.db);
         let mut value = &object.value;
+        let mut ty = Ty::Kind(object.kind);
         let head = asked.split_once(':').map_or(asked, |(head, _)| head);
         for (index, name) in address.path.iter().enumerate() {
-            let next = match &value.data {
-                Data::Record(record) => record.fields.get(name),
-                Data::List(elements) => elements
-                    .iter()
-                    .find(|it| named(it) == Some(name))
-                    .or_else(|| name.parse::<usize>().ok().and_then(|at| elements.get(at))),
+            let keyed = match (&value.data, &ty) {
+                (Data::List(elements), Ty::List(_, Keys::By(keys))) => {
+                    let key = whole_key(name, keys);
+                    elements.iter().find(|it| element_key(it, keys).as_ref() == Some(&key))
+                }
                 _ => None,
             };
-            let Some(next) = next else {
+            ty = match ty {
+                Ty::List(item, _) => item.present().clone(),
+                ty => field_type(self.db, self.workspace, &ty, name).unwrap_or(Ty::Unknown),
+            };
+            ty = ty.present().clone();
+            let Some(next) = keyed.or_else(|| inside(value, name)) else {
                 let known: Vec<String> = match &value.data {
                     Data::Record(record) => record
                         .fields
@@ -217,7 +228,7 @@ impl Answer<'_> {
                     Data::List(elements) => elements
                         .iter()
                         .enumerate()
-                        .map(|(at, it)| match named(it) {
+                        .map(|(at, it)| match element_name(it) {
                             Some(name) => format!("[{name:?}]"),
                             None => format!("[{at}]"),
                         })
@@ -231,7 +242,10 @@ impl Answer<'_> {
                 };
                 let place = match index {
                     0 => head.to_string(),
-                    _ => format!("`{}` of {head}", address.path[..index].join(".")),
+                    _ => {
+                        let way = written_way(&object.value, address.path[..index].iter());
+                        format!("`{way}` of {head}")
+                    }
                 };
                 return Err(format!("nothing sets `{name}` in {place} in {environment}{hint}"));
             };
@@ -279,8 +293,7 @@ impl Answer<'_> {
         match &value.data {
             Data::Record(record) if !record.fields.is_empty() => {
                 for (name, inner) in &record.fields {
-                    let path =
-                        if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+                    let path = join(path, name);
                     stacker::maybe_grow(64 << 10, 1 << 20, || {
                         self.rows(evaluator, inner, &path, out);
                     });
@@ -288,7 +301,7 @@ impl Answer<'_> {
             }
             Data::List(elements) if !elements.is_empty() => {
                 for (at, inner) in elements.iter().enumerate() {
-                    let key = match named(inner) {
+                    let key = match element_name(inner) {
                         Some(name) => format!("{path}[{name:?}]"),
                         None => format!("{path}[{at}]"),
                     };
@@ -340,6 +353,9 @@ impl Answer<'_> {
         out: &mut Vec<WhyLayer>,
     ) {
         let request = self.request.name(self.db);
+        // Layers speak of a list without keys as a whole.
+        let (list, at) = path.trim_end_matches(']').rsplit_once('[').unwrap_or((path, ""));
+        let path = if at.parse::<usize>().is_ok() { list } else { path };
         let known = match level {
             0 => split(path).ok().and_then(|steps| {
                 field(self.db, self.workspace, self.environment, self.request, steps, path).ok()
@@ -369,12 +385,14 @@ impl Answer<'_> {
     }
 }
 
-/// An element's `name`.
-fn named(value: &Value) -> Option<&Name> {
-    match &value.fields()?.get("name")?.data {
-        Data::String(name) => Some(name),
+/// A key as an address says it, with what it leaves out.
+fn whole_key(said: &Name, keys: &KeyFields) -> Name {
+    let left_out = keys.iter().skip(said.split('/').count());
+    let defaults = left_out.filter_map(|(_, default)| match default {
+        Some(Literal::String(text)) => Some(text.as_str()),
         _ => None,
-    }
+    });
+    std::iter::once(said.as_str()).chain(defaults).collect::<Vec<_>>().join("/").into()
 }
 
 /// Why there is no such object: the condition that does not hold, where a composition would make one.

@@ -54,6 +54,13 @@ impl Parser<'_> {
         match self.word() {
             "if" => self.if_expr(),
             "match" => self.match_expr(),
+            // Most values are a single literal or word.
+            _ if self.begins_value()
+                && self.kind() != TokenKind::LeftBrace
+                && self.ahead_is_stop(1) =>
+            {
+                self.primary()
+            }
             _ => {
                 let value = self.binary(Power::Any);
                 if self.kind() == TokenKind::Question {
@@ -572,7 +579,7 @@ impl Parser<'_> {
                     ExprKind::Index { base: Box::new(base), keys: self.index() }
                 }
                 TokenKind::LeftBrace if !self.no_named && is_path(&base) => {
-                    let path = self.named_path(base, start);
+                    let path = Box::new(self.named_path(base, start));
                     ExprKind::Named { path, record: self.record() }
                 }
                 _ => return base,
@@ -838,12 +845,12 @@ impl Parser<'_> {
             self.bump();
             let entry = self.node(self.here());
             self.bump();
-            let clause = self.for_clause(Self::expr);
-            let condition = self.eat_word("if").then(|| self.condition());
+            let clause = Box::new(self.for_clause(Self::expr));
+            let condition = self.eat_word("if").then(|| Box::new(self.condition()));
             self.expect_arrow();
             let path = self.field_path();
             self.expect(TokenKind::Equal, "`=`");
-            let value = self.expr();
+            let value = Box::new(self.expr());
             self.finish(entry);
             self.close_group();
             self.no_named = no_named;
@@ -854,6 +861,7 @@ impl Parser<'_> {
                 let entry = parser.entry();
                 entries.push(entry);
             });
+            entries.shrink_to_fit();
         }
         self.finish(id);
         Record { id, entries }
@@ -935,7 +943,7 @@ impl Parser<'_> {
                 self.hole()
             }
         };
-        let otherwise = self.otherwise();
+        let otherwise = self.otherwise().map(Box::new);
         self.finish(id);
         Entry { id, kind: EntryKind::Set { modifier, path, append, value, otherwise } }
     }
@@ -962,7 +970,8 @@ impl Parser<'_> {
     /// `a.b["c"].d`
     pub(super) fn field_path(&mut self) -> FieldPath {
         let id = self.node(self.here());
-        let mut segments = Vec::new();
+        // Nearly always one.
+        let mut segments = Vec::with_capacity(1);
         if self.kind() == TokenKind::LeftBracket {
             let segment = self.index_segment();
             segments.push(segment);

@@ -267,8 +267,8 @@ impl Parser<'_> {
         self.docs.sort_by_key(|(id, _)| *id);
         Some(ParsedItem {
             item: Arc::new(Item { annotations, private, kind }),
-            spans: self.spans.as_slice().into(),
-            docs: self.docs.as_slice().into(),
+            spans: std::mem::take(&mut self.spans),
+            docs: std::mem::take(&mut self.docs),
             range: TextRange::new(range_start, self.end),
             damaged: false,
         })

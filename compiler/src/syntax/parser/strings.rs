@@ -28,6 +28,13 @@ impl Parser<'_> {
             piece.range.start + open as u32,
             piece.range.end - if is_closed { quote.len() as u32 } else { 0 },
         );
+        if !is_block && (is_raw || !self.slice(inner).contains(['\\', '$'])) {
+            let text = self.slice(inner).into();
+            return ExprKind::Literal(match is_raw {
+                true => Literal::Raw(text),
+                false => Literal::String(text),
+            });
+        }
         let mut text = Text::default();
         if is_block && self.slice(inner).contains('\n') {
             self.text_block(inner, is_raw, &mut text);

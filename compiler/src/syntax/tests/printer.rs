@@ -108,7 +108,7 @@ fn let_binding(binding: &Let) -> String {
     format!("let {}{ty} = {}", name(&binding.name), expr(&binding.value))
 }
 
-fn otherwise(text: &Option<Expr>) -> String {
+fn otherwise(text: Option<&Expr>) -> String {
     text.as_ref().map(|text| format!(" else {}", expr(text))).unwrap_or_default()
 }
 
@@ -126,19 +126,19 @@ fn member(member: &Member) -> String {
                 name(n),
                 ty(t),
                 default.as_ref().map(|value| format!(" = {}", expr(value))).unwrap_or_default(),
-                otherwise(o)
+                otherwise(o.as_ref())
             )
         }
         MemberKind::If(i) => if_rest(i),
         MemberKind::Rule(r) => rule(r),
         MemberKind::Final { path, value, otherwise: o } => {
-            format!("(final {} = {}{})", field_path(path), expr(value), otherwise(o))
+            format!("(final {} = {}{})", field_path(path), expr(value), otherwise(o.as_ref()))
         }
     }
 }
 
 fn rule(rule: &Rule) -> String {
-    format!("({:?} {}{})", rule.level, expr(&rule.condition), otherwise(&rule.otherwise))
+    format!("({:?} {}{})", rule.level, expr(&rule.condition), otherwise(rule.otherwise.as_ref()))
         .to_lowercase()
 }
 
@@ -320,7 +320,7 @@ fn entry(entry: &Entry) -> String {
             field_path(path),
             if *append { "+=" } else { "=" },
             expr(value),
-            otherwise(o)
+            otherwise(o.as_deref())
         ),
         EntryKind::For { clause, condition, path, value } => format!(
             "(for {}{} => {} = {})",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 fn check(text: &str) -> Parse {
     let parse = parse(text);
     let mut end = 0;
-    for token in &parse.tokens {
+    for token in &tokens(text) {
         assert_eq!(token.range.start, end);
         assert!(token.range.end > end, "an empty token");
         assert!(text.is_char_boundary(token.range.end as usize));
@@ -76,7 +76,7 @@ fn a_token_that_is_missing_hurts_only_its_own_declaration() {
     let mut count = 0;
     for (name, text) in FILES {
         let sound = parse(text);
-        for token in sound.tokens.iter().filter(|token| !token.kind.is_trivia()) {
+        for token in tokens(text).iter().filter(|token| !token.kind.is_trivia()) {
             let (start, end) = (token.range.start as usize, token.range.end as usize);
             let broken = format!("{}{}", &text[..start], &text[end..]);
             let damaged = check(&broken);
@@ -94,7 +94,7 @@ fn a_token_that_is_missing_hurts_only_its_own_declaration() {
 fn a_line_that_is_cut_hurts_only_its_own_declaration() {
     for (name, text) in FILES {
         let sound = parse(text);
-        for token in sound.tokens.iter().filter(|token| !token.kind.is_trivia()) {
+        for token in tokens(text).iter().filter(|token| !token.kind.is_trivia()) {
             let start = token.range.end as usize;
             let end = start + text[start..].find('\n').unwrap_or(text.len() - start);
             let broken = format!("{}{}", &text[..start], &text[end..]);
@@ -121,7 +121,7 @@ fn a_token_that_is_missing_is_few_errors() {
     let (mut errors, mut mistakes) = (0, 0);
     let mut many = Vec::new();
     for (name, text) in FILES {
-        for token in parse(text).tokens.iter().filter(|token| !token.kind.is_trivia()) {
+        for token in tokens(text).iter().filter(|token| !token.kind.is_trivia()) {
             let (start, end) = (token.range.start as usize, token.range.end as usize);
             let broken = format!("{}{}", &text[..start], &text[end..]);
             let damaged = parse(&broken);
@@ -152,7 +152,7 @@ fn comments_and_blank_lines_change_no_declaration() {
         let sound = parse(text);
         let mut spread = String::from("\u{FEFF}// first\n\n");
         let mut at = 0;
-        for token in &sound.tokens {
+        for token in &tokens(text) {
             spread.push_str(&text[at..token.range.end as usize]);
             at = token.range.end as usize;
             if token.kind == TokenKind::Newline {
@@ -334,7 +334,7 @@ fn long_lists_are_not_deep() {
 }
 
 /// Pieces of programs, sound and broken, in any order.
-fn token_soup() -> impl Strategy<Value = String> {
+pub(super) fn token_soup() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "schema",
         "request",

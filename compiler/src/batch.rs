@@ -1,0 +1,471 @@
+//! All requests of an environment, one after the other, without keeping what was made of them.
+//!
+//! ```text
+//! turns ─ in the order of applying ──> Maker, one a thread: a request ─> Outcome, plain data
+//!                                        └──> Batch, the one that knows all: findings, clashes, pieces to print
+//! ```
+//!
+//! What of a request there is to say and to print depends on no other request but through outputs, so a
+//! host may have as many makers as it has cores; it gives their outcomes to the batch in the order of the
+//! turns. The batch knows what requests can do to each other: the identities of their objects, and
+//! autoscalers. Of two that are in each other's way, the one whose turn is later makes nothing.
+
+use crate::allow::schema_diagnostic;
+use crate::answers::{Finding, Manifest};
+use crate::db::Db;
+use crate::diagnostics::{Diagnostic, code};
+use crate::engine::{Blocked, Gathered, address, blocked};
+use crate::eval::{kind_facts, settle};
+use crate::infer::{infer, request_schema};
+use crate::items::{item, name_place};
+use crate::names::environments;
+use crate::objects::{Object, emitted, emitted_kinds};
+use crate::outputs::{Node, circle, declared_outputs, order, output, told, used_by};
+use crate::plan::{Made, Planned};
+use crate::source::{ItemId, Workspace};
+use crate::syntax::ast::{ItemKind, Name};
+use crate::types::composition;
+use crate::value::Origin;
+use crate::yaml;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// The line before each document.
+const SEPARATOR: &str = "---\n";
+
+/// A request's turn in an environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It is made now; early: what it makes may come before what all others make.
+    Make(ItemId, bool),
+    /// It was made before all others, since objects of its come before those of all others; the rest
+    /// of them come now.
+    Rest(ItemId),
+}
+
+/// The turns of an environment's requests: first those that can make what is applied before all else,
+/// then all, in the order of applying. None where there is no such environment.
+pub fn turns(db: &dyn Db, workspace: Workspace, environment: &str) -> Vec<Turn> {
+    let Some(environment) = environments(db, workspace).0.get(environment).copied() else {
+        return Vec::new();
+    };
+    let requests = order(db, workspace, environment);
+    let is_early = |request: &ItemId| {
+        let schema = request_schema(db, workspace, *request);
+        let compose = schema.and_then(|schema| composition(db, workspace, schema));
+        compose.is_some_and(|compose| {
+            emitted_kinds(db, workspace, compose)
+                .iter()
+                .any(|kind| rank(kind_facts(db, workspace, *kind).kind) < LAST)
+        })
+    };
+    let early: FxHashSet<ItemId> = requests.iter().copied().filter(is_early).collect();
+    let rest = requests.iter().map(|request| match early.contains(request) {
+        true => Turn::Rest(*request),
+        false => Turn::Make(*request, false),
+    });
+    let first = requests.iter().filter(|request| early.contains(request));
+    first.map(|request| Turn::Make(*request, true)).chain(rest).collect()
+}
+
+/// Namespaces before all, since objects go into them; then the definitions of kinds that others are of.
+fn rank(kind: &str) -> usize {
+    match kind {
+        "Namespace" => 0,
+        "CustomResourceDefinition" => 1,
+        _ => LAST,
+    }
+}
+
+/// The rank of everything else.
+const LAST: usize = 2;
+
+/// How manifests are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// As documents of YAML, each behind its `---` line.
+    Text,
+    /// As values, for who writes them otherwise.
+    Objects,
+}
+
+/// Makes what a request in an environment makes.
+pub struct Maker<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    form: Form,
+    planned: Planned<'a>,
+}
+
+/// What of a request in an environment there is to say and to print.
+#[derive(Debug)]
+pub struct Outcome {
+    request: ItemId,
+    /// What is wrong, whether it is of this environment alone.
+    diagnostics: Vec<(Diagnostic, bool)>,
+    /// What it makes; `None` where an error stands in the way.
+    made: Option<Vec<Made>>,
+    /// The same as values, where these are wanted.
+    objects: Vec<Object>,
+}
+
+impl<'a> Maker<'a> {
+    /// Of an environment; `None` where there is no such.
+    pub fn new(
+        db: &'a dyn Db,
+        workspace: Workspace,
+        environment: &str,
+        form: Form,
+    ) -> Option<Maker<'a>> {
+        let environment = environments(db, workspace).0.get(environment).copied()?;
+        let planned = Planned::new(db, workspace, environment);
+        Some(Maker { db, workspace, environment, form, planned })
+    }
+
+    /// Makes a request; its documents go behind what is in `text`, and nothing where values are wanted.
+    pub fn make(&mut self, request: ItemId, text: &mut String) -> Outcome {
+        let (db, workspace, environment) = (self.db, self.workspace, self.environment);
+        let mut outcome =
+            Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
+        let blocked = blocked(db, workspace, request, environment);
+        if blocked == Blocked::Everything {
+            return outcome;
+        }
+        let here = |diagnostic: Diagnostic| (diagnostic, true);
+        let evaluated = settle(db, workspace, request, environment);
+        outcome.diagnostics.extend(evaluated.diagnostics.into_iter().map(here));
+        // One that is misnamed is told so once, not by each of its objects.
+        let misnamed = matches!(item(db, request).as_deref(), Some(tree)
+            if matches!(&tree.kind, ItemKind::Request { name, .. }
+                if infer(db, workspace, request).poisoned.contains(&name.id)));
+        if misnamed {
+            return outcome;
+        }
+        let start = text.len();
+        if let Some(value) = &evaluated.value {
+            let planned = match self.form {
+                Form::Text => self.planned.text(request, value, SEPARATOR, text),
+                Form::Objects => None,
+            };
+            if planned.is_some() {
+                outcome.made = planned;
+            } else {
+                let made = emitted(db, workspace, request, environment, value);
+                outcome.diagnostics.extend(made.diagnostics.into_iter().map(here));
+                outcome.made = made.objects.as_ref().map(|objects| {
+                    objects.iter().map(|object| self.made(object, text, start)).collect()
+                });
+                if self.form == Form::Objects {
+                    outcome.objects = made.objects.unwrap_or_default();
+                }
+            }
+        }
+        let compose = request_schema(db, workspace, request)
+            .and_then(|schema| composition(db, workspace, schema));
+        let Some(compose) = compose else { return outcome };
+        let declared = declared_outputs(db, workspace, compose);
+        let is_read =
+            !declared.is_empty() && !used_by(db, workspace, environment, request).is_empty();
+        for declared in declared {
+            let name = &declared.name;
+            if circle(db, workspace, environment, Node::Output(request, name.clone())).is_some() {
+                continue;
+            }
+            if is_read {
+                let output = output(db, workspace, environment, request, name.clone());
+                outcome.diagnostics.extend(output.diagnostics.iter().cloned().map(here));
+            } else {
+                let output = told(db, workspace, environment, request, name);
+                outcome.diagnostics.extend(output.diagnostics.into_iter().map(here));
+            }
+        }
+        // Asked for by who may not: told once, whatever the environment.
+        let refused = schema_diagnostic(db, workspace, request);
+        if refused.is_some() || blocked != Blocked::No {
+            outcome.diagnostics.extend(refused.clone().map(|it| (it, false)));
+            outcome.made = None;
+        }
+        if outcome.made.is_none() {
+            text.truncate(start);
+            outcome.objects.clear();
+        }
+        outcome
+    }
+
+    /// What is to be known of an object, which is written if text is wanted.
+    fn made(&self, object: &Object, text: &mut String, start: usize) -> Made {
+        if self.form == Form::Text {
+            text.push_str(SEPARATOR);
+            yaml::write_document(text, &object.value);
+        }
+        Made::of(self.db, self.workspace, object, text.len() - start)
+    }
+}
+
+/// A manifest to print.
+pub enum Piece<'p> {
+    /// A document behind its `---` line.
+    Text(&'p str),
+    /// A value.
+    Manifest(&'p Manifest),
+}
+
+/// Group, kind, namespace and name.
+type Identity = (Name, Name, Option<Name>, Name);
+
+/// What is known of the requests of an environment that have had their turn, and of the findings of all
+/// environments so far.
+pub struct Batch<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    gathered: Gathered<'a>,
+    environment: Option<ItemId>,
+    /// The request that makes each object, and the `emit`.
+    objects: FxHashMap<Identity, (ItemId, Origin)>,
+    /// The objects whose number of replicas is fixed, and where.
+    fixed: FxHashMap<Identity, Origin>,
+    /// What autoscalers scale, each with its request and `emit`.
+    scaled: FxHashMap<Identity, (ItemId, Origin)>,
+    blocked: Vec<Name>,
+    /// What was made early and comes with all others.
+    kept: FxHashMap<ItemId, Vec<Kept>>,
+    /// What was made early and comes before all others, by rank; `None` once it was printed.
+    first: Option<[Vec<Kept>; LAST]>,
+}
+
+/// A manifest that waits for its turn.
+enum Kept {
+    Text(String),
+    Manifest(Box<Manifest>),
+}
+
+impl<'a> Batch<'a> {
+    /// With what is wrong with the text and the types, whatever the environment.
+    pub fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+        Batch {
+            db,
+            workspace,
+            gathered: Gathered::new(db, workspace),
+            environment: None,
+            objects: FxHashMap::default(),
+            fixed: FxHashMap::default(),
+            scaled: FxHashMap::default(),
+            blocked: Vec::new(),
+            kept: FxHashMap::default(),
+            first: None,
+        }
+    }
+
+    /// Begins an environment.
+    pub fn begin(&mut self, environment: &str) {
+        self.environment = environments(self.db, self.workspace).0.get(environment).copied();
+        self.objects.clear();
+        self.fixed.clear();
+        self.scaled.clear();
+        self.kept.clear();
+        self.first = Some(Default::default());
+    }
+
+    /// The turn of a request that was made, whose documents are `text`. What there is to print now goes to
+    /// `print`, in order.
+    ///
+    /// # Errors
+    ///
+    /// Those of `print`; the batch goes no further then.
+    pub fn take<E>(
+        &mut self,
+        outcome: Outcome,
+        text: &str,
+        is_early: bool,
+        print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(environment) = self.environment else { return Ok(()) };
+        let Outcome { request, diagnostics, made, objects } = outcome;
+        for (diagnostic, here) in &diagnostics {
+            self.gathered.add(diagnostic, here.then_some(environment));
+        }
+        if !is_early {
+            self.print_first(print)?;
+        }
+        let made = made.filter(|made| self.is_alone(request, made, environment));
+        let Some(made) = made else {
+            self.blocked.push(address(self.db, self.workspace, request));
+            return Ok(());
+        };
+        let mut objects = objects.into_iter();
+        let mut start = 0;
+        for one in &made {
+            let document = &text[std::mem::replace(&mut start, one.end)..one.end];
+            let piece = match objects.next() {
+                Some(object) => Kept::Manifest(Box::new(Manifest {
+                    request: address(self.db, self.workspace, request),
+                    item: request,
+                    object: object.value,
+                    composed: object.composed,
+                })),
+                None if is_early => Kept::Text(document.to_owned()),
+                None => {
+                    print(Piece::Text(document))?;
+                    continue;
+                }
+            };
+            let rank = rank(kind_facts(self.db, self.workspace, one.kind).kind);
+            match &mut self.first {
+                Some(first) if is_early && rank < LAST => first[rank].push(piece),
+                _ if is_early => self.kept.entry(request).or_default().push(piece),
+                _ => piece.print(print)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The turn of a request that was made early.
+    ///
+    /// # Errors
+    ///
+    /// Those of `print`.
+    pub fn rest<E>(
+        &mut self,
+        request: ItemId,
+        print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.print_first(print)?;
+        self.kept.remove(&request).into_iter().flatten().try_for_each(|piece| piece.print(print))
+    }
+
+    /// All requests of the environment had their turn.
+    ///
+    /// # Errors
+    ///
+    /// Those of `print`.
+    pub fn end<E>(&mut self, print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.print_first(print)
+    }
+
+    fn print_first<E>(
+        &mut self,
+        print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.first.take().into_iter().flatten().flatten().try_for_each(|piece| piece.print(print))
+    }
+
+    /// The requests that make nothing because of an error, by package and name, of all environments so
+    /// far that were not asked for yet.
+    pub fn blocked(&mut self) -> Vec<Name> {
+        self.blocked.sort_unstable();
+        std::mem::take(&mut self.blocked)
+    }
+
+    /// Everything that is wrong, each told once, sorted by place.
+    pub fn findings(self) -> Vec<Finding> {
+        self.gathered.findings()
+    }
+
+    /// Whether what a request makes is in the way of nothing that was made before; says so.
+    fn is_alone(&mut self, request: ItemId, made: &[Made], environment: ItemId) -> bool {
+        let mut alone = true;
+        let mut identities = Vec::with_capacity(made.len());
+        for one in made {
+            let facts = kind_facts(self.db, self.workspace, one.kind);
+            let identity: Identity =
+                (facts.group.into(), facts.kind.into(), one.namespace.clone(), one.name.clone());
+            match self.objects.get(&identity).copied() {
+                Some(other) => {
+                    self.clash(request, one.origin, &identity, other, environment);
+                    alone = false;
+                }
+                None => {
+                    self.objects.insert(identity.clone(), (request, one.origin));
+                }
+            }
+            identities.push(identity);
+        }
+        if !alone {
+            return false;
+        }
+        let target = |one: &Made| {
+            let (group, kind, name) = one.scaling.scales.clone()?;
+            Some((group, kind, one.namespace.clone(), name))
+        };
+        for (one, identity) in made.iter().zip(&identities) {
+            if let Some(fixed) = one.scaling.fixed {
+                self.fixed.insert(identity.clone(), fixed);
+            }
+            if let Some(target) = target(one) {
+                self.scaled.insert(target, (request, one.origin));
+            }
+        }
+        // What an autoscaler scales may have had its turn, or the autoscaler.
+        for (one, identity) in made.iter().zip(&identities) {
+            if let Some(target) = target(one)
+                && let Some(fixed) = self.fixed.get(&target).copied()
+            {
+                self.fixed_replicas(fixed, &target, (request, one.origin), environment);
+                alone = false;
+            } else if let Some(fixed) = one.scaling.fixed
+                && let Some(scaler) = self.scaled.get(identity).copied()
+                && scaler.0 != request
+            {
+                self.fixed_replicas(fixed, identity, scaler, environment);
+                alone = false;
+            }
+        }
+        alone
+    }
+
+    fn clash(
+        &mut self,
+        request: ItemId,
+        origin: Origin,
+        (_, kind, namespace, name): &Identity,
+        (other, at): (ItemId, Origin),
+        environment: ItemId,
+    ) {
+        let within = namespace.as_ref().map(|it| format!(" in namespace {it}")).unwrap_or_default();
+        let mut error = Diagnostic::error(
+            code::DUPLICATE_OBJECT,
+            name_place(self.db, request),
+            format!("two objects are {kind} {name}{within}"),
+        )
+        .label("makes one of them")
+        .help("give one of the requests another name or namespace");
+        if other == request {
+            error = error.related(at, "one is emitted here").related(origin, "the other one here");
+        } else {
+            error = error
+                .related(
+                    name_place(self.db, other),
+                    format!("`{}` makes the other one", other.name(self.db)),
+                )
+                .related(origin, "emitted here");
+        }
+        self.gathered.add(&error, Some(environment));
+    }
+
+    fn fixed_replicas(
+        &mut self,
+        fixed: Origin,
+        (_, kind, _, name): &Identity,
+        (request, scaler): (ItemId, Origin),
+        environment: ItemId,
+    ) {
+        let error = Diagnostic::error(
+            code::FIXED_REPLICAS,
+            fixed,
+            format!("the `replicas` of {kind} {name} are fixed here, and an autoscaler changes them"),
+        )
+        .related(scaler, "the autoscaler")
+        .related(name_place(self.db, request), "for this request")
+        .help("write `replicas = initial(…, owner = \"hpa\")`, or leave it out: what is applied again and again would undo the autoscaler");
+        self.gathered.add(&error, Some(environment));
+    }
+}
+
+impl Kept {
+    fn print<E>(self, print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        match self {
+            Kept::Text(text) => print(Piece::Text(&text)),
+            Kept::Manifest(manifest) => print(Piece::Manifest(&manifest)),
+        }
+    }
+}

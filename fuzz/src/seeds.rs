@@ -1,0 +1,63 @@
+//! Writes the corpus that fuzzing begins with: every Plumb text of the project, and every block of YAML in
+//! its documents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut plumb, mut yaml) = (Vec::new(), Vec::new());
+    for folder in ["compiler", "docs", "examples", "stdlib", "tests", "cli", "README.md"] {
+        collect(&root.join(folder), &mut plumb, &mut yaml);
+    }
+    for target in ["parse", "check", "build", "format"] {
+        write(target, &plumb);
+    }
+    write("yaml", &yaml);
+}
+
+fn write(target: &str, texts: &[String]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("a folder for the corpus");
+    for (number, text) in texts.iter().enumerate() {
+        fs::write(folder.join(format!("seed-{number:04}")), text).expect("a seed");
+    }
+    println!("{} seeds for {target}", texts.len());
+}
+
+fn collect(path: &Path, plumb: &mut Vec<String>, yaml: &mut Vec<String>) {
+    if path.is_dir() {
+        let mut entries: Vec<PathBuf> =
+            fs::read_dir(path).expect("a folder").map(|it| it.expect("an entry").path()).collect();
+        entries.sort();
+        entries.iter().for_each(|entry| collect(entry, plumb, yaml));
+        return;
+    }
+    let Ok(text) = fs::read_to_string(path) else { return };
+    match path.extension().and_then(|it| it.to_str()) {
+        Some("plumb") => plumb.push(text),
+        Some("yaml") => yaml.extend(text.split("---\n").map(str::to_string)),
+        Some("md") => blocks(&text, plumb, yaml),
+        _ => {}
+    }
+}
+
+/// The fenced blocks of a document.
+fn blocks(text: &str, plumb: &mut Vec<String>, yaml: &mut Vec<String>) {
+    let mut block: Option<(&str, String)> = None;
+    for line in text.split_inclusive('\n') {
+        match (line.strip_prefix("```"), &mut block) {
+            (Some(info), None) => block = Some((info.trim(), String::new())),
+            (Some(_), Some((info, body))) => {
+                match info.split(' ').next() {
+                    Some("plumb") => plumb.push(std::mem::take(body)),
+                    Some("yaml" | "json") => yaml.push(std::mem::take(body)),
+                    _ => {}
+                }
+                block = None;
+            }
+            (None, Some((_, body))) => body.push_str(line),
+            (None, None) => {}
+        }
+    }
+}

@@ -1,0 +1,971 @@
+//! What a workspace means in one environment: values, mistakes, manifests, chains of layers.
+
+use crate::merge::{Here, Layer, Merge, Node, entry_of, parts_of, within};
+use crate::model::{
+    Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
+};
+use crate::quantity::{canonical, worth};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a mistake is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    Entry(EntryId),
+    /// The head of a request.
+    Head(usize),
+    /// Somewhere that the reference does not fix to one line.
+    Somewhere,
+}
+
+/// A line of `plumb why`: value, layer, effect.
+pub type ChainLine = (String, String, &'static str);
+
+#[derive(Clone, Debug, Default)]
+pub struct Prediction {
+    /// In their order.
+    pub manifests: Vec<Value>,
+    /// The requests that have none, by package and name.
+    pub blocked: BTreeSet<String>,
+    pub mistakes: BTreeSet<(&'static str, At)>,
+    /// By address, of the requests that are not blocked.
+    pub chains: BTreeMap<String, Vec<ChainLine>>,
+}
+
+/// The request failed, and it is told where.
+#[derive(Debug)]
+pub struct Failed;
+
+type Maybe = Result<Option<Value>, Failed>;
+
+/// `None` where the reference leaves open what the workspace means.
+pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> {
+    let oracle = Oracle {
+        workspace,
+        environment,
+        mistakes: RefCell::default(),
+        depth: Cell::new(0),
+        is_unclear: Cell::new(false),
+    };
+    let found = oracle.predict();
+    (!oracle.is_unclear.get()).then_some(found)
+}
+
+/// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
+pub fn is_platform_sound(workspace: &Workspace) -> bool {
+    workspace.defaults.iter().all(|it| {
+        let mut merge = Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
+        let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
+        let mut root = Node::default();
+        merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
+        merge.wrong.iter().all(|it| it.0 != "set-twice")
+    })
+}
+
+/// A request, or a composite that is nested in one.
+struct Instance {
+    /// The request that it belongs to.
+    request: usize,
+    schema: usize,
+    root: Node,
+    /// The fields that a mistake of a layer touches.
+    has_mistakes: bool,
+}
+
+struct Oracle<'w> {
+    workspace: &'w Workspace,
+    environment: usize,
+    mistakes: RefCell<BTreeSet<(&'static str, At)>>,
+    depth: Cell<usize>,
+    is_unclear: Cell<bool>,
+}
+
+impl Oracle<'_> {
+    fn predict(&self) -> Prediction {
+        let mut found = Prediction::default();
+        for request in self.order() {
+            let instance = self.request(request);
+            let address = self.address(request);
+            let checked = self.check(&instance);
+            let objects = checked.and_then(|()| self.objects(&instance));
+            match objects {
+                Ok(objects) if !instance.has_mistakes => {
+                    found.manifests.extend(objects);
+                    self.chains(&instance, &address, &mut found.chains);
+                }
+                _ => {
+                    found.blocked.insert(address);
+                }
+            }
+        }
+        found.mistakes = self.mistakes.borrow().clone();
+        found
+    }
+
+    fn address(&self, request: usize) -> String {
+        let it = &self.workspace.requests[request];
+        format!("apps.{}.{}", self.workspace.teams[it.team].name, it.name)
+    }
+
+    fn mistake(&self, code: &'static str, at: At) -> Failed {
+        self.mistakes.borrow_mut().insert((code, at));
+        Failed
+    }
+
+    // Who needs whom.
+
+    /// The requests of the environment: who is needed comes first, else by package and name.
+    fn order(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.workspace.requests.len())
+            .filter(|it| self.workspace.runs_in(*it, self.environment))
+            .collect();
+        all.sort_by_key(|it| {
+            let request = &self.workspace.requests[*it];
+            (self.workspace.teams[request.team].name, request.name)
+        });
+        let mut placed = Vec::new();
+        for request in &all {
+            self.place(*request, &all, &mut placed);
+        }
+        placed
+    }
+
+    fn place(&self, request: usize, all: &[usize], placed: &mut Vec<usize>) {
+        if placed.contains(&request) {
+            return;
+        }
+        // Those that need each other stay together.
+        let reached = self.reached(request);
+        let group: Vec<usize> = all
+            .iter()
+            .copied()
+            .filter(|it| {
+                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
+            })
+            .collect();
+        for member in &group {
+            let needs = self.needs(*member);
+            for other in all.iter().filter(|it| needs.contains(it) && !group.contains(it)) {
+                self.place(*other, all, placed);
+            }
+        }
+        placed.extend(group);
+    }
+
+    fn reached(&self, request: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![request];
+        while let Some(next) = open.pop() {
+            for other in self.needs(next) {
+                if found.insert(other) {
+                    open.push(other);
+                }
+            }
+        }
+        found
+    }
+
+    /// Of whom a request's layers speak in the environment, from the text.
+    fn needs(&self, request: usize) -> BTreeSet<usize> {
+        let mut found: BTreeSet<usize> =
+            self.workspace.requests[request].after.iter().copied().collect();
+        let mut add = |entries: &[crate::model::Entry]| {
+            pieces(entries, &mut |piece| {
+                if let Piece::Other(other, _) = piece {
+                    found.insert(*other);
+                }
+            });
+        };
+        add(&self.workspace.requests[request].entries);
+        for (_, overlay) in self.overlays(request) {
+            add(&self.workspace.overlays[overlay].entries);
+        }
+        found
+    }
+
+    /// The overlays of a request in the environment by how near they are, the earliest first.
+    fn overlays(&self, request: usize) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        // Those of one level in the order of the text.
+        for apart in [self.is_before_the_requests(request), !self.is_before_the_requests(request)] {
+            for (index, it) in self.workspace.overlays.iter().enumerate() {
+                if it.apart == apart
+                    && it.requests.contains(&request)
+                    && let Some(near) = self.workspace.nearest(&it.environments, self.environment)
+                {
+                    found.push((near, index));
+                }
+            }
+        }
+        found.sort_by_key(|it| it.0);
+        found
+    }
+
+    /// Whether the file `overlays.plumb` is before the one of the requests.
+    fn is_before_the_requests(&self, request: usize) -> bool {
+        "overlays" < self.workspace.teams[self.workspace.requests[request].team].name
+    }
+
+    // Layers.
+
+    fn request(&self, request: usize) -> Instance {
+        let workspace = self.workspace;
+        let it = &workspace.requests[request];
+        let ty = Type::Schema(it.schema);
+        let mut merge = self.merge();
+        let mut root = Node::default();
+        let team = &workspace.teams[it.team];
+        let behind = if team.is_split {
+            format!("-{}", workspace.environments[self.environment].name)
+        } else {
+            String::new()
+        };
+        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let namespace = Value::Text(format!("{}{behind}", team.name));
+        merge.give(entry_of(parts_of(&mut root), "namespace"), &Type::Text, namespace, &package, 0);
+        merge.schema_layer(&mut root, it.schema, false);
+        for (_, entries, layer) in merge.defaults_of(it.schema) {
+            merge.layer(&mut root, &ty, &entries, &layer);
+        }
+        let level = workspace.environments.len() + 2;
+        let own =
+            Layer { level, shown: format!("request {}", it.name), creates: true, is_below: false };
+        let name = Value::Text(it.name.into());
+        merge.give(entry_of(parts_of(&mut root), "name"), &Type::Text, name, &own, 0);
+        merge.layer(&mut root, &ty, &it.entries, &own);
+        for (near, overlay) in self.overlays(request) {
+            let overlay = &workspace.overlays[overlay];
+            let names: Vec<&str> =
+                overlay.requests.iter().map(|it| workspace.requests[*it].name).collect();
+            let layer = Layer {
+                level: level + 1 + near,
+                shown: format!(
+                    "overlay {}{}",
+                    names.join(", "),
+                    within(workspace, &overlay.environments)
+                ),
+                creates: true,
+                is_below: false,
+            };
+            merge.layer(&mut root, &ty, &overlay.entries, &layer);
+        }
+        root.is_given = true;
+        self.instance(merge, request, it.schema, root)
+    }
+
+    fn merge(&self) -> Merge<'_> {
+        Merge {
+            workspace: self.workspace,
+            environment: self.environment,
+            wrong: Vec::new(),
+            is_unclear: false,
+        }
+    }
+
+    fn instance(&self, merge: Merge<'_>, request: usize, schema: usize, root: Node) -> Instance {
+        if merge.is_unclear {
+            self.is_unclear.set(true);
+        }
+        let has_mistakes = !merge.wrong.is_empty();
+        for (code, entry) in merge.wrong {
+            self.mistake(code, At::Entry(entry));
+        }
+        Instance { request, schema, root, has_mistakes }
+    }
+
+    // Values.
+
+    /// A field of an instance, a built-in one too.
+    fn field(&self, instance: &Instance, name: &str) -> Maybe {
+        let ty = match name {
+            "labels" | "annotations" => Type::Map(Box::new(Type::Text)),
+            _ => match self.workspace.schemas[instance.schema].field(name) {
+                Some(field) => field.ty.clone(),
+                None => Type::Text,
+            },
+        };
+        let nothing = Node::default();
+        let node = instance.root.part(name).unwrap_or(&nothing);
+        let built_in = ["labels", "annotations"].contains(&name);
+        if built_in && !node.is_there() {
+            return Ok(Some(Value::Record(Vec::new())));
+        }
+        self.finish(instance, &instance.root, node, &ty, At::Head(instance.request))
+    }
+
+    /// The text of a scalar field.
+    fn text(&self, instance: &Instance, name: &str) -> Result<String, Failed> {
+        match self.field(instance, name)? {
+            Some(value) => Ok(written(&value)),
+            None => Err(Failed),
+        }
+    }
+
+    /// What a node comes to; `record` is what it stands in, `lacking` where its absence is told.
+    fn finish(
+        &self,
+        instance: &Instance,
+        record: &Node,
+        node: &Node,
+        ty: &Type,
+        lacking: At,
+    ) -> Maybe {
+        match &node.here {
+            Here::Nothing | Here::Out => match ty {
+                Type::Optional(_) => Ok(None),
+                _ => Err(self.mistake("missing-field", lacking)),
+            },
+            Here::Plain(said) => {
+                let entry = node.told.last().map_or(0, |it| it.entry);
+                let value = self.expression(instance, record, said, entry)?;
+                if let Some(value) = &value
+                    && !self.fits(value, ty.base())
+                {
+                    return Err(self.mistake("refinement-failed", At::Entry(entry)));
+                }
+                Ok(value)
+            }
+            Here::Parts(_) if !node.is_given => match ty {
+                Type::Optional(_) => Ok(None),
+                _ => Err(self.mistake("missing-field", lacking)),
+            },
+            Here::Parts(parts) => {
+                let mut failed = false;
+                let made = At::Entry(node.made_by);
+                let mut fields = Vec::new();
+                let mut take = |name: &str, value: Maybe| match value {
+                    Ok(Some(value)) => fields.push((name.to_string(), value)),
+                    Ok(None) => {}
+                    Err(Failed) => failed = true,
+                };
+                let mut own: Vec<(String, Type)> = Vec::new();
+                match ty.base() {
+                    Type::Schema(schema) => {
+                        let schema = &self.workspace.schemas[*schema];
+                        own.extend(schema.fields.iter().map(|it| (it.name.into(), it.ty.clone())));
+                    }
+                    Type::Record(fields) => {
+                        own.extend(fields.iter().map(|it| (it.0.into(), it.1.clone())));
+                    }
+                    Type::Map(value) => {
+                        let there = parts.iter().filter(|it| it.1.is_there());
+                        own.extend(there.map(|it| (it.0.clone(), (**value).clone())));
+                    }
+                    Type::Keyed(schema) => {
+                        let there = parts.iter().filter(|it| it.1.is_there());
+                        own.extend(there.map(|it| (it.0.clone(), Type::Schema(*schema))));
+                    }
+                    _ => {}
+                }
+                let nothing = Node::default();
+                for (name, ty) in &own {
+                    let part = node.part(name).unwrap_or(&nothing);
+                    take(name, self.finish(instance, node, part, ty, made));
+                }
+                if failed {
+                    return Err(Failed);
+                }
+                match ty.base() {
+                    Type::Keyed(_) => {
+                        Ok(Some(Value::List(fields.into_iter().map(|it| it.1).collect())))
+                    }
+                    Type::Schema(schema) => {
+                        self.conditions(*schema, &|name| {
+                            fields.iter().find(|it| it.0 == name).map(|it| it.1.clone())
+                        })?;
+                        Ok(Some(Value::Record(fields)))
+                    }
+                    _ => Ok(Some(Value::Record(fields))),
+                }
+            }
+        }
+    }
+
+    fn fits(&self, value: &Value, ty: &Type) -> bool {
+        match (value, ty) {
+            (Value::Int(it), Type::Int(Some((least, most)))) => (least..=most).contains(&it),
+            (Value::Quantity(it), Type::Quantity(Some(most))) => worth(*it) <= worth(*most),
+            _ => true,
+        }
+    }
+
+    fn expression(
+        &self,
+        instance: &Instance,
+        record: &Node,
+        said: &Expression,
+        entry: EntryId,
+    ) -> Maybe {
+        // Deeper than any chain of references: somebody reads itself.
+        if self.depth.get() > 40 {
+            self.is_unclear.set(true);
+            return Err(Failed);
+        }
+        self.depth.set(self.depth.get() + 1);
+        let found = self.compute(instance, record, said, entry);
+        self.depth.set(self.depth.get() - 1);
+        found
+    }
+
+    fn compute(
+        &self,
+        instance: &Instance,
+        record: &Node,
+        said: &Expression,
+        entry: EntryId,
+    ) -> Maybe {
+        match said {
+            Expression::Literal(value) => Ok(Some(value.clone())),
+            Expression::Let(index) => Ok(Some(self.workspace.lets[*index].value.clone())),
+            Expression::Sibling(name, more) => {
+                let nothing = Node::default();
+                let node = record.part(name).unwrap_or(&nothing);
+                let ty = self.type_beside(instance, record, node, name);
+                match self.finish(instance, record, node, &ty, At::Head(instance.request))? {
+                    Some(Value::Int(it)) => Ok(Some(Value::Int(it + more))),
+                    other => Ok(other),
+                }
+            }
+            Expression::Text(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    match piece {
+                        Piece::Plain(plain) => text.push_str(plain),
+                        Piece::Environment(name) => text.push_str(&self.environment_field(name)),
+                        Piece::Own(name) => text.push_str(&self.text(instance, name)?),
+                        Piece::Other(other, name) => {
+                            if !self.workspace.runs_in(*other, self.environment) {
+                                return Err(self.mistake("request-not-here", At::Entry(entry)));
+                            }
+                            let other = self.request(*other);
+                            let part = match *name {
+                                "url" => self.url(&other)?,
+                                name => self.text(&other, name)?,
+                            };
+                            text.push_str(&part);
+                        }
+                    }
+                }
+                Ok(Some(Value::Text(text)))
+            }
+        }
+    }
+
+    /// The type of a field beside another: of the instance's schema, or of a nested one's.
+    fn type_beside(&self, instance: &Instance, record: &Node, node: &Node, name: &str) -> Type {
+        let _ = (record, node);
+        let own = self.workspace.schemas[instance.schema].field(name);
+        let any = || self.workspace.schemas.iter().find_map(|it| it.field(name));
+        own.or_else(any).map_or(Type::Int(None), |it| it.ty.clone())
+    }
+
+    fn environment_field(&self, name: &str) -> String {
+        let descent = self.workspace.descent(self.environment);
+        let nearest = |get: &dyn Fn(usize) -> Option<&'static str>| {
+            descent.iter().rev().find_map(|it| get(*it))
+        };
+        let environments = &self.workspace.environments;
+        match name {
+            "name" => environments[self.environment].name.into(),
+            "domain" => nearest(&|it| environments[it].domain).unwrap_or("example.test").into(),
+            _ => nearest(&|it| environments[it].tier).unwrap_or("low").into(),
+        }
+    }
+
+    fn url(&self, instance: &Instance) -> Result<String, Failed> {
+        let composition =
+            self.workspace.schemas[instance.schema].composition.as_ref().expect("it is composed");
+        let mut url = format!(
+            "http://{}.{}",
+            self.text(instance, "name")?,
+            self.text(instance, "namespace")?
+        );
+        if let Some(field) = composition.url {
+            url += "/";
+            url += &self.text(instance, field)?;
+        }
+        Ok(url)
+    }
+
+    fn conditions(&self, schema: usize, get: &dyn Fn(&str) -> Option<Value>) -> Result<(), Failed> {
+        let mut failed = false;
+        let int = |name: &str| match get(name) {
+            Some(Value::Int(it)) => Some(it),
+            _ => None,
+        };
+        for condition in &self.workspace.schemas[schema].conditions {
+            let holds = match condition {
+                Condition::AtMost(a, b) => int(a) <= int(b),
+                Condition::If(a, b, least) => {
+                    get(a) != Some(Value::Bool(true)) || int(b) >= Some(*least)
+                }
+                Condition::IfThere(a, b) => {
+                    get(a).is_none() || get(b) != Some(Value::Text(String::new()))
+                }
+            };
+            if !holds {
+                self.mistake("condition-failed", At::Somewhere);
+                failed = true;
+            }
+        }
+        if failed { Err(Failed) } else { Ok(()) }
+    }
+
+    /// Every field and condition of an instance.
+    fn check(&self, instance: &Instance) -> Result<(), Failed> {
+        let schema = &self.workspace.schemas[instance.schema];
+        let built_in = ["name", "namespace", "labels", "annotations"];
+        let names = built_in.into_iter().chain(schema.fields.iter().map(|it| it.name));
+        let mut failed = false;
+        let mut values = BTreeMap::new();
+        for name in names {
+            match self.field(instance, name) {
+                Ok(Some(value)) => {
+                    values.insert(name, value);
+                }
+                Ok(None) => {}
+                Err(Failed) => failed = true,
+            }
+        }
+        if failed {
+            return Err(Failed);
+        }
+        self.conditions(instance.schema, &|name| values.get(name).cloned())
+    }
+
+    // Compositions.
+
+    fn objects(&self, instance: &Instance) -> Result<Vec<Value>, Failed> {
+        let composition =
+            self.workspace.schemas[instance.schema].composition.as_ref().expect("it is composed");
+        let mut objects = Vec::new();
+        self.statements(instance, &composition.statements, None, &mut objects)?;
+        Ok(objects)
+    }
+
+    fn statements(
+        &self,
+        instance: &Instance,
+        statements: &[Statement],
+        found: Option<&Value>,
+        objects: &mut Vec<Value>,
+    ) -> Result<(), Failed> {
+        for statement in statements {
+            self.statement(instance, statement, found, objects)?;
+        }
+        Ok(())
+    }
+
+    fn statement(
+        &self,
+        instance: &Instance,
+        statement: &Statement,
+        found: Option<&Value>,
+        objects: &mut Vec<Value>,
+    ) -> Result<(), Failed> {
+        match statement {
+            Statement::Config { suffix, label, data } => {
+                let mut entries = Vec::new();
+                for (key, made) in data {
+                    if let Some(value) = self.made(instance, made, found)? {
+                        entries.push(((*key).to_string(), Value::Text(written(&value))));
+                    }
+                }
+                let labels = label.iter().map(|it| ("part".into(), Value::Text((*it).into())));
+                objects.push(self.config(instance, suffix, labels.collect(), entries)?);
+            }
+            Statement::Service { port } => {
+                let name = Value::Text(self.text(instance, "name")?);
+                let port = self.field(instance, port)?.ok_or(Failed)?;
+                let ports = vec![record([("port", port)])];
+                let spec =
+                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
+                let head = self.head(instance, "v1", "Service", "", Vec::new())?;
+                objects.push(with(head, [("spec", spec)]));
+            }
+            Statement::Deployment { replicas } => {
+                let name = Value::Text(self.text(instance, "name")?);
+                let marks = vec![("app".to_string(), name)];
+                let mut spec = Vec::new();
+                if let Some(replicas) = replicas
+                    && let Some(replicas) = self.field(instance, replicas)?
+                {
+                    spec.push(("replicas".to_string(), replicas));
+                }
+                let labels = Value::Record(marks.clone());
+                spec.push(("selector".into(), record([("matchLabels", labels.clone())])));
+                let container = record([
+                    ("name", Value::Text("main".into())),
+                    ("image", Value::Text("example.test/main".into())),
+                ]);
+                let template = record([
+                    ("metadata", record([("labels", labels)])),
+                    ("spec", record([("containers", Value::List(vec![container]))])),
+                ]);
+                spec.push(("template".into(), template));
+                let head = self.head(instance, "apps/v1", "Deployment", "", marks)?;
+                objects.push(with(head, [("spec", Value::Record(spec))]));
+            }
+            Statement::If(field, then, otherwise) => {
+                let holds = self.field(instance, field)? == Some(Value::Bool(true));
+                self.statements(instance, if holds { then } else { otherwise }, found, objects)?;
+            }
+            Statement::IfLet(field, then, otherwise) => match self.field(instance, field)? {
+                Some(value) => self.statements(instance, then, Some(&value), objects)?,
+                None => self.statements(instance, otherwise, found, objects)?,
+            },
+            Statement::ForEntries(field) => {
+                let Some(Value::Record(entries)) = self.field(instance, field)? else {
+                    return Err(Failed);
+                };
+                for (key, value) in entries {
+                    let data = vec![("value".to_string(), Value::Text(written(&value)))];
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{key}"),
+                        vec![],
+                        data,
+                    )?);
+                }
+            }
+            Statement::ForElements(field) => {
+                let Some(Value::List(elements)) = self.field(instance, field)? else {
+                    return Err(Failed);
+                };
+                for (index, value) in elements.into_iter().enumerate() {
+                    let data = vec![("value".to_string(), Value::Text(written(&value)))];
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{index}"),
+                        vec![],
+                        data,
+                    )?);
+                }
+            }
+            Statement::Nested { bound, schema, set } => {
+                let nested = self.nested(instance, bound, *schema, set)?;
+                self.check(&nested)?;
+                objects.extend(self.objects(&nested)?);
+                let data = vec![
+                    ("name".to_string(), Value::Text(self.text(&nested, "name")?)),
+                    ("url".to_string(), Value::Text(self.url(&nested)?)),
+                ];
+                objects.push(self.config(instance, &format!("-reads-{bound}"), vec![], data)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A composite inside another: its schema, the `defaults` of it, and what it is given.
+    fn nested(
+        &self,
+        outer: &Instance,
+        bound: &str,
+        schema: usize,
+        set: &[(&'static str, Made)],
+    ) -> Result<Instance, Failed> {
+        let ty = Type::Schema(schema);
+        let mut merge = self.merge();
+        let mut root = Node::default();
+        let inherited =
+            Layer { level: 0, shown: "inherited".into(), creates: true, is_below: false };
+        let mut give =
+            |merge: &mut Merge<'_>, name: &str, ty: &Type, value, layer: &Layer, entry| {
+                merge.give(entry_of(parts_of(&mut root), name), ty, value, layer, entry);
+            };
+        let name = format!("{}-{bound}", self.text(outer, "name")?);
+        give(&mut merge, "name", &Type::Text, Value::Text(name), &inherited, 0);
+        let namespace = Value::Text(self.text(outer, "namespace")?);
+        give(&mut merge, "namespace", &Type::Text, namespace, &inherited, 0);
+        let labels = self.field(outer, "labels")?.unwrap_or(Value::None);
+        give(&mut merge, "labels", &Type::Map(Box::new(Type::Text)), labels, &inherited, 0);
+        merge.schema_layer(&mut root, schema, false);
+        for (_, entries, layer) in merge.defaults_of(schema) {
+            merge.layer(&mut root, &ty, &entries, &layer);
+        }
+        let literal = Layer {
+            level: self.workspace.environments.len() + 2,
+            shown: "the literal".into(),
+            creates: true,
+            is_below: false,
+        };
+        for (name, made) in set {
+            let value = self.made(outer, made, None)?.unwrap_or(Value::None);
+            let ty = &self.workspace.schemas[schema].field(name).expect("it is generated so").ty;
+            // What it is wrong for is told where the request's field got its value.
+            let entry = match made {
+                Made::Field(field) => {
+                    outer.root.part(field).and_then(|it| it.told.last()).map_or(0, |it| it.entry)
+                }
+                _ => 0,
+            };
+            merge.give(entry_of(parts_of(&mut root), name), ty, value, &literal, entry);
+        }
+        root.is_given = true;
+        Ok(self.instance(merge, outer.request, schema, root))
+    }
+
+    fn config(
+        &self,
+        instance: &Instance,
+        suffix: &str,
+        labels: Vec<(String, Value)>,
+        data: Vec<(String, Value)>,
+    ) -> Result<Value, Failed> {
+        let head = self.head(instance, "v1", "ConfigMap", suffix, labels)?;
+        // What is reached by paths alone is there where one of them has a value.
+        if data.is_empty() { Ok(head) } else { Ok(with(head, [("data", Value::Record(data))])) }
+    }
+
+    fn head(
+        &self,
+        instance: &Instance,
+        version: &str,
+        kind: &str,
+        suffix: &str,
+        mut labels: Vec<(String, Value)>,
+    ) -> Result<Value, Failed> {
+        let name = Value::Text(format!("{}{suffix}", self.text(instance, "name")?));
+        let namespace = Value::Text(self.text(instance, "namespace")?);
+        let mut metadata = vec![("name".to_string(), name), ("namespace".into(), namespace)];
+        if let Some(Value::Record(own)) = self.field(instance, "labels")? {
+            for (key, value) in own {
+                // The composition's own win.
+                if labels.iter().all(|it| it.0 != key) {
+                    labels.push((key, value));
+                }
+            }
+        }
+        if !labels.is_empty() {
+            metadata.push(("labels".into(), Value::Record(labels)));
+        }
+        if let Some(Value::Record(annotations)) = self.field(instance, "annotations")?
+            && !annotations.is_empty()
+        {
+            metadata.push(("annotations".into(), Value::Record(annotations)));
+        }
+        Ok(record([
+            ("apiVersion", Value::Text(version.into())),
+            ("kind", Value::Text(kind.into())),
+            ("metadata", Value::Record(metadata)),
+        ]))
+    }
+
+    fn made(&self, instance: &Instance, made: &Made, found: Option<&Value>) -> Maybe {
+        let text = |it: String| Ok(Some(Value::Text(it)));
+        match made {
+            Made::Literal(value) => Ok(Some(value.clone())),
+            Made::Field(name) => self.field(instance, name),
+            Made::Json(name) => match self.field(instance, name)? {
+                Some(value) => text(json(&value)),
+                None => text("none".into()),
+            },
+            Made::Otherwise(name, value) => {
+                text(written(&self.field(instance, name)?.unwrap_or_else(|| value.clone())))
+            }
+            Made::Written(name) => text(self.text(instance, name)?),
+            Made::Match(name, arms) => {
+                let value = self.text(instance, name)?;
+                let arm = arms.iter().find(|it| it.0 == value).or(arms.last());
+                text(arm.map_or_else(String::new, |it| it.1.to_string()))
+            }
+            Made::Joined(name, skipped) => {
+                let Some(Value::List(elements)) = self.field(instance, name)? else {
+                    return Err(Failed);
+                };
+                let kept = elements.iter().map(written).filter(|it| it != skipped);
+                text(kept.map(|it| format!("<{it}>")).collect::<Vec<_>>().join(","))
+            }
+            Made::Found => text(found.map(written).unwrap_or_default()),
+            Made::EnvironmentName => text(self.environment_field("name")),
+        }
+    }
+
+    // Chains of layers.
+
+    fn chains(
+        &self,
+        instance: &Instance,
+        address: &str,
+        chains: &mut BTreeMap<String, Vec<ChainLine>>,
+    ) {
+        let schema = &self.workspace.schemas[instance.schema];
+        for field in &schema.fields {
+            let path = format!("{address}.{}", field.name);
+            match instance.root.part(field.name) {
+                Some(node) if !matches!(node.here, Here::Nothing) => {
+                    self.chain(instance, &instance.root, node, &field.ty, &path, chains);
+                }
+                _ => {
+                    let line = ("none".into(), format!("schema {}", schema.name), "");
+                    chains.insert(path, vec![line]);
+                }
+            }
+        }
+        for name in ["name", "namespace", "labels", "annotations"] {
+            if let Some(node) = instance.root.part(name) {
+                let ty = match name {
+                    "name" | "namespace" => Type::Text,
+                    _ => Type::Map(Box::new(Type::Text)),
+                };
+                let path = format!("{address}.{name}");
+                self.chain(instance, &instance.root, node, &ty, &path, chains);
+            }
+        }
+    }
+
+    /// The chain of a node, and of every node under it.
+    fn chain(
+        &self,
+        instance: &Instance,
+        record: &Node,
+        node: &Node,
+        ty: &Type,
+        path: &str,
+        chains: &mut BTreeMap<String, Vec<ChainLine>>,
+    ) {
+        let mut lines = Vec::new();
+        if self.gather(instance, record, node, ty, "", false, &mut lines).is_ok() {
+            // Stable: of one level, the later word first.
+            lines.sort_by_key(|it| std::cmp::Reverse(it.0));
+            chains.insert(path.into(), lines.into_iter().map(|it| it.1).collect());
+        }
+        if let Here::Parts(parts) = &node.here {
+            for (name, part) in parts {
+                let Some(inner) = self.part_type(ty, name) else { continue };
+                let at = match ty.base() {
+                    Type::Keyed(_) | Type::Map(_) => format!("[{name:?}]"),
+                    _ => format!(".{name}"),
+                };
+                self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
+            }
+        }
+    }
+
+    fn part_type(&self, ty: &Type, name: &str) -> Option<Type> {
+        match ty.base() {
+            Type::Schema(schema) => {
+                self.workspace.schemas[*schema].field(name).map(|it| it.ty.clone())
+            }
+            Type::Record(fields) => fields.iter().find(|it| it.0 == name).map(|it| it.1.clone()),
+            Type::Keyed(schema) => Some(Type::Schema(*schema)),
+            Type::Map(value) => Some((**value).clone()),
+            _ => None,
+        }
+    }
+
+    /// Who spoke of a node and of what is under it, each with its level, the later word first.
+    /// `lost`: it began anew since.
+    #[allow(clippy::too_many_arguments, reason = "they are what it walks with")]
+    fn gather(
+        &self,
+        instance: &Instance,
+        record: &Node,
+        node: &Node,
+        ty: &Type,
+        path: &str,
+        lost: bool,
+        lines: &mut Vec<(usize, ChainLine)>,
+    ) -> Result<(), Failed> {
+        match &node.here {
+            Here::Parts(parts) if !parts.is_empty() => {
+                for (name, part) in parts {
+                    let Some(inner) = self.part_type(ty, name) else { continue };
+                    let at = match (ty.base(), path) {
+                        (Type::Keyed(_), _) => format!("{path}[{name:?}]"),
+                        (_, "") => name.clone(),
+                        _ => format!("{path}.{name}"),
+                    };
+                    self.gather(instance, node, part, &inner, &at, lost, lines)?;
+                }
+            }
+            _ => {
+                let mut over = lost;
+                for (index, it) in node.told.iter().rev().enumerate() {
+                    // What every value of the schema has says nothing of a lost one.
+                    if lost && it.layer.is_below {
+                        continue;
+                    }
+                    let value = match &it.said {
+                        Expression::Literal(Value::None) => "none".to_string(),
+                        said => self
+                            .expression(instance, record, said, it.entry)?
+                            .map_or("none".into(), |value| json(&value)),
+                    };
+                    let effect = if over {
+                        "overridden"
+                    } else if it.is_appended {
+                        "appended"
+                    } else if index == 0 && node.sealed.is_some() {
+                        "final"
+                    } else {
+                        ""
+                    };
+                    over |= !it.is_appended;
+                    let cell = if path.is_empty() { value } else { format!("{path} = {value}") };
+                    lines.push((it.layer.level, (cell, it.layer.shown.clone(), effect)));
+                }
+            }
+        }
+        for before in node.before.iter().rev() {
+            self.gather(instance, record, before, ty, path, true, lines)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every piece of text in the entries.
+pub fn pieces(entries: &[crate::model::Entry], visit: &mut dyn FnMut(&Piece)) {
+    for entry in entries {
+        if let EntryKind::Set { said, .. } = &entry.kind {
+            match said {
+                Said::Braces(inner) => pieces(inner, visit),
+                Said::Expression(Expression::Text(all)) => all.iter().for_each(&mut *visit),
+                Said::Expression(_) => {}
+            }
+        }
+    }
+}
+
+fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Record(fields.into_iter().map(|(name, it)| (name.to_string(), it)).collect())
+}
+
+fn with<const N: usize>(value: Value, more: [(&str, Value); N]) -> Value {
+    let (Value::Record(mut fields), Value::Record(more)) = (value, record(more)) else {
+        unreachable!("both are records");
+    };
+    fields.extend(more);
+    Value::Record(fields)
+}
+
+/// A scalar in a text.
+pub fn written(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.clone(),
+        Value::Quantity(it) => canonical(*it),
+        other => json(other),
+    }
+}
+
+/// A value as compact JSON.
+pub fn json(value: &Value) -> String {
+    match value {
+        Value::None => "null".into(),
+        Value::Bool(it) => it.to_string(),
+        Value::Int(it) => it.to_string(),
+        Value::Text(it) => serde_json::to_string(it).expect("a text is JSON"),
+        Value::Quantity(it) => serde_json::to_string(&canonical(*it)).expect("a text is JSON"),
+        Value::List(elements) => {
+            let elements: Vec<String> = elements.iter().map(json).collect();
+            format!("[{}]", elements.join(","))
+        }
+        Value::Record(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, it)| format!("{}:{}", json(&Value::Text(name.clone())), json(it)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+    }
+}
