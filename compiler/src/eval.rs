@@ -7,7 +7,7 @@
 use crate::arms;
 use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
-use crate::diagnostics::{Code, Diagnostic, Place, code, list};
+use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer, record_arm};
 use crate::items::{documentation, item};
 use crate::layers::{
@@ -1159,13 +1159,9 @@ impl<'a> Evaluator<'a> {
                             kind: LayerKind::Request,
                         };
                         let setting = plain_setting(layer, value.origin);
-                        let told = self.diagnostics.len();
                         self.merge(|merge| {
                             merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
-                        });
-                        if self.diagnostics.len() > told {
-                            return Err(Failed);
-                        }
+                        })?;
                     }
                     layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
                 }
@@ -1255,7 +1251,9 @@ impl<'a> Evaluator<'a> {
                 Some(Ok(value)) => {
                     self.charge(&value, true)?;
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Some(Err(Failed)) => failed = true,
                 None => {}
@@ -1269,7 +1267,9 @@ impl<'a> Evaluator<'a> {
             if let Some(value) = inherited.get(name).cloned() {
                 let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                 let setting = plain_setting(layer, value.origin);
-                self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                failed |= self
+                    .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                    .is_err();
             }
         } else if let Some(request) = self.instances[instance].request {
             match self.built_in(request, name) {
@@ -1277,7 +1277,9 @@ impl<'a> Evaluator<'a> {
                     let layer =
                         Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Ok(None) => {}
                 Err(Failed) => failed = true,
@@ -1322,9 +1324,11 @@ impl<'a> Evaluator<'a> {
                         {
                             let setting =
                                 Setting { spread: true, ..plain_setting(layer, found.origin) };
-                            self.merge(|merge| {
-                                merge.set(&mut slot, ty, found, Operation::Merge, &setting)
-                            });
+                            failed |= self
+                                .merge(|merge| {
+                                    merge.set(&mut slot, ty, found, Operation::Merge, &setting)
+                                })
+                                .is_err();
                         }
                     }
                     Err(Failed) => failed = true,
@@ -1340,7 +1344,8 @@ impl<'a> Evaluator<'a> {
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
-    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
+    /// Fails where a layer may not say what it says: what is asked for is then not what anybody meant.
+    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) -> Eval<()> {
         let mut merge = Merge {
             db: self.db,
             workspace: self.workspace,
@@ -1348,9 +1353,11 @@ impl<'a> Evaluator<'a> {
             diagnostics: Vec::new(),
         };
         run(&mut merge);
+        let failed = merge.diagnostics.iter().any(|it| it.severity == Severity::Error);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
         }
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
@@ -1534,7 +1541,7 @@ impl<'a> Evaluator<'a> {
                 },
             };
             let mut next = None;
-            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates))?;
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
@@ -1552,7 +1559,7 @@ impl<'a> Evaluator<'a> {
         match (value, braces) {
             (Some(value), _) => {
                 self.charge(&value, true)?;
-                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting))?;
             }
             (None, Some(record)) => {
                 let key = element.as_ref().filter(|_| way == 0);
@@ -1594,7 +1601,7 @@ impl<'a> Evaluator<'a> {
             _ => record_arm(ty.base()),
         };
         let mut opened = false;
-        self.merge(|merge| opened = merge.open(slot, &container, operation, setting));
+        self.merge(|merge| opened = merge.open(slot, &container, operation, setting))?;
         if !opened {
             return Err(Failed);
         }
@@ -1607,7 +1614,7 @@ impl<'a> Evaluator<'a> {
                     if let Some(field) = merge.part(slot, &container, name, &inner, true) {
                         merge.set(field, &ty, part.clone(), Operation::Merge, &inner);
                     }
-                });
+                })?;
             }
         }
         let mut failed = false;
@@ -1618,9 +1625,11 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => {
                     self.step(value.fields().map_or(0, |it| it.len() as u64))?;
                     let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
-                    self.merge(|merge| {
-                        merge.set(slot, &container, value, Operation::Merge, &inner)
-                    });
+                    failed |= self
+                        .merge(|merge| {
+                            merge.set(slot, &container, value, Operation::Merge, &inner)
+                        })
+                        .is_err();
                 }
                 Err(Failed) => failed = true,
             }
@@ -1647,8 +1656,8 @@ impl<'a> Evaluator<'a> {
             let ty = field_type(self.db, self.workspace, &container, &name).unwrap_or(Ty::Unknown);
             let inner = Setting { origin: frame.origin(entry.id), ..setting.clone() };
             let mut part = None;
-            self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
-            match part {
+            let met = self.merge(|merge| part = merge.part(slot, &container, &name, &inner, true));
+            match part.filter(|_| met.is_ok()) {
                 Some(part) => failed |= self.entry(frame, part, &ty, setting.layer, entry).is_err(),
                 None => failed = true,
             }
@@ -1886,7 +1895,7 @@ impl<'a> Evaluator<'a> {
         let origin = places.first().map_or(self.subject, |(_, value)| value.origin);
         let mut found = Diagnostic::error(code::CONDITION_FAILED, origin, message);
         if rule.level == RuleLevel::Advise {
-            found.severity = crate::diagnostics::Severity::Warning;
+            found.severity = Severity::Warning;
         }
         if let Some(first) = places.first() {
             found.label = label(first);
