@@ -7,7 +7,7 @@
 use crate::arms::{self, record_arm};
 use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
-use crate::diagnostics::{Code, Diagnostic, Place, code, list};
+use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer};
 use crate::items::{documentation, item};
 use crate::layers::{
@@ -1209,13 +1209,9 @@ impl<'a> Evaluator<'a> {
                             kind: LayerKind::Request,
                         };
                         let setting = plain_setting(layer, value.origin);
-                        let told = self.diagnostics.len();
                         self.merge(|merge| {
                             merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
-                        });
-                        if self.diagnostics.len() > told {
-                            return Err(Failed);
-                        }
+                        })?;
                     }
                     layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
                 }
@@ -1312,7 +1308,9 @@ impl<'a> Evaluator<'a> {
                 Some(Ok(value)) => {
                     self.charge(&value, true)?;
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Some(Err(Failed)) => failed = true,
                 None => {}
@@ -1326,7 +1324,9 @@ impl<'a> Evaluator<'a> {
             if let Some(value) = inherited.get(name).cloned() {
                 let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                 let setting = plain_setting(layer, value.origin);
-                self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                failed |= self
+                    .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                    .is_err();
             }
         } else if let Some(request) = self.instances[instance].request {
             match self.built_in(request, name) {
@@ -1334,7 +1334,9 @@ impl<'a> Evaluator<'a> {
                     let layer =
                         Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Ok(None) => {}
                 Err(Failed) => failed = true,
@@ -1379,9 +1381,11 @@ impl<'a> Evaluator<'a> {
                         {
                             let setting =
                                 Setting { spread: true, ..plain_setting(layer, found.origin) };
-                            self.merge(|merge| {
-                                merge.set(&mut slot, ty, found, Operation::Merge, &setting)
-                            });
+                            failed |= self
+                                .merge(|merge| {
+                                    merge.set(&mut slot, ty, found, Operation::Merge, &setting)
+                                })
+                                .is_err();
                         }
                     }
                     Err(Failed) => failed = true,
@@ -1397,7 +1401,8 @@ impl<'a> Evaluator<'a> {
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
-    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
+    /// Fails where a layer may not say what it says: what is asked for is then not what anybody meant.
+    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) -> Eval<()> {
         let mut merge = Merge {
             db: self.db,
             workspace: self.workspace,
@@ -1405,9 +1410,11 @@ impl<'a> Evaluator<'a> {
             diagnostics: Vec::new(),
         };
         run(&mut merge);
+        let failed = merge.diagnostics.iter().any(|it| it.severity == Severity::Error);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
         }
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
@@ -1591,7 +1598,7 @@ impl<'a> Evaluator<'a> {
                 },
             };
             let mut next = None;
-            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates))?;
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
@@ -1609,7 +1616,7 @@ impl<'a> Evaluator<'a> {
         match (value, braces) {
             (Some(value), _) => {
                 self.charge(&value, true)?;
-                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting))?;
             }
             (None, Some(record)) => {
                 let key = element.as_ref().filter(|_| way == 0);
@@ -1651,7 +1658,7 @@ impl<'a> Evaluator<'a> {
             _ => record_arm(ty.base()),
         };
         let mut opened = false;
-        self.merge(|merge| opened = merge.open(slot, container, operation, setting));
+        self.merge(|merge| opened = merge.open(slot, container, operation, setting))?;
         if !opened {
             return Err(Failed);
         }
@@ -1664,7 +1671,7 @@ impl<'a> Evaluator<'a> {
                     if let Some(field) = merge.part(slot, container, name, &inner, true) {
                         merge.set(field, ty, part.clone(), Operation::Merge, &inner);
                     }
-                });
+                })?;
             }
         }
         let mut failed = false;
@@ -1675,7 +1682,9 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => {
                     self.step(value.fields().map_or(0, |it| it.len() as u64))?;
                     let inner = Setting { spread: true, ..setting.of(value.origin) };
-                    self.merge(|merge| merge.set(slot, container, value, Operation::Merge, &inner));
+                    failed |= self
+                        .merge(|merge| merge.set(slot, container, value, Operation::Merge, &inner))
+                        .is_err();
                 }
                 Err(Failed) => failed = true,
             }
@@ -1703,8 +1712,8 @@ impl<'a> Evaluator<'a> {
             let ty = ty.as_deref().unwrap_or(UNKNOWN);
             let inner = setting.of(frame.origin(entry.id));
             let mut part = None;
-            self.merge(|merge| part = merge.part(slot, container, &name, &inner, true));
-            match part {
+            let met = self.merge(|merge| part = merge.part(slot, container, &name, &inner, true));
+            match part.filter(|_| met.is_ok()) {
                 Some(part) => failed |= self.entry(frame, part, ty, setting.layer, entry).is_err(),
                 None => failed = true,
             }
@@ -1942,7 +1951,7 @@ impl<'a> Evaluator<'a> {
         let origin = places.first().map_or(self.subject, |(_, value)| value.origin);
         let mut found = Diagnostic::error(code::CONDITION_FAILED, origin, message);
         if rule.level == RuleLevel::Advise {
-            found.severity = crate::diagnostics::Severity::Warning;
+            found.severity = Severity::Warning;
         }
         if let Some(first) = places.first() {
             found.label = label(first);

@@ -187,6 +187,10 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
         }
     }
     scope.requests.sort_by(|a, b| a.name(db).cmp(b.name(db)));
+    // Stable, and nothing of the file's path: what stands in which file means nothing.
+    let key = |id: &ItemId| (id.name(db).clone(), id.environments(db).clone());
+    scope.overlays.values_mut().for_each(|it| it.sort_by_key(key));
+    scope.defaults.sort_by_key(key);
     scope
 }
 
