@@ -115,7 +115,8 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
 enum Blocked {
     /// Nothing.
     No,
-    /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
+    /// A mistake in a layer of its own, or a syntax error elsewhere in a package that it stands on:
+    /// it is checked, but makes nothing.
     Manifests,
     /// What it stands on has an error: whatever it would say now would be a consequence.
     Everything,
@@ -169,6 +170,10 @@ fn blocked(db: &dyn Db, workspace: Workspace, request: ItemId, environment: Item
             }
         }
         let own = *id == request || layers.iter().any(|layer| layer.item == *id);
+        // Also where what is wrong could be left out, such as a field that there is not.
+        if own && infer(db, workspace, *id).has_errors() {
+            result = Blocked::Manifests;
+        }
         let broken = || {
             !uses(db, workspace, id.file(db)).diagnostics.is_empty()
                 || infer(db, workspace, *id).has_errors()
