@@ -96,7 +96,8 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
 pub(crate) enum Blocked {
     /// Nothing.
     No,
-    /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
+    /// A mistake in a layer of its own, or a syntax error elsewhere in a package that it stands on:
+    /// it is checked, but makes nothing.
     Manifests,
     /// What it stands on has an error: whatever it would say now would be a consequence.
     Everything,
@@ -177,6 +178,8 @@ fn unsound_layers(
             .filter(|id| id.kind(db) != Kind::Request)
             .map(|id| footing(db, workspace, id))
             .chain([damage(text, layer)])
+            // Also where what is wrong could be left out, such as a field that there is not.
+            .chain(infer(db, workspace, layer).has_errors().then_some(Blocked::Manifests))
             .max();
         if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
             found.insert(layer, blocked);
