@@ -81,6 +81,7 @@ pub fn layers(
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
 /// that speak everywhere.
+#[salsa::tracked]
 pub fn default_layers(
     db: &dyn Db,
     workspace: Workspace,
