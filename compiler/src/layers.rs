@@ -85,6 +85,7 @@ fn distance(db: &dyn Db, chain: &[ItemId], id: ItemId) -> Option<usize> {
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
 /// that speak everywhere.
+#[salsa::tracked]
 pub fn default_layers(
     db: &dyn Db,
     workspace: Workspace,

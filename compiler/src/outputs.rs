@@ -403,7 +403,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        for (owner, member) in &shape.members {
+        for (owner, member) in &shape.finals {
             if let Some(tree) = item(db, *owner)
                 && let ItemKind::Schema { members, .. } = &tree.kind
                 && let MemberKind::Final { path, value, .. } = &members[*member].kind

@@ -252,8 +252,10 @@ pub fn literal_base(literal: &Literal) -> Ty {
 pub struct Schema {
     /// In order, included ones where the include stands.
     pub fields: Vec<Field>,
-    /// Conditions across fields and `final` lines: the schema that has them, and which member.
-    pub members: Vec<(ItemId, usize)>,
+    /// Conditions across fields: the schema that has them, and which member.
+    pub conditions: Vec<(ItemId, usize)>,
+    /// `final` lines, likewise.
+    pub finals: Vec<(ItemId, usize)>,
     /// The schemas it includes, at any depth.
     pub includes: Vec<ItemId>,
     /// What is wrong with its shape.
@@ -291,7 +293,8 @@ impl Schema {
 pub fn schema(db: &dyn Db, workspace: Workspace, id: ItemId) -> Schema {
     let mut result = Schema {
         fields: Vec::new(),
-        members: Vec::new(),
+        conditions: Vec::new(),
+        finals: Vec::new(),
         includes: Vec::new(),
         diagnostics: Vec::new(),
     };
@@ -405,9 +408,8 @@ fn collect(
                     is_final: *is_final,
                 });
             }
-            MemberKind::If(_) | MemberKind::Rule(_) | MemberKind::Final { .. } => {
-                result.members.push((id, index));
-            }
+            MemberKind::If(_) | MemberKind::Rule(_) => result.conditions.push((id, index)),
+            MemberKind::Final { .. } => result.finals.push((id, index)),
         }
     }
 }
