@@ -92,11 +92,16 @@ impl Session {
 
     /// Everything that is wrong, what the loader found first.
     fn findings(&self) -> Vec<Finding> {
+        self.findings_of(|_| true)
+    }
+
+    /// What is wrong with some files, those that use them, and what they stand on.
+    fn findings_of(&self, is_chosen: impl Fn(&str) -> bool) -> Vec<Finding> {
         let files = number(self.loaded.files.len(), "file");
         let environments = number(self.environments.len(), "environment");
         let _progress = Progress::new(&format!("Checking {files} in {environments}"));
         let mut findings = self.loaded.findings.clone();
-        findings.extend(plumb_compiler::check(&self.db, self.workspace));
+        findings.extend(plumb_compiler::check_only(&self.db, self.workspace, is_chosen));
         findings
     }
 
@@ -167,7 +172,8 @@ fn working_directory() -> PathBuf {
 
 fn check(args: &args::Check, colour: Colour) -> Result<u8, Stop> {
     let session = Session::open(&args.path, colour)?;
-    let (findings, elsewhere) = select(&session.loaded, session.findings());
+    let chosen = session.findings_of(|path| session.loaded.selects(path));
+    let (findings, elsewhere) = select(&session.loaded, chosen);
     let directory = working_directory();
     let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
     let mut out = BufWriter::new(io::stdout().lock());

@@ -12,12 +12,12 @@ use crate::items::{Soundness, item, items, locate, name_place, soundness, syntax
 use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
-    package_of, packages, scope, uses,
+    package_of, packages, scope, used_packages, uses,
 };
 use crate::objects::{Object, nesting_circle, nesting_diagnostic, objects};
-use crate::outputs::{Node, circle, declared_outputs, order, output, requests};
+use crate::outputs::{Node, circle, declared_outputs, order, output, requests_of};
 use crate::references::{closure, named, order as typing_order};
-use crate::source::{ItemId, Kind, Package, Workspace};
+use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::alias;
 use crate::value::{Data, Origin, Value};
@@ -31,11 +31,24 @@ pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
 
 /// Every diagnostic of every request in every environment, each told once, sorted by place.
 pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
+    check_only(db, workspace, |_| true)
+}
+
+/// As [`check`], for what stands in the packages of the files that are chosen by their path: their
+/// requests, those of packages that use them, and all that these stand on. Whether other requests
+/// make objects of the same name is not asked, since every request would have to be evaluated.
+pub fn check_only(
+    db: &dyn Db,
+    workspace: Workspace,
+    is_chosen: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let (concerned, all) = concerned(db, workspace, is_chosen);
     let mut gathered = Gathered::new(db, workspace);
-    gathered.statics();
+    gathered.statics(&all);
     for environment in environment_order(db, workspace) {
         let mut identities = Identities::default();
-        for request in requests(db, workspace, *environment) {
+        let packages = concerned.iter().copied();
+        for request in packages.flat_map(|it| requests_of(db, workspace, it, *environment)) {
             for object in gathered.request(request, *environment).into_iter().flatten() {
                 gathered.identity(&mut identities, request, object, *environment);
             }
@@ -45,11 +58,76 @@ pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
     gathered.findings()
 }
 
+/// The packages with a file that is chosen and those that use them, at any remove; beside them these with
+/// all that they use. Both by path.
+fn concerned(
+    db: &dyn Db,
+    workspace: Workspace,
+    is_chosen: impl Fn(&str) -> bool,
+) -> (Vec<Package>, Vec<Package>) {
+    let all = packages(db, workspace);
+    let paths: Vec<&Name> = all.keys().collect();
+    let mut chosen: Vec<bool> =
+        all.values().map(|files| files.iter().any(|it| is_chosen(it.path(db)))).collect();
+    // Requests stand on the environments, and on what is said beside them, without a `use`.
+    let environments: Vec<Name> = all_environments(db, workspace)
+        .0
+        .values()
+        .map(|id| package_of(db, workspace, id.file(db)).path(db).clone())
+        .collect();
+    let shared: Vec<bool> = paths.iter().map(|path| environments.contains(path)).collect();
+    if chosen.iter().zip(&shared).any(|(chosen, shared)| *chosen && *shared) {
+        chosen.fill(true);
+    }
+    if !chosen.contains(&false) {
+        let all: Vec<Package> =
+            paths.iter().map(|path| Package::new(db, workspace, (*path).clone())).collect();
+        return (all.clone(), all);
+    }
+    let index: FxHashMap<&Name, usize> =
+        paths.iter().enumerate().map(|(index, path)| (*path, index)).collect();
+    let used: Vec<Vec<usize>> = all
+        .values()
+        .map(|files| {
+            let used = files.iter().flat_map(|file| used_packages(db, workspace, *file));
+            used.filter_map(|path| index.get(&path).copied()).collect()
+        })
+        .collect();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
+    for (user, used) in used.iter().enumerate() {
+        used.iter().for_each(|used| users[*used].push(user));
+    }
+    spread(&mut chosen, &users);
+    let mut standing: Vec<bool> = chosen.iter().zip(&shared).map(|(a, b)| *a || *b).collect();
+    spread(&mut standing, &used);
+    let those = |taken: &[bool]| -> Vec<Package> {
+        let taken = paths.iter().zip(taken).filter(|(_, taken)| **taken);
+        taken.map(|(path, _)| Package::new(db, workspace, (*path).clone())).collect()
+    };
+    (those(&chosen), those(&standing))
+}
+
+/// Marks all that can be reached from what is marked.
+fn spread(marked: &mut [bool], edges: &[Vec<usize>]) {
+    let mut todo: Vec<usize> = (0..marked.len()).filter(|it| marked[*it]).collect();
+    while let Some(from) = todo.pop() {
+        for to in edges[from].iter().copied() {
+            if !std::mem::replace(&mut marked[to], true) {
+                todo.push(to);
+            }
+        }
+    }
+}
+
 /// The manifests of an environment, and what is wrong in it. A request with an error has none.
 /// An environment that is not declared has no manifests and no findings of its own.
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     let mut gathered = Gathered::new(db, workspace);
-    gathered.statics();
+    let all: Vec<Package> = packages(db, workspace)
+        .keys()
+        .map(|path| Package::new(db, workspace, path.clone()))
+        .collect();
+    gathered.statics(&all);
     let mut made: Vec<(u8, ItemId, Manifest)> = Vec::new();
     let mut blocked: Vec<Name> = Vec::new();
     if let Some(environment) = all_environments(db, workspace).0.get(environment).copied() {
@@ -297,11 +375,14 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// What is wrong with the text and the types, whatever the environment.
-    fn statics(&mut self) {
+    /// What is wrong with the text and the types of packages, whatever the environment.
+    fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);
+        let files = of.iter().flat_map(|package| package_files(db, *package)).copied();
+        let taken: FxHashSet<SourceFile> = files.chain([db.prelude()]).collect();
         // What others stand on comes first, so that no answer waits for a long chain of others.
-        for id in &typing_order(db, workspace).items {
+        let order = typing_order(db, workspace).items.iter();
+        for id in order.filter(|id| taken.contains(&id.file(db))) {
             if id.kind(db) == Kind::Type {
                 alias(db, workspace, *id);
             }
@@ -310,12 +391,11 @@ impl<'a> Gathered<'a> {
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
-        for (path, files) in packages(db, workspace).iter() {
-            let package = Package::new(db, workspace, path.clone());
-            for diagnostic in &scope(db, package).diagnostics {
+        for package in of {
+            for diagnostic in &scope(db, *package).diagnostics {
                 self.add(diagnostic, None);
             }
-            for file in files {
+            for file in package_files(db, *package) {
                 for diagnostic in syntax_diagnostics(db, *file) {
                     self.add(diagnostic, None);
                 }
