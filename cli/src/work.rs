@@ -5,7 +5,7 @@
 //! same however many workers there are.
 
 use plumb_compiler::Database;
-use plumb_compiler::batch::{Batch, Form, Maker, Outcome, Piece, Turn, turns};
+use plumb_compiler::batch::{Batch, Form, Maker, Outcome, Piece, Turn};
 use plumb_compiler::source::Workspace;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -49,7 +49,7 @@ pub(crate) fn run<E: Send>(
     print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     batch.begin(environment);
-    let turns = turns(db, workspace, environment);
+    let turns = batch.turns();
     let requests: Vec<_> = turns
         .iter()
         .filter_map(|turn| match turn {

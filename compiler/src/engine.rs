@@ -1,7 +1,7 @@
 //! The questions that hosts ask, answered for a whole workspace.
 
 use crate::answers::{Build, Finding, Fix, Location};
-use crate::batch::{Batch, Form, Maker, Piece, Turn, turns};
+use crate::batch::{Batch, Extent, Form, Maker, Piece, Turn};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
@@ -10,11 +10,11 @@ use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagn
 use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
-    package_of, packages, scope, uses,
+    package_of, packages, scope, used_packages, uses,
 };
 use crate::objects::{nesting_circle, nesting_diagnostic};
 use crate::references::{closure, named, order as typing_order};
-use crate::source::{ItemId, Kind, Package, Workspace};
+use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::Name;
 use crate::types::alias;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -28,11 +28,72 @@ pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
 
 /// Every diagnostic of every request in every environment, each told once, sorted by place.
 pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
-    let mut batch = Batch::new(db, workspace);
+    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     for environment in environments(db, workspace) {
         run(&mut batch, db, workspace, &environment, Form::Text, &mut |_| {});
     }
     batch.findings()
+}
+
+/// The packages with a file that is chosen and those that use them, at any remove; beside them these with
+/// all that they use. Both by path.
+pub(crate) fn concerned(
+    db: &dyn Db,
+    workspace: Workspace,
+    is_chosen: impl Fn(&str) -> bool,
+) -> (Vec<Package>, Vec<Package>) {
+    let all = packages(db, workspace);
+    let paths: Vec<&Name> = all.keys().collect();
+    let mut chosen: Vec<bool> =
+        all.values().map(|files| files.iter().any(|it| is_chosen(it.path(db)))).collect();
+    // Requests stand on the environments, and on what is said beside them, without a `use`.
+    let environments: Vec<Name> = all_environments(db, workspace)
+        .0
+        .values()
+        .map(|id| package_of(db, workspace, id.file(db)).path(db).clone())
+        .collect();
+    let shared: Vec<bool> = paths.iter().map(|path| environments.contains(path)).collect();
+    if chosen.iter().zip(&shared).any(|(chosen, shared)| *chosen && *shared) {
+        chosen.fill(true);
+    }
+    if !chosen.contains(&false) {
+        let all: Vec<Package> =
+            paths.iter().map(|path| Package::new(db, workspace, (*path).clone())).collect();
+        return (all.clone(), all);
+    }
+    let index: FxHashMap<&Name, usize> =
+        paths.iter().enumerate().map(|(index, path)| (*path, index)).collect();
+    let used: Vec<Vec<usize>> = all
+        .values()
+        .map(|files| {
+            let used = files.iter().flat_map(|file| used_packages(db, workspace, *file));
+            used.filter_map(|path| index.get(&path).copied()).collect()
+        })
+        .collect();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
+    for (user, used) in used.iter().enumerate() {
+        used.iter().for_each(|used| users[*used].push(user));
+    }
+    spread(&mut chosen, &users);
+    let mut standing: Vec<bool> = chosen.iter().zip(&shared).map(|(a, b)| *a || *b).collect();
+    spread(&mut standing, &used);
+    let those = |taken: &[bool]| -> Vec<Package> {
+        let taken = paths.iter().zip(taken).filter(|(_, taken)| **taken);
+        taken.map(|(path, _)| Package::new(db, workspace, (*path).clone())).collect()
+    };
+    (those(&chosen), those(&standing))
+}
+
+/// Marks all that can be reached from what is marked.
+fn spread(marked: &mut [bool], edges: &[Vec<usize>]) {
+    let mut todo: Vec<usize> = (0..marked.len()).filter(|it| marked[*it]).collect();
+    while let Some(from) = todo.pop() {
+        for to in edges[from].iter().copied() {
+            if !std::mem::replace(&mut marked[to], true) {
+                todo.push(to);
+            }
+        }
+    }
 }
 
 /// The manifests of an environment, and what is wrong in it. A request with an error has none.
@@ -40,7 +101,7 @@ pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
 ///
 /// All are kept: who prints them one by one gives a [`Batch`] its turns itself.
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
-    let mut batch = Batch::new(db, workspace);
+    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     let mut manifests = Vec::new();
     run(&mut batch, db, workspace, environment, Form::Objects, &mut |piece| {
         if let Piece::Manifest(manifest) = piece {
@@ -67,7 +128,7 @@ fn run(
     };
     batch.begin(environment);
     let mut text = String::new();
-    for turn in turns(db, workspace, environment) {
+    for turn in batch.turns() {
         let Ok(()) = match turn {
             Turn::Make(request, is_early) => {
                 text.clear();
@@ -227,11 +288,11 @@ pub(crate) struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    /// With what is wrong whatever the environment.
-    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+    /// With what is wrong with these packages whatever the environment.
+    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace, packages: &[Package]) -> Self {
         let mut gathered =
             Gathered { db, workspace, found: Vec::new(), index: FxHashMap::default() };
-        gathered.statics();
+        gathered.statics(packages);
         gathered
     }
 
@@ -274,11 +335,14 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// What is wrong with the text and the types, whatever the environment.
-    fn statics(&mut self) {
+    /// What is wrong with the text and the types of packages, whatever the environment.
+    fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);
+        let files = of.iter().flat_map(|package| package_files(db, *package)).copied();
+        let taken: FxHashSet<SourceFile> = files.chain([db.prelude()]).collect();
         // What others stand on comes first, so that no answer waits for a long chain of others.
-        for id in &typing_order(db, workspace).items {
+        let order = typing_order(db, workspace).items.iter();
+        for id in order.filter(|id| taken.contains(&id.file(db))) {
             if id.kind(db) == Kind::Type {
                 alias(db, workspace, *id);
             }
@@ -287,12 +351,11 @@ impl<'a> Gathered<'a> {
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
-        for (path, files) in packages(db, workspace).iter() {
-            let package = Package::new(db, workspace, path.clone());
-            for diagnostic in &scope(db, package).diagnostics {
+        for package in of {
+            for diagnostic in &scope(db, *package).diagnostics {
                 self.add(diagnostic, None);
             }
-            for file in files {
+            for file in package_files(db, *package) {
                 for diagnostic in syntax_diagnostics(db, *file) {
                     self.add(diagnostic, None);
                 }

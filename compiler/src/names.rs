@@ -291,6 +291,35 @@ pub fn uses(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Uses {
     found
 }
 
+/// The packages that the `use` lines of a file reach into, by path.
+pub fn used_packages(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Vec<Name> {
+    let mut found = Vec::new();
+    for (target, _) in uses(db, workspace, file).names.values() {
+        match target {
+            Target::Item(id) => {
+                found.push(package_of(db, workspace, id.file(db)).path(db).clone());
+            }
+            Target::Package(package) => {
+                // Also those below it can be named.
+                let path = package.path(db);
+                let all = packages(db, workspace).range(path.clone()..);
+                let below = all.map(|(path, _)| path).take_while(|it| it.starts_with(&**path));
+                found.extend(
+                    below
+                        .filter(|it| {
+                            path.is_empty()
+                                || it.len() == path.len()
+                                || it[path.len()..].starts_with('.')
+                        })
+                        .cloned(),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Resolves the absolute path of a `use`. An `Err` without a diagnostic is a hole, which the parser
 /// spoke of.
 fn resolve_absolute(

@@ -449,9 +449,8 @@ impl Merge<'_> {
             return;
         }
         // `=` beside `+=` in one level, or two of one layer: the reference does not say.
-        let mixed = |it: &Told| {
-            word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer)
-        };
+        let mixed =
+            |it: &Told| word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer);
         self.is_unclear |= node.told.iter().any(mixed);
         if !self.open(node, ty, word, true) {
             return;

@@ -102,10 +102,16 @@ impl Oracle<'_> {
         found.mistakes = self.mistakes.borrow().clone();
         // Of two objects with one identity, the reference does not say whose request is blocked.
         let identity = |it: &Value| match it {
-            Value::Record(fields) => format!("{:?}", &fields[..3].iter().map(|it| match &it.1 {
-                Value::Record(metadata) => metadata[..2].to_vec(),
-                plain => vec![(String::new(), plain.clone())],
-            }).collect::<Vec<_>>()),
+            Value::Record(fields) => format!(
+                "{:?}",
+                &fields[..3]
+                    .iter()
+                    .map(|it| match &it.1 {
+                        Value::Record(metadata) => metadata[..2].to_vec(),
+                        plain => vec![(String::new(), plain.clone())],
+                    })
+                    .collect::<Vec<_>>()
+            ),
             _ => String::new(),
         };
         let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
