@@ -19,8 +19,8 @@ use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Check, Keys, Schema, Ty, UNKNOWN, describe_type, display, display_literal,
-    each_required, field_of, field_type, is_said_by_kind, schema, shape,
+    BUILT_IN_FIELDS, Check, Keys, Schema, Shapes, Ty, UNKNOWN, describe_type, display,
+    display_literal, field_of, field_type, is_said_by_kind, schema, shapes,
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions::{self, kubernetes};
@@ -527,6 +527,7 @@ pub struct Evaluator<'a> {
     instances: Vec<Instance<'a>>,
     /// The fields that are being evaluated, the innermost last, and what reads each.
     open: Vec<(usize, usize, Origin)>,
+    shapes: Option<&'a Shapes>,
     lets: FxHashMap<ItemId, Eval<Value>>,
     /// What was read of the environment.
     environment_values: Fields,
@@ -586,6 +587,7 @@ impl<'a> Evaluator<'a> {
             subject,
             instances: Vec::new(),
             open: Vec::new(),
+            shapes: None,
             lets: FxHashMap::default(),
             environment_values: Fields::default(),
             steps: 0,
@@ -2094,23 +2096,26 @@ impl<'a> Evaluator<'a> {
                 self.instances.pop();
                 result.map(Some)
             }
-            Ty::Record(record) => self.completed_fields(value, path, ty, |name| {
-                let known = record.fields.iter().find(|(field, _)| field == name);
-                known.map_or(UNKNOWN, |(_, ty)| ty)
-            }),
+            Ty::Record(record) => {
+                let type_of = |name: &str| {
+                    let known = record.fields.iter().find(|(field, _)| field == name);
+                    known.map_or(UNKNOWN, |(_, ty)| ty)
+                };
+                self.completed_fields(value, path, ty, record.required(), type_of)
+            }
             Ty::Object(object) => {
-                let shape = shape(self.db, self.workspace, *object);
-                self.completed_fields(value, path, ty, |name| {
-                    shape.fields.get(name).unwrap_or(UNKNOWN)
-                })
+                let shape = self.shapes().of(*object);
+                let type_of = |name: &str| shape.fields.get(name).unwrap_or(UNKNOWN);
+                self.completed_fields(value, path, ty, shape.required.iter(), type_of)
             }
             Ty::Kind(kind) => {
-                let facts = kind_facts(self.db, self.workspace, *kind);
-                let shape = shape(self.db, self.workspace, facts.object);
-                let done = self.completed_fields(value, path, ty, |name| {
+                let shape = self.shapes().of_kind(*kind);
+                let type_of = |name: &str| {
                     let known = shape.fields.get(name).filter(|_| !is_said_by_kind(name));
                     known.unwrap_or(UNKNOWN)
-                })?;
+                };
+                let required = shape.required_beside_kind();
+                let done = self.completed_fields(value, path, ty, required, type_of)?;
                 // A record without a name before its braces is of the kind that its place takes.
                 match &done.as_ref().unwrap_or(value).data {
                     Data::Record(record) if record.tag == Tag::Plain => {
@@ -2134,7 +2139,7 @@ impl<'a> Evaluator<'a> {
                         return Err(Failed);
                     }
                 }
-                self.completed_fields(value, path, ty, |_| inner)
+                self.completed_fields(value, path, ty, std::iter::empty(), |_| inner)
             }
             Ty::List(inner, keys) => {
                 let Data::List(elements) = &value.data else { return Ok(None) };
@@ -2180,11 +2185,18 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// What Kubernetes' objects consist of.
+    fn shapes(&mut self) -> &'a Shapes {
+        let (db, workspace) = (self.db, self.workspace);
+        self.shapes.get_or_insert_with(|| shapes(db, workspace))
+    }
+
     fn completed_fields<'t>(
         &mut self,
         value: &Value,
         path: &Path<'_>,
         ty: &Ty,
+        required: impl Iterator<Item = &'t Name>,
         type_of: impl Fn(&str) -> &'t Ty,
     ) -> Eval<Option<Value>> {
         let Data::Record(record) = &value.data else { return Ok(None) };
@@ -2200,20 +2212,17 @@ impl<'a> Evaluator<'a> {
                 Err(Failed) => failed = true,
             }
         }
-        let mut lacking: Vec<Name> = Vec::new();
-        each_required(self.db, self.workspace, ty, |name| {
-            if record.fields.get(name).is_none_or(Value::is_none) {
-                lacking.push(name.clone());
-            }
-        });
+        let lacking: Vec<&str> = required
+            .filter(|name| record.fields.get(name).is_none_or(Value::is_none))
+            .map(Name::as_str)
+            .collect();
         if !lacking.is_empty() {
-            let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
             let path = path.to_string();
             let what = if path.is_empty() { display(self.db, self.workspace, ty) } else { path };
             self.refuse(
                 value,
                 code::MISSING_FIELD,
-                format!("`{what}` lacks {}", list(&names, "and")),
+                format!("`{what}` lacks {}", list(&lacking, "and")),
                 None,
             );
             failed = true;
