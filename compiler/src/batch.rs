@@ -15,9 +15,10 @@ use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
 use crate::engine::{Blocked, Gathered, address, blocked, concerned};
-use crate::eval::{kind_facts, settle};
+use crate::eval::{Shared, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
+use crate::layers::layers_of;
 use crate::names::{environments, packages};
 use crate::objects::{Object, emitted, emitted_kinds};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests_of, told, used_by};
@@ -28,6 +29,7 @@ use crate::types::composition;
 use crate::value::Origin;
 use crate::yaml;
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// The line before each document.
 const SEPARATOR: &str = "---\n";
@@ -95,6 +97,7 @@ pub struct Maker<'a> {
     workspace: Workspace,
     environment: ItemId,
     form: Form,
+    shared: Rc<Shared<'a>>,
     planned: Planned<'a>,
 }
 
@@ -119,8 +122,9 @@ impl<'a> Maker<'a> {
         form: Form,
     ) -> Option<Maker<'a>> {
         let environment = environments(db, workspace).0.get(environment).copied()?;
-        let planned = Planned::new(db, workspace, environment);
-        Some(Maker { db, workspace, environment, form, planned })
+        let shared = Shared::new(db, workspace);
+        let planned = Planned::sharing(shared.clone(), db, workspace, environment);
+        Some(Maker { db, workspace, environment, form, shared, planned })
     }
 
     /// Makes a request; its documents go behind what is in `text`, and nothing where values are wanted.
@@ -128,12 +132,13 @@ impl<'a> Maker<'a> {
         let (db, workspace, environment) = (self.db, self.workspace, self.environment);
         let mut outcome =
             Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
-        let blocked = blocked(db, workspace, request, environment);
+        let layers = layers_of(db, workspace, request, environment);
+        let blocked = blocked(db, workspace, request, environment, &layers);
         if blocked == Blocked::Everything {
             return outcome;
         }
         let here = |diagnostic: Diagnostic| (diagnostic, true);
-        let evaluated = settle(db, workspace, request, environment);
+        let evaluated = settle(&self.shared, request, environment, &layers);
         outcome.diagnostics.extend(evaluated.diagnostics.into_iter().map(here));
         // One that is misnamed is told so once, not by each of its objects.
         let misnamed = matches!(item(db, request).as_deref(), Some(tree)

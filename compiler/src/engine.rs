@@ -7,7 +7,7 @@ use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
 use crate::infer::infer;
 use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
-use crate::layers::LayerKind;
+use crate::layers::{Layer, LayerKind};
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
     package_of, packages, scope, used_packages, uses,
@@ -164,7 +164,7 @@ pub(crate) enum Blocked {
     Everything,
 }
 
-/// What stands in the way of a request: an error of the platform, or a broken file of a package
+/// What stands in the way of a request with these layers: an error of the platform, or a broken file of a package
 /// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
 /// found.
 pub(crate) fn blocked(
@@ -172,6 +172,7 @@ pub(crate) fn blocked(
     workspace: Workspace,
     request: ItemId,
     environment: ItemId,
+    layers: &[Layer],
 ) -> Blocked {
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
         return Blocked::Everything;
@@ -183,7 +184,7 @@ pub(crate) fn blocked(
     let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
     let unsound = |file| unsound_layers(db, workspace, package_of(db, workspace, file));
     let own = unsound(request.file(db));
-    let layers = crate::layers::layers(db, workspace, request, environment).iter().map(|layer| {
+    let layers = layers.iter().map(|layer| {
         // Overlays stand in the package of their request, defaults in others.
         let unsound = match layer.kind {
             LayerKind::Defaults { .. } => unsound(layer.item.file(db)),

@@ -26,6 +26,7 @@ use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
@@ -70,19 +71,88 @@ pub fn evaluate(
     request: ItemId,
     environment: ItemId,
 ) -> Evaluated {
-    settle(db, workspace, request, environment)
+    let layers = layers::layers(db, workspace, request, environment);
+    settle(&Shared::new(db, workspace), request, environment, layers)
 }
 
-/// [`evaluate`], kept by nobody: for who asks once.
-pub fn settle(
-    db: &dyn Db,
-    workspace: Workspace,
+/// [`evaluate`] with the layers at hand, kept by nobody: for who asks once, of many requests of the
+/// environment.
+pub(crate) fn settle<'a>(
+    shared: &Rc<Shared<'a>>,
     request: ItemId,
     environment: ItemId,
+    layers: &[Layer],
 ) -> Evaluated {
-    let mut evaluator = Evaluator::new(db, workspace, Some(environment), name_origin(db, request));
-    let value = evaluator.request(request, environment);
+    let db = shared.db;
+    let origin = name_origin(db, request);
+    let mut evaluator = Evaluator::of(shared.clone(), Some(environment), origin);
+    let schema = crate::infer::request_schema(db, shared.workspace, request);
+    let value = schema.ok_or(Failed).and_then(|schema| {
+        let instance = evaluator.instance(schema, layers.to_vec(), origin);
+        let instance = evaluator.push(Instance { request: Some(request), ..instance });
+        evaluator.all_fields(instance)
+    });
     Evaluated { value: value.ok(), diagnostics: evaluator.diagnostics }
+}
+
+/// Where the engine's answers are kept that evaluators ask for again and again: a look into a map instead
+/// of a question to the database. Evaluators of one query may share one, and those of no query, all of one
+/// environment; never those of several queries, each of which must ask for itself.
+pub(crate) struct Shared<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    /// The trees of declarations and what is known of their expressions.
+    declarations: RefCell<FxHashMap<ItemId, Declaration<'a>>>,
+    /// The conditions of types, by their node.
+    conditions: RefCell<FxHashMap<(ItemId, NodeId), Option<(&'a Expr, Option<&'a Expr>)>>>,
+    patterns: RefCell<FxHashMap<Name, Option<&'a regex::Regex>>>,
+    /// What was read of the environment.
+    environment: RefCell<Fields>,
+}
+
+type Declaration<'a> = (Option<&'a Item>, &'a Inference);
+
+impl<'a> Shared<'a> {
+    /// Where nothing was asked yet.
+    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace) -> Rc<Self> {
+        Rc::new(Shared {
+            db,
+            workspace,
+            declarations: RefCell::default(),
+            conditions: RefCell::default(),
+            patterns: RefCell::default(),
+            environment: RefCell::default(),
+        })
+    }
+
+    fn declaration(&self, id: ItemId) -> Declaration<'a> {
+        let (db, workspace) = (self.db, self.workspace);
+        // Not while it is borrowed: what is asked may take long, and may be cancelled.
+        if let Some(known) = self.declarations.borrow().get(&id) {
+            return *known;
+        }
+        let found = (item(db, id).as_deref(), infer(db, workspace, id));
+        self.declarations.borrow_mut().insert(id, found);
+        found
+    }
+
+    fn condition(&self, owner: ItemId, node: NodeId) -> Option<(&'a Expr, Option<&'a Expr>)> {
+        if let Some(known) = self.conditions.borrow().get(&(owner, node)) {
+            return *known;
+        }
+        let found = self.declaration(owner).0.and_then(|tree| find_condition(tree, node));
+        self.conditions.borrow_mut().insert((owner, node), found);
+        found
+    }
+
+    fn pattern(&self, text: &Name) -> Option<&'a regex::Regex> {
+        if let Some(known) = self.patterns.borrow().get(text) {
+            return *known;
+        }
+        let found = compiled(self.db, self.workspace, text.clone()).as_ref();
+        self.patterns.borrow_mut().insert(text.clone(), found);
+        found
+    }
 }
 
 /// A field of an environment. Read field by field, so that who reads the domain does not depend on
@@ -529,8 +599,7 @@ pub struct Evaluator<'a> {
     open: Vec<(usize, usize, Origin)>,
     shapes: Option<&'a Shapes>,
     lets: FxHashMap<ItemId, Eval<Value>>,
-    /// What was read of the environment.
-    environment_values: Fields,
+    shared: Rc<Shared<'a>>,
     steps: u64,
     depth: u32,
     exhausted: bool,
@@ -580,16 +649,21 @@ impl<'a> Evaluator<'a> {
         environment: Option<ItemId>,
         subject: Origin,
     ) -> Self {
+        Evaluator::of(Shared::new(db, workspace), environment, subject)
+    }
+
+    /// The same with what others asked already.
+    pub(crate) fn of(shared: Rc<Shared<'a>>, environment: Option<ItemId>, subject: Origin) -> Self {
         Evaluator {
-            db,
-            workspace,
+            db: shared.db,
+            workspace: shared.workspace,
             environment,
             subject,
             instances: Vec::new(),
             open: Vec::new(),
             shapes: None,
             lets: FxHashMap::default(),
-            environment_values: Fields::default(),
+            shared,
             steps: 0,
             depth: 0,
             exhausted: false,
@@ -730,13 +804,6 @@ impl<'a> Evaluator<'a> {
     }
 
     // Requests and environments.
-
-    fn request(&mut self, request: ItemId, environment: ItemId) -> Eval<Value> {
-        let (db, workspace) = (self.db, self.workspace);
-        let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
-        let instance = self.request_instance(request, schema_id, environment);
-        self.all_fields(instance)
-    }
 
     fn request_instance(
         &mut self,
@@ -1283,16 +1350,19 @@ impl<'a> Evaluator<'a> {
             let path = Path::whole(&around);
             return self.complete_at(value, ty, &path.then(PathStep::Field(name)));
         }
-        let slot = self.slot(instance, position, ty)?;
-        self.advise_hidden(&slot, &name);
-        let value = match layers::finish(&slot) {
-            Some(value) => value,
+        let value = match self.plain(instance, position, ty) {
+            Some(value) => value?,
             None => {
-                let origin = slot.history.last().map_or_else(
-                    || field.map_or(origin, |field| Origin { item: field.owner, node: field.node }),
-                    |setting| setting.origin,
-                );
-                Value::new(Data::None, origin)
+                let slot = self.slot(instance, position, ty)?;
+                self.advise_hidden(&slot, &name);
+                layers::finish(&slot).unwrap_or_else(|| {
+                    let unset = || match field {
+                        Some(field) => Origin { item: field.owner, node: field.node },
+                        None => origin,
+                    };
+                    let origin = slot.history.last().map_or_else(unset, |setting| setting.origin);
+                    Value::new(Data::None, origin)
+                })
             }
         };
         if value.is_none() && field.is_some() && !ty.is_optional() {
@@ -1307,7 +1377,7 @@ impl<'a> Evaluator<'a> {
         let is_label = field.is_none() && (name == "name" || name == "namespace");
         let request = self.instances[instance].request;
         // What is wrong with its own name is told where it is declared.
-        if is_label && request.is_some_and(|it| value.origin != name_origin(self.db, it)) {
+        if is_label && request.is_some() && value.origin != origin {
             let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
             return self.complete(value, &label, name);
         }
@@ -1333,26 +1403,90 @@ impl<'a> Evaluator<'a> {
         if !field.has_default {
             return None;
         }
-        let tree = item(self.db, field.owner).as_ref()?;
-        let ItemKind::Schema { members, .. } = &tree.kind else { return None };
-        let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind else {
-            return None;
-        };
-        let mut frame = Frame::new(field.owner, infer(self.db, self.workspace, field.owner));
+        let (tree, inference) = self.shared.declaration(field.owner);
+        let default = default_of(tree, field)?;
+        let mut frame = Frame::new(field.owner, inference);
         frame.own = Some(instance);
         Some(self.expr(&mut frame, default))
     }
 
+    /// The value of a field of which only literals are said that replace each other, which is what most
+    /// requests say of most fields: the last one holds, and no [`Slot`] is needed to find it. `None`: more
+    /// is said.
+    fn plain(&mut self, instance: usize, position: usize, ty: &Ty) -> Option<Eval<Value>> {
+        let Instance { shape, request, origin, .. } = self.instances[instance];
+        let field = shape.fields.get(position);
+        let (tree, inference) = match field {
+            _ if !shape.finals.is_empty() => return None,
+            Some(field) if field.is_final || ty.merges() || arms::is_choice(ty) => return None,
+            Some(field) => self.shared.declaration(field.owner),
+            None => self.shared.declaration(request?),
+        };
+        let said = self.said(instance);
+        // The layer and its value that hold so far; of one level only one may speak.
+        let mut last: Option<(Layer, &Inference, &'a Expr)> = None;
+        let mut hides = false;
+        for Said { layer, inference, spreads, entries } in &*said {
+            if !spreads.is_empty() {
+                return None;
+            }
+            for (_, entry) in entries.iter().filter(|(field, _)| *field == position) {
+                let EntryKind::Set { modifier: None, append: false, path, value, .. } = &entry.kind
+                else {
+                    return None;
+                };
+                let is_plain = path.segments.len() == 1 && is_scalar(value);
+                let is_second = last.is_some_and(|(other, ..)| other.level == layer.level);
+                if !is_plain || is_second || !inference.poisoned.is_empty() {
+                    return None;
+                }
+                // What a request hides is advice, which a slot knows to give.
+                hides |= layer.kind == LayerKind::Defaults { in_environment: true };
+                last = Some((*layer, inference, value));
+            }
+        }
+        let default = field.filter(|field| field.has_default);
+        let default = default.map(|field| default_of(tree, field).ok_or(Failed));
+        match (last, field) {
+            (Some((layer, inference, value)), _) => {
+                // One that fails is told of, also where it does not hold.
+                let is_silent = default.is_none_or(|it| it.is_ok_and(is_scalar));
+                if !is_silent || (hides && layer.kind == LayerKind::Request) || field.is_none() {
+                    return None;
+                }
+                Some(self.expr(&mut Frame::new(layer.item, inference), value))
+            }
+            (None, Some(field)) => match default {
+                Some(Ok(default)) if is_scalar(default) => {
+                    Some(self.expr(&mut Frame::new(field.owner, inference), default))
+                }
+                Some(_) => None,
+                None => {
+                    let origin = Origin { item: field.owner, node: field.node };
+                    Some(Ok(Value::new(Data::None, origin)))
+                }
+            },
+            (None, None) => {
+                let name = self.instances[instance].name(position);
+                match self.built_in(request?, name, origin) {
+                    Ok(value) => Some(Ok(value.unwrap_or(Value::new(Data::None, origin)))),
+                    Err(Failed) => Some(Err(Failed)),
+                }
+            }
+        }
+    }
+
     /// What the layers of an instance say.
     fn said(&mut self, instance: usize) -> Rc<[Said<'a>]> {
-        let (db, workspace) = (self.db, self.workspace);
+        let shared = &self.shared;
         let Instance { said, shape, layers, .. } = &mut self.instances[instance];
         let made = said.get_or_insert_with(|| {
             let said = layers.iter().filter_map(|layer| {
-                let record = layer_record(item(db, layer.item).as_ref()?)?;
+                let (tree, inference) = shared.declaration(layer.item);
+                let record = layer_record(tree?)?;
                 let mut said = Said {
                     layer: *layer,
-                    inference: infer(db, workspace, layer.item),
+                    inference,
                     spreads: Vec::new(),
                     entries: Vec::with_capacity(record.entries.len()),
                 };
@@ -1516,10 +1650,11 @@ impl<'a> Evaluator<'a> {
                 let Some(declaration) = crate::names::package_declaration(self.db, package) else {
                     return Ok(None);
                 };
-                let Some(tree) = item(self.db, declaration) else { return Ok(None) };
-                let ItemKind::Package { record } = &tree.kind else { return Ok(None) };
-                let mut frame =
-                    Frame::new(declaration, infer(self.db, self.workspace, declaration));
+                let (tree, inference) = self.shared.declaration(declaration);
+                let Some(ItemKind::Package { record }) = tree.map(|tree| &tree.kind) else {
+                    return Ok(None);
+                };
+                let mut frame = Frame::new(declaration, inference);
                 for entry in &record.entries {
                     if let EntryKind::Set { path, value, .. } = &entry.kind
                         && first_key(path).is_some_and(|key| key == "namespace")
@@ -1928,9 +2063,9 @@ impl<'a> Evaluator<'a> {
     // Conditions.
 
     fn member(&mut self, instance: usize, owner: ItemId, member: usize) {
-        let Some(tree) = item(self.db, owner) else { return };
-        let ItemKind::Schema { members, .. } = &tree.kind else { return };
-        let mut frame = Frame::new(owner, infer(self.db, self.workspace, owner));
+        let (tree, inference) = self.shared.declaration(owner);
+        let Some(ItemKind::Schema { members, .. }) = tree.map(|tree| &tree.kind) else { return };
+        let mut frame = Frame::new(owner, inference);
         frame.own = Some(instance);
         match &members[member].kind {
             MemberKind::Rule(rule) => self.rule(&mut frame, rule, &mut Vec::new()),
@@ -2603,10 +2738,10 @@ impl<'a> Evaluator<'a> {
         node: NodeId,
         name: &dyn fmt::Display,
     ) -> Eval<()> {
-        let Some(tree) = item(self.db, owner) else { return Ok(()) };
-        let Some((condition, otherwise)) = find_condition(tree, node) else { return Ok(()) };
-        let inference = infer(self.db, self.workspace, owner);
-        let mut frame = Frame::new(owner, inference);
+        let Some((condition, otherwise)) = self.shared.condition(owner, node) else {
+            return Ok(());
+        };
+        let mut frame = Frame::new(owner, self.shared.declaration(owner).1);
         frame.it = Some(value.clone());
         match self.expr(&mut frame, condition)?.data {
             Data::Bool(true) => Ok(()),
@@ -2807,7 +2942,7 @@ impl<'a> Evaluator<'a> {
 
     /// What is read of the environment.
     fn environment_value(&mut self, environment: ItemId, name: &Name) -> Eval<Value> {
-        if let Some(value) = self.environment_values.get(name) {
+        if let Some(value) = self.shared.environment.borrow().get(name) {
             return Ok(value.clone());
         }
         let (db, workspace) = (self.db, self.workspace);
@@ -2822,7 +2957,7 @@ impl<'a> Evaluator<'a> {
             let (value, _) = environment_field(db, workspace, environment, name.clone());
             value.clone().ok_or(Failed)?
         };
-        self.environment_values.insert(name.clone(), value.clone());
+        self.shared.environment.borrow_mut().insert(name.clone(), value.clone());
         Ok(value)
     }
 
@@ -3627,8 +3762,7 @@ impl<'a> Evaluator<'a> {
                     return Err(Failed);
                 };
                 self.charge_text(text.len())?;
-                let regex =
-                    compiled(self.db, self.workspace, pattern.clone()).as_ref().ok_or(Failed)?;
+                let regex = self.shared.pattern(pattern).ok_or(Failed)?;
                 return truth(regex.is_match(text));
             }
             BinaryOp::In => {
@@ -3789,6 +3923,20 @@ fn first_key(path: &FieldPath) -> Option<&Name> {
         SegmentKind::Key(name) => Some(name),
         SegmentKind::Index(_) => None,
     }
+}
+
+/// The default that a field is declared with.
+fn default_of<'a>(tree: Option<&'a Item>, field: &crate::types::Field) -> Option<&'a Expr> {
+    let ItemKind::Schema { members, .. } = &tree?.kind else { return None };
+    match &members.get(field.member)?.kind {
+        MemberKind::Field { default, .. } => default.as_ref(),
+        _ => None,
+    }
+}
+
+/// Whether an expression is a literal that is something: it has a value whatever is around it.
+fn is_scalar(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Literal(literal) if !matches!(literal, Literal::None | Literal::Null))
 }
 
 /// Binds what one round of a loop gives.

@@ -53,6 +53,16 @@ pub fn layers(
     request: ItemId,
     environment: ItemId,
 ) -> Vec<Layer> {
+    layers_of(db, workspace, request, environment)
+}
+
+/// [`layers`], kept by nobody: for who asks once.
+pub fn layers_of(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: ItemId,
+) -> Vec<Layer> {
     let mut found = Vec::new();
     let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
     let chain = &ancestry(db, workspace, environment).0;

@@ -15,7 +15,7 @@
 use crate::allow::namespace_problem;
 use crate::builtins::scalar_text;
 use crate::db::Db;
-use crate::eval::{Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, MAX_STEPS, bind};
+use crate::eval::{Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, MAX_STEPS, Shared, bind};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema, signature};
 use crate::items::item;
 use crate::objects::{Emission, Object, Scaling, label_value, name_problem, qualified_name};
@@ -27,6 +27,7 @@ use crate::versions::{self, kubernetes};
 use crate::yaml::{self, Place};
 use plumb_kubernetes::{Kubernetes, Type as Fact};
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// How many steps of evaluation a part of a plan stands for, at most: each part of a literal is evaluated,
 /// set and completed.
@@ -41,6 +42,7 @@ pub struct Planned<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
     environment: ItemId,
+    shared: Rc<Shared<'a>>,
     /// By composition.
     plans: FxHashMap<ItemId, Option<Plan<'a>>>,
 }
@@ -48,7 +50,17 @@ pub struct Planned<'a> {
 impl<'a> Planned<'a> {
     /// Of an environment.
     pub fn new(db: &'a dyn Db, workspace: Workspace, environment: ItemId) -> Self {
-        Planned { db, workspace, environment, plans: FxHashMap::default() }
+        Planned::sharing(Shared::new(db, workspace), db, workspace, environment)
+    }
+
+    /// The same with what others asked already.
+    pub(crate) fn sharing(
+        shared: Rc<Shared<'a>>,
+        db: &'a dyn Db,
+        workspace: Workspace,
+        environment: ItemId,
+    ) -> Self {
+        Planned { db, workspace, environment, shared, plans: FxHashMap::default() }
     }
 
     /// Writes the manifests of a request whose complete value this is, each as a document behind `separator`;
@@ -73,7 +85,7 @@ impl<'a> Planned<'a> {
             return None;
         };
         let subject = Origin { item: request, node: NodeId(0) };
-        let mut evaluator = Evaluator::new(db, workspace, Some(self.environment), subject);
+        let mut evaluator = Evaluator::of(self.shared.clone(), Some(self.environment), subject);
         evaluator.request = Some(request);
         let composed = Composed { compose, value: value.clone() };
         evaluator.composed.push(composed.clone());
