@@ -15,12 +15,12 @@ use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
 use crate::engine::{Blocked, Gathered, address, blocked, concerned};
-use crate::eval::{Shared, kind_facts, settle};
+use crate::eval::{Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
-use crate::layers::layers_of;
+use crate::layers::{layers, layers_of};
 use crate::names::{environments, packages};
-use crate::objects::{Object, emitted, emitted_kinds};
+use crate::objects::{Object, emitted, emitted_kinds, objects};
 use crate::outputs::{Node, circle, declared_outputs, order, output, requests_of, told, used_by};
 use crate::plan::{Made, Planned};
 use crate::source::{ItemId, Package, Workspace};
@@ -29,6 +29,7 @@ use crate::types::composition;
 use crate::value::Origin;
 use crate::yaml;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// The line before each document.
@@ -89,6 +90,8 @@ pub enum Form {
     Text,
     /// As values, for who writes them otherwise.
     Objects,
+    /// As values that the engine remembers, for who asks again after a change.
+    Remembered,
 }
 
 /// Makes what a request in an environment makes.
@@ -127,18 +130,26 @@ impl<'a> Maker<'a> {
         Some(Maker { db, workspace, environment, form, shared, planned })
     }
 
-    /// Makes a request; its documents go behind what is in `text`, and nothing where values are wanted.
+    /// Makes a request; its documents go behind what is in `text`, nothing where values are wanted.
     pub fn make(&mut self, request: ItemId, text: &mut String) -> Outcome {
         let (db, workspace, environment) = (self.db, self.workspace, self.environment);
         let mut outcome =
             Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
-        let layers = layers_of(db, workspace, request, environment);
+        let layers = match self.form {
+            Form::Remembered => {
+                Cow::Borrowed(layers(db, workspace, request, environment).as_slice())
+            }
+            _ => Cow::Owned(layers_of(db, workspace, request, environment)),
+        };
         let blocked = blocked(db, workspace, request, environment, &layers);
         if blocked == Blocked::Everything {
             return outcome;
         }
         let here = |diagnostic: Diagnostic| (diagnostic, true);
-        let evaluated = settle(&self.shared, request, environment, &layers);
+        let evaluated = match self.form {
+            Form::Remembered => evaluate(db, workspace, request, environment).clone(),
+            _ => settle(&self.shared, request, environment, &layers),
+        };
         outcome.diagnostics.extend(evaluated.diagnostics.into_iter().map(here));
         // One that is misnamed is told so once, not by each of its objects.
         let misnamed = matches!(item(db, request).as_deref(), Some(tree)
@@ -151,17 +162,20 @@ impl<'a> Maker<'a> {
         if let Some(value) = &evaluated.value {
             let planned = match self.form {
                 Form::Text => self.planned.text(request, value, SEPARATOR, text),
-                Form::Objects => None,
+                Form::Objects | Form::Remembered => None,
             };
             if planned.is_some() {
                 outcome.made = planned;
             } else {
-                let made = emitted(db, workspace, request, environment, value);
+                let made = match self.form {
+                    Form::Remembered => objects(db, workspace, request, environment).clone(),
+                    _ => emitted(db, workspace, request, environment, value),
+                };
                 outcome.diagnostics.extend(made.diagnostics.into_iter().map(here));
                 outcome.made = made.objects.as_ref().map(|objects| {
                     objects.iter().map(|object| self.made(object, text, start)).collect()
                 });
-                if self.form == Form::Objects {
+                if self.form != Form::Text {
                     outcome.objects = made.objects.unwrap_or_default();
                 }
             }
@@ -170,8 +184,8 @@ impl<'a> Maker<'a> {
             .and_then(|schema| composition(db, workspace, schema));
         let Some(compose) = compose else { return outcome };
         let declared = declared_outputs(db, workspace, compose);
-        let is_read =
-            !declared.is_empty() && !used_by(db, workspace, environment, request).is_empty();
+        let is_read = self.form == Form::Remembered
+            || !declared.is_empty() && !used_by(db, workspace, environment, request).is_empty();
         for declared in declared {
             let name = &declared.name;
             if circle(db, workspace, environment, Node::Output(request, name.clone())).is_some() {

@@ -28,9 +28,18 @@ pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
 
 /// Every diagnostic of every request in every environment, each told once, sorted by place.
 pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
-    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
+    check_only(db, workspace, |_| true)
+}
+
+/// As [`check`], for a part of the workspace: see [`Extent::of`].
+pub fn check_only(
+    db: &dyn Db,
+    workspace: Workspace,
+    is_chosen: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let mut batch = Batch::new(db, workspace, Extent::of(db, workspace, is_chosen));
     for environment in environments(db, workspace) {
-        run(&mut batch, db, workspace, &environment, Form::Text, &mut |_| {});
+        run(&mut batch, db, workspace, &environment, &mut |_| {});
     }
     batch.findings()
 }
@@ -103,7 +112,7 @@ fn spread(marked: &mut [bool], edges: &[Vec<usize>]) {
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     let mut manifests = Vec::new();
-    run(&mut batch, db, workspace, environment, Form::Objects, &mut |piece| {
+    run(&mut batch, db, workspace, environment, &mut |piece| {
         if let Piece::Manifest(manifest) = piece {
             manifests.push(manifest.clone());
         }
@@ -112,16 +121,16 @@ pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
     Build { manifests, findings: batch.findings(), blocked }
 }
 
-/// Gives an environment's requests their turns.
+/// Gives an environment's requests their turns; what is asked for again after a change is remembered.
 fn run(
     batch: &mut Batch<'_>,
     db: &dyn Db,
     workspace: Workspace,
     environment: &str,
-    form: Form,
     print: &mut dyn FnMut(Piece<'_>),
 ) {
-    let Some(mut maker) = Maker::new(db, workspace, environment, form) else { return };
+    let maker = Maker::new(db, workspace, environment, Form::Remembered);
+    let Some(mut maker) = maker else { return };
     let mut print = |piece: Piece<'_>| -> Result<(), Infallible> {
         print(piece);
         Ok(())

@@ -48,6 +48,6 @@ pub mod yaml;
 pub const MANIFEST: &str = "plumb.toml";
 
 pub use db::{Database, Db};
-pub use engine::{build, check, environments};
+pub use engine::{build, check, check_only, environments};
 pub use syntax::format;
 pub use why::why;

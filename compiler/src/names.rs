@@ -194,17 +194,13 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
     scope
 }
 
-/// A declaration of a package by its name. A query a name, so that a new neighbour leaves alone
-/// whoever asked for another.
+/// A declaration of a package by its name; `Some(None)` where there are two, so that nobody knows which
+/// is meant. A query a name, so that a new neighbour leaves alone whoever asked for another.
 #[salsa::tracked(returns(copy))]
-pub fn declared(db: &dyn Db, package: Package, name: Name) -> Option<ItemId> {
-    scope(db, package).names.get(&name).copied()
-}
-
-/// Whether a package declares a name twice, so that nobody knows which is meant.
-#[salsa::tracked(returns(copy))]
-fn is_doubled(db: &dyn Db, package: Package, name: Name) -> bool {
-    scope(db, package).doubled.contains(&name)
+fn declared(db: &dyn Db, package: Package, name: Name) -> Option<Option<ItemId>> {
+    let scope = scope(db, package);
+    let found = scope.names.get(&name).copied()?;
+    Some((!scope.doubled.contains(&name)).then_some(found))
 }
 
 /// Whether a declaration is marked `private`. A query of its own, so that who names a declaration
@@ -436,9 +432,7 @@ fn step(
         Target::Unknown => Err(None),
         Target::Package(package) => {
             if let Some(found) = declared(db, *package, segment.text.clone()) {
-                if is_doubled(db, *package, segment.text.clone()) {
-                    return Ok(Target::Unknown);
-                }
+                let Some(found) = found else { return Ok(Target::Unknown) };
                 if found.kind(db) == Kind::Request
                     && own != Some(*package)
                     && is_foreign(db, *package)
@@ -577,8 +571,7 @@ pub fn resolve_word(
     if let Some(package) = own
         && let Some(found) = declared(db, package, word.clone())
     {
-        let doubled = is_doubled(db, package, word.clone());
-        return Some(if doubled { Target::Unknown } else { Target::Item(found) });
+        return Some(found.map_or(Target::Unknown, Target::Item));
     }
     prelude_names(db).get(word).copied().map(Target::Item)
 }

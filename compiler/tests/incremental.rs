@@ -280,8 +280,8 @@ fn a_check_of_one_package_evaluates_its_requests_and_those_of_who_uses_it() {
 fn a_check_of_one_package_tells_of_what_it_stands_on() {
     let recorded = Recorded::new(&[
         ("platform/env.plumb", ENVIRONMENTS),
-        ("platform/service.plumb", &SERVICE.replace("image = svc.image", "image = svc.imag")),
-        ("apps/shop/shop.plumb", SHOP),
+        ("web/service.plumb", &SERVICE.replace("image = svc.image", "image = svc.imag")),
+        ("apps/shop/shop.plumb", &SHOP.replace("platform", "web")),
         ("apps/other/other.plumb", "let mistake: Int = \"one\"\n"),
     ]);
     let told = |directory: &str| -> Vec<String> {

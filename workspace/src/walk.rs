@@ -87,7 +87,7 @@ fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walke
             let content = if entry.unnameable {
                 Content::Unreadable("has a name that is not UTF-8".to_owned())
             } else {
-                read(root, &entry.path)
+                read_as(root, &entry.path, entry.kind)
             };
             // Only a text with this word can call `file()`: a directory of large files beside
             // packages that do not costs nothing.
@@ -110,7 +110,7 @@ fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walke
                         "was not read: the files beside the .plumb files are larger than {limit} MiB together"
                     ))
                 } else {
-                    read(root, &entry.path)
+                    read_as(root, &entry.path, entry.kind)
                 };
                 if let Content::Text(text) = &content {
                     others_left = others_left.saturating_sub(text.len() as u64);
@@ -177,30 +177,41 @@ fn leads_to_directory(entry: &Entry) -> bool {
 
 /// The content of a file, or why there is none. `path` is below `root`, which holds no links.
 pub(crate) fn read(root: &Path, path: &Path) -> Content {
-    match try_read(root, path) {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => read_as(root, path, metadata.file_type()),
+        Err(error) => Content::Unreadable(describe(&error)),
+    }
+}
+
+/// As [`read`], of what is known to be a file, a link or something else.
+fn read_as(root: &Path, path: &Path, kind: FileType) -> Content {
+    match try_read(root, path, kind) {
         Ok(text) => Content::Text(text.into()),
         Err(reason) => Content::Unreadable(reason),
     }
 }
 
-fn try_read(root: &Path, path: &Path) -> Result<String, String> {
-    let is_link = fs::symlink_metadata(path).map_err(|error| describe(&error))?.is_symlink();
-    if is_link {
+fn try_read(root: &Path, path: &Path, mut kind: FileType) -> Result<String, String> {
+    if kind.is_symlink() {
         let target = fs::canonicalize(path)
             .map_err(|_| "is a symbolic link that leads nowhere".to_owned())?;
         // What lies outside is in no commit: it could differ on every machine.
         if !target.starts_with(root) {
             return Err("is a symbolic link that leads out of the workspace".to_owned());
         }
+        kind = fs::metadata(path).map_err(|error| describe(&error))?.file_type();
     }
-    read_text(path)
+    text_of(path, kind)
 }
 
 /// The text of a file, wherever its path leads; or why there is none.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
-    let metadata = fs::metadata(path).map_err(|error| describe(&error))?;
+    text_of(path, fs::metadata(path).map_err(|error| describe(&error))?.file_type())
+}
+
+fn text_of(path: &Path, kind: FileType) -> Result<String, String> {
     // Opening a pipe would wait for its other end.
-    if !metadata.is_file() {
+    if !kind.is_file() {
         return Err("is not a regular file".to_owned());
     }
     let mut bytes = Vec::new();

@@ -244,8 +244,8 @@ const LOOKAHEAD: usize = 256;
 /// an error. The errors are in the order of the text.
 pub(super) fn lex(text: &str) -> (Vec<Token>, Vec<SyntaxError>) {
     let mut errors: Vec<SyntaxError> = Vec::new();
-    // Real files have a token every four to six bytes, blanks included.
-    let mut tokens = Vec::with_capacity(text.len() / 4);
+    // Real files have a token every four to six bytes, blanks included; a list that grows is copied.
+    let mut tokens = Vec::with_capacity(text.len() / 3);
     let bom = if text.starts_with('\u{FEFF}') { '\u{FEFF}'.len_utf8() } else { 0 };
     if bom > 0 {
         tokens.push(Token { kind: TokenKind::Whitespace, range: TextRange::new(0, bom as u32) });

@@ -65,7 +65,8 @@ impl Chunk<'_> {
             pieces: std::mem::take(pieces),
             at: 0,
             end: 0,
-            spans: Vec::new(),
+            // Hardly a piece is more than one node.
+            spans: Vec::with_capacity(self.marks.len()),
             docs: Vec::new(),
             errors: Vec::new(),
             reported_at: None,
