@@ -165,11 +165,6 @@ impl Session {
         Err(Stop::Failed(unknown_environment(wanted, &self.environments)))
     }
 
-    /// The program ends: the system takes its memory back sooner than it could be taken apart.
-    fn leave(self) {
-        std::mem::forget(self);
-    }
-
     /// `plumb.toml` decides what everything else means: where it is wrong, nothing is built.
     fn manifest_is_wrong(&self) -> bool {
         human::errors(&self.loaded.findings) > 0
@@ -236,7 +231,6 @@ fn check(args: &args::Check, colour: Colour) -> Result<u8, Stop> {
             say(&summary);
         }
     }
-    session.leave();
     Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
 }
 
@@ -328,7 +322,6 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     // Also those outside the selected path: a mistake in the platform's package can be the reason why
     // a manifest that was asked for is missing.
     session.report(&findings);
-    session.leave();
     Ok(if human::errors(&findings) > 0 { FOUND_ERRORS } else { 0 })
 }
 
