@@ -96,6 +96,7 @@ impl Session {
         };
         let db = Database::default();
         let workspace = loaded.open(&db);
+        work::parse(&db, workspace, work::threads());
         let environments = plumb_compiler::environments(&db, workspace);
         Ok(ManuallyDrop::new(Session { loaded, db, workspace, environments, colour }))
     }
@@ -105,12 +106,18 @@ impl Session {
         let files = number(self.loaded.files.len(), "file");
         let environments = number(self.environments.len(), "environment");
         let _progress = Progress::new(&format!("Checking {files} in {environments}"));
-        let mut batch = Batch::new(&self.db, self.workspace);
+        let mut batch = self.batch();
         for environment in &self.environments {
             let print = &mut |_: Piece<'_>| Ok::<(), Infallible>(());
             let Ok(()) = self.run(&mut batch, environment, Form::Text, print);
         }
         self.all(batch)
+    }
+
+    /// Begins a walk over all requests, with the types of all declarations.
+    fn batch(&self) -> Batch<'_> {
+        work::infer(&self.db, self.workspace, work::threads());
+        Batch::new(&self.db, self.workspace)
     }
 
     /// Gives each request of an environment its turn, on all cores.
@@ -271,7 +278,7 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     let whole = session.loaded.selected.is_empty();
     let form = if is_plain && whole { Form::Text } else { Form::Objects };
     let mut blocked: Vec<(Name, Name)> = Vec::new();
-    let mut batch = Batch::new(&session.db, session.workspace);
+    let mut batch = session.batch();
     for environment in environments {
         let _progress = Progress::new(&format!("Building {environment}"));
         if folder.is_none() {

@@ -6,7 +6,9 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
 use crate::infer::infer;
-use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::items::{
+    Soundness, items, locate, name_place, parse_ahead, soundness, syntax_diagnostics,
+};
 use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
@@ -214,6 +216,37 @@ fn damaged(db: &dyn Db, package: Package) -> Soundness {
     if all.is_empty() { Soundness::Sound } else { Soundness::Damaged(all) }
 }
 
+/// Parses a part of a workspace's files, one of so many: what a host with threads may ask for ahead of all
+/// else. Nothing is answered, and whoever asks next finds it done.
+pub fn parse_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+    let files = packages(db, workspace).values().flatten();
+    files.skip(part).step_by(parts).for_each(|file| parse_ahead(db, *file));
+}
+
+/// Infers the types of the declarations of a part of a workspace's files, one of so many: what a host with
+/// threads may ask for ahead of [`check`] and [`build`]. Nothing is answered, and whoever asks next finds it
+/// done.
+pub fn infer_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+    // Each part goes through all of it: none is far behind another, whose answers it would make for it, one
+    // inside the other.
+    stand(db, workspace);
+    for file in packages(db, workspace).values().flatten().skip(part).step_by(parts) {
+        for id in items(db, *file) {
+            infer(db, workspace, *id);
+        }
+    }
+}
+
+/// Asks first for what others stand on, so that no answer waits for a long chain of others.
+fn stand(db: &dyn Db, workspace: Workspace) {
+    for id in &typing_order(db, workspace).items {
+        if id.kind(db) == Kind::Type {
+            alias(db, workspace, *id);
+        }
+        infer(db, workspace, *id);
+    }
+}
+
 /// Diagnostics on their way to findings: one place and message is one finding, however many
 /// environments it shows in.
 pub(crate) struct Gathered<'a> {
@@ -274,13 +307,7 @@ impl<'a> Gathered<'a> {
     /// What is wrong with the text and the types, whatever the environment.
     fn statics(&mut self) {
         let (db, workspace) = (self.db, self.workspace);
-        // What others stand on comes first, so that no answer waits for a long chain of others.
-        for id in &typing_order(db, workspace).items {
-            if id.kind(db) == Kind::Type {
-                alias(db, workspace, *id);
-            }
-            infer(db, workspace, *id);
-        }
+        stand(db, workspace);
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
