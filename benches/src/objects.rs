@@ -24,12 +24,13 @@ pub fn read(text: &str, format: Format) -> Result<Objects, String> {
             collect(value, &mut objects)?;
         }
         Format::Yaml => {
+            // What is read was made by programs of our own choice, and may be long. `n` is no boolean in
+            // YAML 1.2, which most of them write.
+            let options = serde_saphyr::options! { budget: None, strict_booleans: true };
             // One document at a time: a stream of many is large as values. No object here holds a text
             // of several lines, so such a line is nothing else.
             for document in text.split("\n---\n") {
-                // What is read here was made by programs of our own choice, and may be long.
-                let options = serde_saphyr::options! { budget: None };
-                let value = serde_saphyr::from_str_with_options(document, options)
+                let value = serde_saphyr::from_str_with_options(document, options.clone())
                     .map_err(|error| format!("not YAML: {error}"))?;
                 collect(value, &mut objects)?;
             }

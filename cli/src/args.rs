@@ -136,8 +136,8 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct Check {
-    /// A directory or file of the workspace. All of the workspace is checked, and what concerns this
-    /// path is printed
+    /// A directory or file of the workspace: its packages are checked, and those that use them. Only a
+    /// check of the whole tells of two requests that make objects of one name
     #[arg(default_value = ".", hide_default_value = true)]
     pub(crate) path: PathBuf,
 

@@ -8,7 +8,7 @@ use crate::{annotations, chain, explain, files, fmt, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
-use plumb_compiler::batch::{Batch, Form, Piece};
+use plumb_compiler::batch::{Batch, Extent, Form, Piece};
 use plumb_compiler::diagnostics::nearest;
 use plumb_compiler::source::Workspace;
 use plumb_compiler::syntax::ast::Name;
@@ -103,10 +103,16 @@ impl Session {
 
     /// Everything that is wrong, what the loader found first.
     fn findings(&self) -> Vec<Finding> {
+        self.findings_of(|_| true)
+    }
+
+    /// What is wrong with some files, those that use them, and what they stand on.
+    fn findings_of(&self, is_chosen: impl Fn(&str) -> bool) -> Vec<Finding> {
         let files = number(self.loaded.files.len(), "file");
         let environments = number(self.environments.len(), "environment");
         let _progress = Progress::new(&format!("Checking {files} in {environments}"));
-        let mut batch = self.batch();
+        let extent = Extent::of(&self.db, self.workspace, is_chosen);
+        let mut batch = self.batch(extent);
         for environment in &self.environments {
             let print = &mut |_: Piece<'_>| Ok::<(), Infallible>(());
             let Ok(()) = self.run(&mut batch, environment, Form::Text, print);
@@ -114,10 +120,9 @@ impl Session {
         self.all(batch)
     }
 
-    /// Begins a walk over all requests, with the types of all declarations.
-    fn batch(&self) -> Batch<'_> {
-        work::infer(&self.db, self.workspace, work::threads());
-        Batch::new(&self.db, self.workspace)
+    /// Begins a batch.
+    fn batch(&self, extent: Extent) -> Batch<'_> {
+        work::batch(&self.db, self.workspace, extent, work::threads())
     }
 
     /// Gives each request of an environment its turn, on all cores.
@@ -200,7 +205,8 @@ pub(crate) fn working_directory() -> PathBuf {
 
 fn check(args: &args::Check, colour: Colour) -> Result<u8, Stop> {
     let session = Session::open(&args.path, colour)?;
-    let (findings, elsewhere) = select(&session.loaded, session.findings());
+    let chosen = session.findings_of(|path| session.loaded.selects(path));
+    let (findings, elsewhere) = select(&session.loaded, chosen);
     let directory = working_directory();
     let printer = Printer::new(&session.loaded, &directory, &session.environments, false);
     let mut out = BufWriter::new(io::stdout().lock());
@@ -278,7 +284,8 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     let whole = session.loaded.selected.is_empty();
     let form = if is_plain && whole { Form::Text } else { Form::Objects };
     let mut blocked: Vec<(Name, Name)> = Vec::new();
-    let mut batch = session.batch();
+    let extent = Extent::whole(&session.db, session.workspace);
+    let mut batch = session.batch(extent);
     for environment in environments {
         let _progress = Progress::new(&format!("Building {environment}"));
         if folder.is_none() {

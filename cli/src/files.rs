@@ -205,7 +205,7 @@ fn file_name(object: &Value) -> String {
     let text = |path: &[&str]| {
         let mut at = object;
         for name in path {
-            at = at.fields()?.get(*name)?;
+            at = at.fields()?.get(name)?;
         }
         match &at.data {
             Data::String(text) => Some(text.as_str()),

@@ -5,8 +5,8 @@
 //! same however many workers there are.
 
 use plumb_compiler::Database;
-use plumb_compiler::batch::{Batch, Form, Maker, Outcome, Piece, Turn, turns};
-use plumb_compiler::engine::{infer_part, parse_part};
+use plumb_compiler::batch::{Batch, Extent, Form, Maker, Outcome, Piece, Turn};
+use plumb_compiler::engine::parse_part;
 use plumb_compiler::source::Workspace;
 use std::convert::Infallible;
 use std::ops::Range;
@@ -42,9 +42,15 @@ pub(crate) fn parse(db: &Database, workspace: Workspace, threads: usize) {
     parts(db, threads, |db, part| parse_part(db, workspace, part, threads));
 }
 
-/// Has the types of all declarations inferred.
-pub(crate) fn infer(db: &Database, workspace: Workspace, threads: usize) {
-    parts(db, threads, |db, part| infer_part(db, workspace, part, threads));
+/// Begins a batch; the types of all declarations are inferred for it.
+pub(crate) fn batch(
+    db: &Database,
+    workspace: Workspace,
+    extent: Extent,
+    threads: usize,
+) -> Batch<'_> {
+    parts(db, threads, |db, part| extent.infer_part(db, workspace, part, threads));
+    Batch::new(db, workspace, extent)
 }
 
 fn parts(db: &Database, threads: usize, work: impl Fn(&Database, usize) + Sync) {
@@ -72,7 +78,7 @@ pub(crate) fn run<E>(
     print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     batch.begin(environment);
-    let turns = turns(db, workspace, environment);
+    let turns = batch.turns();
     let requests: Vec<_> = turns
         .iter()
         .filter_map(|turn| match turn {
@@ -218,8 +224,8 @@ compose Team as t {
         let db = Database::default();
         let workspace = loaded(&files).open(&db);
         parse(&db, workspace, threads);
-        infer(&db, workspace, threads);
-        let mut batch = Batch::new(&db, workspace);
+        let extent = Extent::whole(&db, workspace);
+        let mut batch = batch(&db, workspace, extent, threads);
         let mut out = String::new();
         for environment in ["dev", "prod"] {
             let print = &mut |piece: Piece<'_>| {

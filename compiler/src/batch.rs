@@ -14,20 +14,20 @@ use crate::allow::schema_diagnostic;
 use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
-use crate::engine::{Blocked, Gathered, address, blocked};
+use crate::engine::{Blocked, Gathered, address, blocked, concerned, infer_part};
 use crate::eval::{kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
-use crate::names::environments;
+use crate::names::{environments, packages};
 use crate::objects::{Object, emitted, emitted_kinds};
-use crate::outputs::{Node, circle, declared_outputs, order, output, told, used_by};
+use crate::outputs::{Node, circle, declared_outputs, order, output, requests_of, told, used_by};
 use crate::plan::{Made, Planned};
-use crate::source::{ItemId, Workspace};
+use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::composition;
 use crate::value::Origin;
 use crate::yaml;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 /// The line before each document.
 const SEPARATOR: &str = "---\n";
@@ -42,29 +42,36 @@ pub enum Turn {
     Rest(ItemId),
 }
 
-/// The turns of an environment's requests: first those that can make what is applied before all else,
-/// then all, in the order of applying. None where there is no such environment.
-pub fn turns(db: &dyn Db, workspace: Workspace, environment: &str) -> Vec<Turn> {
-    let Some(environment) = environments(db, workspace).0.get(environment).copied() else {
-        return Vec::new();
-    };
-    let requests = order(db, workspace, environment);
-    let is_early = |request: &ItemId| {
-        let schema = request_schema(db, workspace, *request);
-        let compose = schema.and_then(|schema| composition(db, workspace, schema));
-        compose.is_some_and(|compose| {
-            emitted_kinds(db, workspace, compose)
-                .iter()
-                .any(|kind| rank(kind_facts(db, workspace, *kind).kind) < LAST)
-        })
-    };
-    let early: FxHashSet<ItemId> = requests.iter().copied().filter(is_early).collect();
-    let rest = requests.iter().map(|request| match early.contains(request) {
-        true => Turn::Rest(*request),
-        false => Turn::Make(*request, false),
-    });
-    let first = requests.iter().filter(|request| early.contains(request));
-    first.map(|request| Turn::Make(*request, true)).chain(rest).collect()
+/// The part of a workspace that is asked about.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// The packages whose requests are made; `None`: all.
+    requests: Option<Vec<Package>>,
+    /// The packages whose texts and types are looked at.
+    texts: Vec<Package>,
+}
+
+impl Extent {
+    /// All of it.
+    pub fn whole(db: &dyn Db, workspace: Workspace) -> Self {
+        Extent { requests: None, texts: concerned(db, workspace, |_| true).1 }
+    }
+
+    /// What stands in the packages of the files that are chosen by their path: their requests, those of
+    /// packages that use them, and all that these stand on. Whether other requests make objects of the same
+    /// name is not asked then, since every request would have to be evaluated.
+    pub fn of(db: &dyn Db, workspace: Workspace, is_chosen: impl Fn(&str) -> bool) -> Self {
+        let (requests, texts) = concerned(db, workspace, is_chosen);
+        let is_whole =
+            texts.len() == packages(db, workspace).len() && requests.len() == texts.len();
+        Extent { requests: (!is_whole).then_some(requests), texts }
+    }
+
+    /// Infers the types of a part of its declarations, one of so many: what a host with threads may ask for
+    /// ahead of [`Batch::new`]. Nothing is answered, and whoever asks next finds it done.
+    pub fn infer_part(&self, db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+        infer_part(db, workspace, &self.texts, part, parts);
+    }
 }
 
 /// Namespaces before all, since objects go into them; then the definitions of kinds that others are of.
@@ -218,6 +225,7 @@ type Identity = (Name, Name, Option<Name>, Name);
 pub struct Batch<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
+    extent: Extent,
     gathered: Gathered<'a>,
     environment: Option<ItemId>,
     /// The request that makes each object, and the `emit`.
@@ -241,11 +249,12 @@ enum Kept {
 
 impl<'a> Batch<'a> {
     /// With what is wrong with the text and the types, whatever the environment.
-    pub fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+    pub fn new(db: &'a dyn Db, workspace: Workspace, extent: Extent) -> Self {
         Batch {
             db,
             workspace,
-            gathered: Gathered::new(db, workspace),
+            gathered: Gathered::new(db, workspace, &extent.texts),
+            extent,
             environment: None,
             objects: FxHashMap::default(),
             fixed: FxHashMap::default(),
@@ -264,6 +273,43 @@ impl<'a> Batch<'a> {
         self.scaled.clear();
         self.kept.clear();
         self.first = Some(Default::default());
+    }
+
+    /// The turns of the environment's requests: first those that can make what is applied before all else,
+    /// then all, in the order of applying. None where there is no such environment.
+    pub fn turns(&self) -> Vec<Turn> {
+        let (db, workspace) = (self.db, self.workspace);
+        let Some(environment) = self.environment else { return Vec::new() };
+        let requests: Vec<ItemId> = match &self.extent.requests {
+            None => order(db, workspace, environment),
+            Some(packages) => packages
+                .iter()
+                .flat_map(|package| requests_of(db, workspace, *package, environment))
+                .collect(),
+        };
+        let mut early: FxHashMap<ItemId, bool> = FxHashMap::default();
+        let mut is_early = |request: &ItemId| {
+            let Some(schema) = request_schema(db, workspace, *request) else { return false };
+            *early.entry(schema).or_insert_with(|| {
+                let compose = composition(db, workspace, schema);
+                let kinds = compose.map(|compose| emitted_kinds(db, workspace, compose).iter());
+                kinds
+                    .into_iter()
+                    .flatten()
+                    .any(|kind| rank(kind_facts(db, workspace, *kind).kind) < LAST)
+            })
+        };
+        let (mut first, mut rest) = (Vec::new(), Vec::with_capacity(requests.len()));
+        for request in requests {
+            if is_early(&request) {
+                first.push(Turn::Make(request, true));
+                rest.push(Turn::Rest(request));
+            } else {
+                rest.push(Turn::Make(request, false));
+            }
+        }
+        first.extend(rest);
+        first
     }
 
     /// The turn of a request that was made, whose documents are `text`. What there is to print now goes to

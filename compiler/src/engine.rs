@@ -1,7 +1,7 @@
 //! The questions that hosts ask, answered for a whole workspace.
 
 use crate::answers::{Build, Finding, Fix, Location};
-use crate::batch::{Batch, Form, Maker, Piece, Turn, turns};
+use crate::batch::{Batch, Extent, Form, Maker, Piece, Turn};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
@@ -12,11 +12,11 @@ use crate::items::{
 use crate::layers::LayerKind;
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
-    package_of, packages, scope, uses,
+    package_of, packages, scope, used_packages, uses,
 };
 use crate::objects::{nesting_circle, nesting_diagnostic};
 use crate::references::{closure, named, order as typing_order};
-use crate::source::{ItemId, Kind, Package, Workspace};
+use crate::source::{ItemId, Kind, Package, SourceFile, Workspace};
 use crate::syntax::ast::Name;
 use crate::types::alias;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -30,11 +30,72 @@ pub fn environments(db: &dyn Db, workspace: Workspace) -> Vec<Name> {
 
 /// Every diagnostic of every request in every environment, each told once, sorted by place.
 pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
-    let mut batch = Batch::new(db, workspace);
+    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     for environment in environments(db, workspace) {
         run(&mut batch, db, workspace, &environment, Form::Text, &mut |_| {});
     }
     batch.findings()
+}
+
+/// The packages with a file that is chosen and those that use them, at any remove; beside them these with
+/// all that they use. Both by path.
+pub(crate) fn concerned(
+    db: &dyn Db,
+    workspace: Workspace,
+    is_chosen: impl Fn(&str) -> bool,
+) -> (Vec<Package>, Vec<Package>) {
+    let all = packages(db, workspace);
+    let paths: Vec<&Name> = all.keys().collect();
+    let mut chosen: Vec<bool> =
+        all.values().map(|files| files.iter().any(|it| is_chosen(it.path(db)))).collect();
+    // Requests stand on the environments, and on what is said beside them, without a `use`.
+    let environments: Vec<Name> = all_environments(db, workspace)
+        .0
+        .values()
+        .map(|id| package_of(db, workspace, id.file(db)).path(db).clone())
+        .collect();
+    let shared: Vec<bool> = paths.iter().map(|path| environments.contains(path)).collect();
+    if chosen.iter().zip(&shared).any(|(chosen, shared)| *chosen && *shared) {
+        chosen.fill(true);
+    }
+    if !chosen.contains(&false) {
+        let all: Vec<Package> =
+            paths.iter().map(|path| Package::new(db, workspace, (*path).clone())).collect();
+        return (all.clone(), all);
+    }
+    let index: FxHashMap<&Name, usize> =
+        paths.iter().enumerate().map(|(index, path)| (*path, index)).collect();
+    let used: Vec<Vec<usize>> = all
+        .values()
+        .map(|files| {
+            let used = files.iter().flat_map(|file| used_packages(db, workspace, *file));
+            used.filter_map(|path| index.get(&path).copied()).collect()
+        })
+        .collect();
+    let mut users: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
+    for (user, used) in used.iter().enumerate() {
+        used.iter().for_each(|used| users[*used].push(user));
+    }
+    spread(&mut chosen, &users);
+    let mut standing: Vec<bool> = chosen.iter().zip(&shared).map(|(a, b)| *a || *b).collect();
+    spread(&mut standing, &used);
+    let those = |taken: &[bool]| -> Vec<Package> {
+        let taken = paths.iter().zip(taken).filter(|(_, taken)| **taken);
+        taken.map(|(path, _)| Package::new(db, workspace, (*path).clone())).collect()
+    };
+    (those(&chosen), those(&standing))
+}
+
+/// Marks all that can be reached from what is marked.
+fn spread(marked: &mut [bool], edges: &[Vec<usize>]) {
+    let mut todo: Vec<usize> = (0..marked.len()).filter(|it| marked[*it]).collect();
+    while let Some(from) = todo.pop() {
+        for to in edges[from].iter().copied() {
+            if !std::mem::replace(&mut marked[to], true) {
+                todo.push(to);
+            }
+        }
+    }
 }
 
 /// The manifests of an environment, and what is wrong in it. A request with an error has none.
@@ -42,7 +103,7 @@ pub fn check(db: &dyn Db, workspace: Workspace) -> Vec<Finding> {
 ///
 /// All are kept: who prints them one by one gives a [`Batch`] its turns itself.
 pub fn build(db: &dyn Db, workspace: Workspace, environment: &str) -> Build {
-    let mut batch = Batch::new(db, workspace);
+    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     let mut manifests = Vec::new();
     run(&mut batch, db, workspace, environment, Form::Objects, &mut |piece| {
         if let Piece::Manifest(manifest) = piece {
@@ -69,7 +130,7 @@ fn run(
     };
     batch.begin(environment);
     let mut text = String::new();
-    for turn in turns(db, workspace, environment) {
+    for turn in batch.turns() {
         let Ok(()) = match turn {
             Turn::Make(request, is_early) => {
                 text.clear();
@@ -98,7 +159,8 @@ pub fn address(db: &dyn Db, workspace: Workspace, request: ItemId) -> Name {
 pub(crate) enum Blocked {
     /// Nothing.
     No,
-    /// A syntax error elsewhere in a package that it stands on: it is checked, but makes nothing.
+    /// A mistake in a layer of its own, or a syntax error elsewhere in a package that it stands on:
+    /// it is checked, but makes nothing.
     Manifests,
     /// What it stands on has an error: whatever it would say now would be a consequence.
     Everything,
@@ -179,6 +241,8 @@ fn unsound_layers(
             .filter(|id| id.kind(db) != Kind::Request)
             .map(|id| footing(db, workspace, id))
             .chain([damage(text, layer)])
+            // Also where what is wrong could be left out, such as a field that there is not.
+            .chain(infer(db, workspace, layer).has_errors().then_some(Blocked::Manifests))
             .max();
         if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
             found.insert(layer, blocked);
@@ -223,14 +287,19 @@ pub fn parse_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) 
     files.skip(part).step_by(parts).for_each(|file| parse_ahead(db, *file));
 }
 
-/// Infers the types of the declarations of a part of a workspace's files, one of so many: what a host with
-/// threads may ask for ahead of [`check`] and [`build`]. Nothing is answered, and whoever asks next finds it
-/// done.
-pub fn infer_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+/// Infers the types of a part of the declarations of packages, one of so many.
+pub(crate) fn infer_part(
+    db: &dyn Db,
+    workspace: Workspace,
+    of: &[Package],
+    part: usize,
+    parts: usize,
+) {
     // Each part goes through all of it: none is far behind another, whose answers it would make for it, one
     // inside the other.
-    stand(db, workspace);
-    for file in packages(db, workspace).values().flatten().skip(part).step_by(parts) {
+    stand(db, workspace, of);
+    let files = of.iter().flat_map(|package| package_files(db, *package));
+    for file in files.skip(part).step_by(parts) {
         for id in items(db, *file) {
             infer(db, workspace, *id);
         }
@@ -238,8 +307,11 @@ pub fn infer_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) 
 }
 
 /// Asks first for what others stand on, so that no answer waits for a long chain of others.
-fn stand(db: &dyn Db, workspace: Workspace) {
-    for id in &typing_order(db, workspace).items {
+fn stand(db: &dyn Db, workspace: Workspace, of: &[Package]) {
+    let files = of.iter().flat_map(|package| package_files(db, *package)).copied();
+    let taken: FxHashSet<SourceFile> = files.chain([db.prelude()]).collect();
+    let order = typing_order(db, workspace).items.iter();
+    for id in order.filter(|id| taken.contains(&id.file(db))) {
         if id.kind(db) == Kind::Type {
             alias(db, workspace, *id);
         }
@@ -257,11 +329,11 @@ pub(crate) struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    /// With what is wrong whatever the environment.
-    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+    /// With what is wrong with these packages whatever the environment.
+    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace, packages: &[Package]) -> Self {
         let mut gathered =
             Gathered { db, workspace, found: Vec::new(), index: FxHashMap::default() };
-        gathered.statics();
+        gathered.statics(packages);
         gathered
     }
 
@@ -304,19 +376,18 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// What is wrong with the text and the types, whatever the environment.
-    fn statics(&mut self) {
+    /// What is wrong with the text and the types of packages, whatever the environment.
+    fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);
-        stand(db, workspace);
+        stand(db, workspace, of);
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }
-        for (path, files) in packages(db, workspace).iter() {
-            let package = Package::new(db, workspace, path.clone());
-            for diagnostic in &scope(db, package).diagnostics {
+        for package in of {
+            for diagnostic in &scope(db, *package).diagnostics {
                 self.add(diagnostic, None);
             }
-            for file in files {
+            for file in package_files(db, *package) {
                 for diagnostic in syntax_diagnostics(db, *file) {
                     self.add(diagnostic, None);
                 }

@@ -7,7 +7,7 @@
 use crate::arms::{self, record_arm};
 use crate::builtins::{self, Builtin, Limit, compare};
 use crate::db::Db;
-use crate::diagnostics::{Code, Diagnostic, Place, code, list};
+use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer};
 use crate::items::{documentation, item};
 use crate::layers::{
@@ -19,8 +19,8 @@ use crate::notation::{self, Duration, Quantity};
 use crate::source::{Content as FileContent, ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{
-    BUILT_IN_FIELDS, Check, Keys, Ty, UNKNOWN, describe_type, display, display_literal,
-    each_required, field_of, field_type, is_said_by_kind, schema, shape,
+    BUILT_IN_FIELDS, Check, Keys, Schema, Shapes, Ty, UNKNOWN, describe_type, display,
+    display_literal, field_of, field_type, is_said_by_kind, schema, shapes,
 };
 use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions::{self, kubernetes};
@@ -29,6 +29,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// An error was reported where this came from.
@@ -131,22 +132,14 @@ pub fn laid(
     environment: Option<ItemId>,
 ) -> (Parts, Vec<Diagnostic>) {
     let mut evaluator = Evaluator::new(db, workspace, environment, name_origin(db, schema_id));
-    let instance = evaluator.push(Instance {
-        schema: schema_id,
-        layers: layers::default_layers(db, workspace, schema_id, environment),
-        given: None,
-        fields: FxHashMap::default(),
-        request: None,
-        inherited: None,
-        path: String::new(),
-        origin: evaluator.subject,
-    });
+    let instance = evaluator.default_instance(schema_id, evaluator.subject);
+    let instance = evaluator.push(instance);
     evaluator.bare = Some(instance);
     let mut parts = Parts::default();
-    for field in &schema(db, workspace, schema_id).fields {
+    for (position, field) in schema(db, workspace, schema_id).fields.iter().enumerate() {
         let told = evaluator.diagnostics.len();
         evaluator.reads_own = false;
-        match evaluator.slot(instance, &field.name, &field.ty) {
+        match evaluator.slot(instance, position, &field.ty) {
             Ok(mut slot) if !evaluator.reads_own => {
                 if slot != Slot::default() {
                     slot.lay_below();
@@ -417,20 +410,69 @@ impl<'a> Frame<'a> {
 }
 
 /// A schema's value in the making.
-struct Instance {
+struct Instance<'a> {
     schema: ItemId,
+    shape: &'a Schema,
     /// The declarations that speak of it; empty for a literal.
-    layers: Vec<Layer>,
+    layers: Cow<'a, [Layer]>,
+    /// What they say, once a field asked.
+    said: Option<Rc<[Said<'a>]>>,
     /// A value that stands inside another.
     given: Option<Given>,
-    fields: FxHashMap<Name, State>,
+    /// By position: the schema's fields, then those built in.
+    fields: Vec<State>,
     /// The request, whose built-in fields it has.
     request: Option<ItemId>,
     /// A nested composite's built-in fields, as the one around it says.
     inherited: Option<Fields>,
     /// Where it stands in its request; empty: it is the request.
-    path: String,
+    path: Rc<str>,
     origin: Origin,
+}
+
+impl<'a> Instance<'a> {
+    fn position(&self, name: &str) -> Option<usize> {
+        position(self.shape, name)
+    }
+
+    /// The name of the field at a position.
+    fn name(&self, position: usize) -> &'a str {
+        match self.shape.fields.get(position) {
+            Some(field) => &field.name,
+            None => BUILT_IN_FIELDS[position - self.shape.fields.len()],
+        }
+    }
+
+    /// The value of a field, if it is known.
+    fn known(&self, name: &str) -> Option<&Value> {
+        match &self.fields[self.position(name)?] {
+            State::Done(Ok(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn has_built_in(&self) -> bool {
+        self.request.is_some() || self.inherited.is_some()
+    }
+}
+
+/// The position of a field among those of a schema and those built in.
+fn position(shape: &Schema, name: &str) -> Option<usize> {
+    let own = shape.fields.iter().position(|field| field.name == name);
+    own.or_else(|| {
+        let built_in = BUILT_IN_FIELDS.iter().position(|field| *field == name)?;
+        Some(shape.fields.len() + built_in)
+    })
+}
+
+/// What a layer says.
+struct Said<'a> {
+    layer: Layer,
+    inference: &'a Inference,
+    /// What it spreads.
+    spreads: Vec<&'a Expr>,
+    /// Its entries, by the positions of the fields that they begin with.
+    entries: Vec<(usize, &'a Entry)>,
 }
 
 /// A value inside another, before it is complete.
@@ -442,6 +484,7 @@ struct Given {
 
 #[derive(Clone)]
 enum State {
+    Unread,
     Open,
     Done(Eval<Value>),
 }
@@ -481,10 +524,13 @@ pub struct Evaluator<'a> {
     pub environment: Option<ItemId>,
     /// What a mistake without a better place is told at.
     pub subject: Origin,
-    instances: Vec<Instance>,
+    instances: Vec<Instance<'a>>,
     /// The fields that are being evaluated, the innermost last, and what reads each.
-    open: Vec<(usize, Name, Origin)>,
+    open: Vec<(usize, usize, Origin)>,
+    shapes: Option<&'a Shapes>,
     lets: FxHashMap<ItemId, Eval<Value>>,
+    /// What was read of the environment.
+    environment_values: Fields,
     steps: u64,
     depth: u32,
     exhausted: bool,
@@ -541,7 +587,9 @@ impl<'a> Evaluator<'a> {
             subject,
             instances: Vec::new(),
             open: Vec::new(),
+            shapes: None,
             lets: FxHashMap::default(),
+            environment_values: Fields::default(),
             steps: 0,
             depth: 0,
             exhausted: false,
@@ -580,8 +628,7 @@ impl<'a> Evaluator<'a> {
             if let (None, Some(lazy), [field, ..]) = (local, &frame.lazy, rest)
                 && first.text == *lazy.binder
                 && let Some(instance) = lazy.instance
-                && let Some(State::Done(Ok(value))) =
-                    self.instances[instance].fields.get(&field.text)
+                && let Some(value) = self.instances[instance].known(&field.text)
             {
                 add_traced(&mut found, (0, field.text.to_string(), value.clone()));
                 return;
@@ -687,19 +734,41 @@ impl<'a> Evaluator<'a> {
     fn request(&mut self, request: ItemId, environment: ItemId) -> Eval<Value> {
         let (db, workspace) = (self.db, self.workspace);
         let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
-        let layers = layers::layers(db, workspace, request, environment).clone();
-        let origin = self.subject;
-        let instance = self.push(Instance {
-            schema: schema_id,
-            layers,
-            given: None,
-            fields: FxHashMap::default(),
-            request: Some(request),
-            inherited: None,
-            path: String::new(),
-            origin,
-        });
+        let instance = self.request_instance(request, schema_id, environment);
         self.all_fields(instance)
+    }
+
+    fn request_instance(
+        &mut self,
+        request: ItemId,
+        schema_id: ItemId,
+        environment: ItemId,
+    ) -> usize {
+        let layers = layers::layers(self.db, self.workspace, request, environment);
+        let instance = self.instance(schema_id, layers, self.subject);
+        self.push(Instance { request: Some(request), ..instance })
+    }
+
+    /// A value of a schema, of which no field is evaluated yet.
+    fn instance(
+        &self,
+        schema_id: ItemId,
+        layers: impl Into<Cow<'a, [Layer]>>,
+        origin: Origin,
+    ) -> Instance<'a> {
+        let shape = schema(self.db, self.workspace, schema_id);
+        Instance {
+            schema: schema_id,
+            shape,
+            layers: layers.into(),
+            said: None,
+            given: None,
+            fields: vec![State::Unread; shape.fields.len() + BUILT_IN_FIELDS.len()],
+            request: None,
+            inherited: None,
+            path: Rc::default(),
+            origin,
+        }
     }
 
     /// An output of a request, or its name or namespace; only the fields it reads are evaluated.
@@ -709,16 +778,7 @@ impl<'a> Evaluator<'a> {
         self.subject = name_origin(db, request);
         self.request = Some(request);
         let origin = self.subject;
-        let instance = self.push(Instance {
-            schema: schema_id,
-            layers: layers::layers(db, workspace, request, environment).clone(),
-            given: None,
-            fields: FxHashMap::default(),
-            request: Some(request),
-            inherited: None,
-            origin,
-            path: String::new(),
-        });
+        let instance = self.request_instance(request, schema_id, environment);
         let compose = crate::types::composition(db, workspace, schema_id).ok_or(Failed)?;
         let tree = item(db, compose).as_ref().ok_or(Failed)?;
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return Err(Failed) };
@@ -754,20 +814,11 @@ impl<'a> Evaluator<'a> {
             }
             _ => {
                 let laid = matches!(record.tag, Tag::Partial(_));
+                let instance = self.default_instance(schema_id, origin);
                 let instance = self.push(Instance {
-                    schema: schema_id,
-                    layers: layers::default_layers(
-                        self.db,
-                        self.workspace,
-                        schema_id,
-                        self.environment,
-                    ),
                     given: Some(Given { record, laid }),
-                    fields: FxHashMap::default(),
-                    request: None,
                     inherited: Some(around),
-                    path: String::new(),
-                    origin,
+                    ..instance
                 });
                 let result = self.all_fields(instance);
                 self.instances.pop();
@@ -876,7 +927,7 @@ impl<'a> Evaluator<'a> {
             Some(instance) => {
                 let mut fields = Fields::default();
                 for name in ["name", "namespace", "labels"] {
-                    fields.insert(name.into(), self.own_field(instance, &name.into(), reader)?);
+                    fields.insert(name.into(), self.own_field(instance, name, reader)?);
                 }
                 Value::record(fields, reader)
             }
@@ -910,8 +961,9 @@ impl<'a> Evaluator<'a> {
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
             // A circle is one mistake: it is told where one of its fields reads its first output.
             let field = self.open.last().and_then(|(instance, field, _)| {
-                let request = self.instances[*instance].request?;
-                Some(crate::outputs::Node::Field(request, field.clone()))
+                let instance = &self.instances[*instance];
+                let name = Name::from(instance.name(*field));
+                Some(crate::outputs::Node::Field(instance.request?, name))
             });
             if way.first() == crate::outputs::first_of(db, way)
                 && field.is_some_and(|it| way.contains(&it))
@@ -999,7 +1051,7 @@ impl<'a> Evaluator<'a> {
     fn environment_instance(&mut self, environment: ItemId) -> Option<usize> {
         let (db, workspace) = (self.db, self.workspace);
         let schema = crate::infer::environment_schema_of(db, workspace, environment)?;
-        let layers = ancestry(db, workspace, environment)
+        let layers: Vec<Layer> = ancestry(db, workspace, environment)
             .0
             .iter()
             .enumerate()
@@ -1009,51 +1061,43 @@ impl<'a> Evaluator<'a> {
                 kind: LayerKind::Environment,
             })
             .collect();
-        let origin = self.subject;
-        Some(self.push(Instance {
-            schema,
-            layers,
-            given: None,
-            fields: FxHashMap::default(),
-            request: None,
-            inherited: None,
-            path: String::new(),
-            origin,
-        }))
+        let instance = self.instance(schema, layers, self.subject);
+        Some(self.push(instance))
     }
 
-    fn push(&mut self, instance: Instance) -> usize {
+    /// A value of a schema of which only `defaults` speak.
+    fn default_instance(&self, schema_id: ItemId, origin: Origin) -> Instance<'a> {
+        let (db, workspace) = (self.db, self.workspace);
+        let layers = layers::default_layers(db, workspace, schema_id, self.environment);
+        self.instance(schema_id, layers, origin)
+    }
+
+    fn push(&mut self, instance: Instance<'a>) -> usize {
         self.instances.push(instance);
         self.instances.len() - 1
     }
 
     /// Every field of an instance, then its conditions.
     fn all_fields(&mut self, instance: usize) -> Eval<Value> {
-        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
-        let origin = self.instances[instance].origin;
-        let mut fields = Fields::default();
+        let Instance { shape, origin, .. } = self.instances[instance];
+        let mut fields = Fields::with_capacity(shape.fields.len() + BUILT_IN_FIELDS.len());
         let mut failed = false;
         let mut missing: Vec<(&Name, Place)> = Vec::new();
-        let is_request = self.instances[instance].request.is_some()
-            || self.instances[instance].inherited.is_some();
-        let built_in = BUILT_IN_FIELDS
-            .iter()
-            .filter(|name| is_request && **name != "after")
-            .map(|it| Name::from(*it));
-        for name in built_in.collect::<Vec<_>>() {
-            match self.own_field(instance, &name, origin) {
+        let has_built_in = self.instances[instance].has_built_in();
+        for name in BUILT_IN_FIELDS.iter().filter(|name| has_built_in && **name != "after") {
+            match self.own_field(instance, name, origin) {
                 Ok(value) => {
-                    fields.insert(name, value);
+                    fields.insert(Name::new_static(name), value);
                 }
                 Err(Failed) => failed = true,
             }
         }
         // Nobody reads what it comes after, yet it must be right.
         if self.instances[instance].request.is_some() {
-            failed |= self.own_field(instance, &"after".into(), origin).is_err();
+            failed |= self.own_field(instance, "after", origin).is_err();
         }
-        for field in &shape.fields {
-            match self.own_field(instance, &field.name, origin) {
+        for (position, field) in shape.fields.iter().enumerate() {
+            match self.field_at(instance, position, origin) {
                 Ok(value) => {
                     if value.is_none() && !field.ty.is_optional() {
                         failed = true;
@@ -1107,7 +1151,7 @@ impl<'a> Evaluator<'a> {
                 });
             self.report(error);
         }
-        for (owner, member) in &shape.members {
+        for (owner, member) in &shape.conditions {
             self.member(instance, *owner, *member);
         }
         if failed {
@@ -1128,39 +1172,45 @@ impl<'a> Evaluator<'a> {
     }
 
     /// A field of an instance, evaluated at its first reading. `reader` is told of a circle.
-    fn own_field(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Value> {
+    fn own_field(&mut self, instance: usize, name: &str, reader: Origin) -> Eval<Value> {
+        let position = self.instances[instance].position(name).ok_or(Failed)?;
+        self.field_at(instance, position, reader)
+    }
+
+    /// [`Self::own_field`] by its position.
+    fn field_at(&mut self, instance: usize, position: usize, reader: Origin) -> Eval<Value> {
         if self.bare == Some(instance) {
             self.reads_own = true;
             return Err(Failed);
         }
-        match self.instances[instance].fields.get(name) {
-            Some(State::Done(done)) => return done.clone(),
-            Some(State::Open) => {
-                return Err(self.circle(instance, name, reader));
-            }
-            None => {}
+        match &self.instances[instance].fields[position] {
+            State::Done(done) => return done.clone(),
+            State::Open => return Err(self.circle(instance, position, reader)),
+            State::Unread => {}
         }
-        self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone(), reader));
-        let result = self.compute(instance, name);
+        self.instances[instance].fields[position] = State::Open;
+        self.open.push((instance, position, reader));
+        let result = self.compute(instance, position);
         self.open.pop();
-        self.instances[instance].fields.insert(name.clone(), State::Done(result.clone()));
+        self.instances[instance].fields[position] = State::Done(result.clone());
         result
     }
 
     /// Tells of a field that is read while it is evaluated: at the request's line that closes the
     /// circle, if one does.
-    fn circle(&mut self, instance: usize, name: &Name, reader: Origin) -> Failed {
-        let start = self.open.iter().position(|it| it.0 == instance && it.1 == *name).unwrap_or(0);
-        let circle = &self.open[start..];
-        let names: Vec<String> =
-            circle.iter().map(|(_, name, _)| name).chain([name]).map(Name::to_string).collect();
-        // Who reads each field of the circle, the first one last.
-        let reads: Vec<(&Name, Origin)> = circle[1..]
+    fn circle(&mut self, instance: usize, position: usize, reader: Origin) -> Failed {
+        let start = self.open.iter().position(|it| it.0 == instance && it.1 == position);
+        let circle: Vec<(&str, Origin)> = self.open[start.unwrap_or(0)..]
             .iter()
-            .map(|(_, name, reader)| (name, *reader))
-            .chain([(name, reader)])
+            .map(|(instance, position, reader)| {
+                (self.instances[*instance].name(*position), *reader)
+            })
             .collect();
+        let name = self.instances[instance].name(position);
+        let names: Vec<&str> = circle.iter().map(|(name, _)| *name).chain([name]).collect();
+        // Who reads each field of the circle, the first one last.
+        let reads: Vec<(&str, Origin)> =
+            circle[1..].iter().copied().chain([(name, reader)]).collect();
         let at = reads
             .iter()
             .position(|(_, reader)| layers::is_data(self.db, reader.item))
@@ -1177,20 +1227,20 @@ impl<'a> Evaluator<'a> {
         self.report(error)
     }
 
-    fn compute(&mut self, instance: usize, name: &Name) -> Eval<Value> {
+    fn compute(&mut self, instance: usize, position: usize) -> Eval<Value> {
         self.step(1)?;
-        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
-        let field = shape.field(name);
-        let origin = self.instances[instance].origin;
-        let is_request = self.instances[instance].request.is_some()
-            || self.instances[instance].inherited.is_some();
+        let Instance { shape, origin, .. } = self.instances[instance];
+        let name = self.instances[instance].name(position);
+        let field = shape.fields.get(position);
+        let built_in;
         let ty = match field {
-            Some(field) => field.ty.clone(),
-            None if is_request => {
-                crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set)
+            Some(field) => &field.ty,
+            None if self.instances[instance].has_built_in() => {
+                built_in = crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set);
+                &built_in
             }
             None if name == "name" => {
-                let name = self.instances[instance].origin.item.name(self.db).clone();
+                let name = origin.item.name(self.db).clone();
                 return Ok(Value::new(Data::String(name), origin));
             }
             None => return Err(Failed),
@@ -1201,7 +1251,7 @@ impl<'a> Evaluator<'a> {
             let value = match own {
                 Some(value) if laid => value,
                 own => {
-                    let mut slot = self.slot(instance, name, &ty)?;
+                    let mut slot = self.slot(instance, position, ty)?;
                     if let Some(value) = own {
                         let layer = Layer {
                             item: value.origin.item,
@@ -1209,13 +1259,9 @@ impl<'a> Evaluator<'a> {
                             kind: LayerKind::Request,
                         };
                         let setting = plain_setting(layer, value.origin);
-                        let told = self.diagnostics.len();
                         self.merge(|merge| {
-                            merge.set(&mut slot, &ty, value, Operation::Merge, &setting)
-                        });
-                        if self.diagnostics.len() > told {
-                            return Err(Failed);
-                        }
+                            merge.set(&mut slot, ty, value, Operation::Merge, &setting)
+                        })?;
                     }
                     layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
                 }
@@ -1230,11 +1276,15 @@ impl<'a> Evaluator<'a> {
                 }
                 _ => None,
             };
-            let path = asked.unwrap_or_else(|| join(&self.instances[instance].path, name));
-            return self.complete(value, &ty, &path);
+            if let Some(path) = asked {
+                return self.complete(value, ty, &path);
+            }
+            let around = self.instances[instance].path.clone();
+            let path = Path::whole(&around);
+            return self.complete_at(value, ty, &path.then(PathStep::Field(name)));
         }
-        let slot = self.slot(instance, name, &ty)?;
-        self.advise_hidden(&slot, name);
+        let slot = self.slot(instance, position, ty)?;
+        self.advise_hidden(&slot, &name);
         let value = match layers::finish(&slot) {
             Some(value) => value,
             None => {
@@ -1250,8 +1300,8 @@ impl<'a> Evaluator<'a> {
         }
         if value.is_none() && field.is_none() && name == "namespace" {
             // Where nobody reads it, nothing is wrong: not every request needs one.
-            let request = self.instances[instance].request;
-            let origin = request.map_or(value.origin, |it| name_origin(self.db, it));
+            let is_request = self.instances[instance].request.is_some();
+            let origin = if is_request { origin } else { value.origin };
             return Ok(Value::new(Data::None, origin));
         }
         let is_label = field.is_none() && (name == "name" || name == "namespace");
@@ -1261,34 +1311,28 @@ impl<'a> Evaluator<'a> {
             let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
             return self.complete(value, &label, name);
         }
-        self.complete(value, &ty, name)
+        self.complete(value, ty, name)
     }
 
     /// A field of a request with everything the layers said of it: what `plumb why` shows.
     pub fn trace(&mut self, request: ItemId, environment: ItemId, name: &Name) -> Eval<Slot> {
         let (db, workspace) = (self.db, self.workspace);
         let schema_id = crate::infer::request_schema(db, workspace, request).ok_or(Failed)?;
-        let origin = self.subject;
-        let instance = self.push(Instance {
-            schema: schema_id,
-            layers: layers::layers(db, workspace, request, environment).clone(),
-            given: None,
-            fields: FxHashMap::default(),
-            request: Some(request),
-            inherited: None,
-            path: String::new(),
-            origin,
-        });
+        let instance = self.request_instance(request, schema_id, environment);
+        let position = self.instances[instance].position(name).ok_or(Failed)?;
         let ty = match schema(db, workspace, schema_id).field(name) {
             Some(field) => field.ty.clone(),
             None => crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set),
         };
-        self.instances[instance].fields.insert(name.clone(), State::Open);
-        self.open.push((instance, name.clone(), origin));
-        self.slot(instance, name, &ty)
+        self.instances[instance].fields[position] = State::Open;
+        self.open.push((instance, position, self.subject));
+        self.slot(instance, position, &ty)
     }
 
     fn default(&mut self, instance: usize, field: &crate::types::Field) -> Option<Eval<Value>> {
+        if !field.has_default {
+            return None;
+        }
         let tree = item(self.db, field.owner).as_ref()?;
         let ItemKind::Schema { members, .. } = &tree.kind else { return None };
         let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind else {
@@ -1299,20 +1343,53 @@ impl<'a> Evaluator<'a> {
         Some(self.expr(&mut frame, default))
     }
 
+    /// What the layers of an instance say.
+    fn said(&mut self, instance: usize) -> Rc<[Said<'a>]> {
+        let (db, workspace) = (self.db, self.workspace);
+        let Instance { said, shape, layers, .. } = &mut self.instances[instance];
+        let made = said.get_or_insert_with(|| {
+            let said = layers.iter().filter_map(|layer| {
+                let record = layer_record(item(db, layer.item).as_ref()?)?;
+                let mut said = Said {
+                    layer: *layer,
+                    inference: infer(db, workspace, layer.item),
+                    spreads: Vec::new(),
+                    entries: Vec::with_capacity(record.entries.len()),
+                };
+                for entry in &record.entries {
+                    match &entry.kind {
+                        EntryKind::Spread(value) => said.spreads.push(value),
+                        EntryKind::Set { path, .. } => {
+                            let field = first_key(path).and_then(|name| position(shape, name));
+                            said.entries.extend(field.map(|field| (field, entry)));
+                        }
+                        EntryKind::For { .. } => {}
+                    }
+                }
+                said.entries.sort_by_key(|(field, _)| *field);
+                Some(said)
+            });
+            said.collect()
+        });
+        made.clone()
+    }
+
     /// Merges what the layers say of one top-level field.
-    fn slot(&mut self, instance: usize, name: &Name, ty: &Ty) -> Eval<Slot> {
+    fn slot(&mut self, instance: usize, position: usize, ty: &Ty) -> Eval<Slot> {
         let (db, workspace) = (self.db, self.workspace);
         let mut slot = Slot::default();
         let mut failed = false;
-        let schema_id = self.instances[instance].schema;
-        let shape = schema(db, workspace, schema_id);
-        if let Some(field) = shape.field(name) {
+        let Instance { shape, origin, .. } = self.instances[instance];
+        let name = self.instances[instance].name(position);
+        if let Some(field) = shape.fields.get(position) {
             let layer = Layer { item: field.owner, level: 0, kind: LayerKind::Schema };
             match self.default(instance, field) {
                 Some(Ok(value)) => {
                     self.charge(&value, true)?;
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Some(Err(Failed)) => failed = true,
                 None => {}
@@ -1322,30 +1399,32 @@ impl<'a> Evaluator<'a> {
                 let why = self.final_reason(field.owner, field.member);
                 slot.sealed = Some((plain_setting(layer, origin), why));
             }
-        } else if let Some(inherited) = &self.instances[instance].inherited {
-            if let Some(value) = inherited.get(name).cloned() {
-                let layer = Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
-                let setting = plain_setting(layer, value.origin);
-                self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
-            }
-        } else if let Some(request) = self.instances[instance].request {
-            match self.built_in(request, name) {
+        } else {
+            let Instance { inherited, request, .. } = &self.instances[instance];
+            let below = match (inherited, *request) {
+                (Some(inherited), _) => Ok(inherited.get(name).cloned()),
+                (None, Some(request)) => self.built_in(request, name, origin),
+                (None, None) => Ok(None),
+            };
+            match below {
                 Ok(Some(value)) => {
                     let layer =
                         Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
                     let setting = plain_setting(layer, value.origin);
-                    self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting));
+                    failed |= self
+                        .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
+                        .is_err();
                 }
                 Ok(None) => {}
                 Err(Failed) => failed = true,
             }
         }
-        for (owner, member) in &shape.members {
+        for (owner, member) in &shape.finals {
             let Some(tree) = item(db, *owner) else { continue };
             let ItemKind::Schema { members, .. } = &tree.kind else { continue };
             let member = &members[*member];
             let MemberKind::Final { path, value, otherwise } = &member.kind else { continue };
-            if first_key(path) != Some(name) {
+            if first_key(path).is_none_or(|key| key != name) {
                 continue;
             }
             let mut frame = Frame::new(*owner, infer(db, workspace, *owner));
@@ -1361,14 +1440,11 @@ impl<'a> Evaluator<'a> {
             };
             failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
         }
-        for layer in self.instances[instance].layers.clone() {
-            let Some(tree) = item(db, layer.item) else { continue };
-            let Some(record) = layer_record(tree) else { continue };
-            let mut frame = Frame::new(layer.item, infer(db, workspace, layer.item));
+        for Said { layer, inference, spreads, entries } in &*self.said(instance) {
+            let mut frame = Frame::new(layer.item, inference);
             frame.own = Some(instance);
-            for entry in &record.entries {
-                let EntryKind::Spread(value) = &entry.kind else { continue };
-                if frame.inference.poisoned.contains(&value.id) {
+            for value in spreads {
+                if inference.poisoned.contains(&value.id) {
                     failed = true;
                     continue;
                 }
@@ -1378,26 +1454,27 @@ impl<'a> Evaluator<'a> {
                             value.fields().and_then(|fields| fields.get(name)).cloned()
                         {
                             let setting =
-                                Setting { spread: true, ..plain_setting(layer, found.origin) };
-                            self.merge(|merge| {
-                                merge.set(&mut slot, ty, found, Operation::Merge, &setting)
-                            });
+                                Setting { spread: true, ..plain_setting(*layer, found.origin) };
+                            failed |= self
+                                .merge(|merge| {
+                                    merge.set(&mut slot, ty, found, Operation::Merge, &setting)
+                                })
+                                .is_err();
                         }
                     }
                     Err(Failed) => failed = true,
                 }
             }
-            for entry in &record.entries {
-                let EntryKind::Set { path, .. } = &entry.kind else { continue };
-                if first_key(path) == Some(name) {
-                    failed |= self.entry(&mut frame, &mut slot, ty, layer, entry).is_err();
-                }
+            let first = entries.partition_point(|(field, _)| *field < position);
+            for (_, entry) in entries[first..].iter().take_while(|(field, _)| *field == position) {
+                failed |= self.entry(&mut frame, &mut slot, ty, *layer, entry).is_err();
             }
         }
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
-    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) {
+    /// Fails where a layer may not say what it says: what is asked for is then not what anybody meant.
+    fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) -> Eval<()> {
         let mut merge = Merge {
             db: self.db,
             workspace: self.workspace,
@@ -1405,9 +1482,11 @@ impl<'a> Evaluator<'a> {
             diagnostics: Vec::new(),
         };
         run(&mut merge);
+        let failed = merge.diagnostics.iter().any(|it| it.severity == Severity::Error);
         for diagnostic in merge.diagnostics {
             self.report(diagnostic);
         }
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
@@ -1428,9 +1507,8 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What a built-in field is before any layer.
-    fn built_in(&mut self, request: ItemId, name: &Name) -> Eval<Option<Value>> {
-        let origin = name_origin(self.db, request);
-        match name.as_str() {
+    fn built_in(&mut self, request: ItemId, name: &str, origin: Origin) -> Eval<Option<Value>> {
+        match name {
             "name" => Ok(Some(Value::new(Data::String(request.name(self.db).clone()), origin))),
             "labels" | "annotations" => Ok(Some(Value::record(Fields::default(), origin))),
             "namespace" => {
@@ -1591,7 +1669,7 @@ impl<'a> Evaluator<'a> {
                 },
             };
             let mut next = None;
-            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates));
+            self.merge(|merge| next = merge.part(at, &container, &name, &setting, creates))?;
             match next {
                 Some(inner) => at = inner,
                 None => return Err(Failed),
@@ -1609,7 +1687,7 @@ impl<'a> Evaluator<'a> {
         match (value, braces) {
             (Some(value), _) => {
                 self.charge(&value, true)?;
-                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting));
+                self.merge(|merge| merge.set(at, &ty, value, assignment.operation, &setting))?;
             }
             (None, Some(record)) => {
                 let key = element.as_ref().filter(|_| way == 0);
@@ -1651,7 +1729,7 @@ impl<'a> Evaluator<'a> {
             _ => record_arm(ty.base()),
         };
         let mut opened = false;
-        self.merge(|merge| opened = merge.open(slot, container, operation, setting));
+        self.merge(|merge| opened = merge.open(slot, container, operation, setting))?;
         if !opened {
             return Err(Failed);
         }
@@ -1664,7 +1742,7 @@ impl<'a> Evaluator<'a> {
                     if let Some(field) = merge.part(slot, container, name, &inner, true) {
                         merge.set(field, ty, part.clone(), Operation::Merge, &inner);
                     }
-                });
+                })?;
             }
         }
         let mut failed = false;
@@ -1675,7 +1753,9 @@ impl<'a> Evaluator<'a> {
                 Ok(value) => {
                     self.step(value.fields().map_or(0, |it| it.len() as u64))?;
                     let inner = Setting { spread: true, ..setting.of(value.origin) };
-                    self.merge(|merge| merge.set(slot, container, value, Operation::Merge, &inner));
+                    failed |= self
+                        .merge(|merge| merge.set(slot, container, value, Operation::Merge, &inner))
+                        .is_err();
                 }
                 Err(Failed) => failed = true,
             }
@@ -1703,8 +1783,8 @@ impl<'a> Evaluator<'a> {
             let ty = ty.as_deref().unwrap_or(UNKNOWN);
             let inner = setting.of(frame.origin(entry.id));
             let mut part = None;
-            self.merge(|merge| part = merge.part(slot, container, &name, &inner, true));
-            match part {
+            let met = self.merge(|merge| part = merge.part(slot, container, &name, &inner, true));
+            match part.filter(|_| met.is_ok()) {
                 Some(part) => failed |= self.entry(frame, part, ty, setting.layer, entry).is_err(),
                 None => failed = true,
             }
@@ -1811,10 +1891,10 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Advice where a request's own value hides what the platform says for this environment.
-    fn advise_hidden(&mut self, slot: &Slot, name: &str) {
+    fn advise_hidden(&mut self, slot: &Slot, name: &dyn fmt::Display) {
         if let Content::Parts { parts, .. } = &slot.content {
             for (part, inner) in parts {
-                self.advise_hidden(inner, &format!("{name}.{part}"));
+                self.advise_hidden(inner, &format_args!("{name}.{part}"));
             }
             return;
         }
@@ -1914,7 +1994,7 @@ impl<'a> Evaluator<'a> {
                 if let ExprKind::Name(name) = &inner.kind
                     && frame.inference.resolutions.get(&inner.id) == Some(&Resolution::OwnField)
                     && let Some(instance) = frame.own
-                    && let Some(State::Done(Ok(value))) = self.instances[instance].fields.get(name)
+                    && let Some(value) = self.instances[instance].known(name)
                     && !read.iter().any(|(known, _)| known == name)
                 {
                     read.push((name.clone(), value.clone()));
@@ -1942,7 +2022,7 @@ impl<'a> Evaluator<'a> {
         let origin = places.first().map_or(self.subject, |(_, value)| value.origin);
         let mut found = Diagnostic::error(code::CONDITION_FAILED, origin, message);
         if rule.level == RuleLevel::Advise {
-            found.severity = crate::diagnostics::Severity::Warning;
+            found.severity = Severity::Warning;
         }
         if let Some(first) = places.first() {
             found.label = label(first);
@@ -1959,7 +2039,11 @@ impl<'a> Evaluator<'a> {
     /// Fills in what a type's schemas say by default, and checks what only evaluation can:
     /// conditions, ranges, required fields. `path` names the value in messages.
     pub fn complete(&mut self, value: Value, ty: &Ty, path: &str) -> Eval<Value> {
-        Ok(self.completed(&value, ty, &Path::whole(path))?.unwrap_or(value))
+        self.complete_at(value, ty, &Path::whole(path))
+    }
+
+    fn complete_at(&mut self, value: Value, ty: &Ty, path: &Path<'_>) -> Eval<Value> {
+        Ok(self.completed(&value, ty, path)?.unwrap_or(value))
     }
 
     /// [`Self::complete`] of a value that others may hold as well; `None`: nothing was to be filled in.
@@ -2002,37 +2086,36 @@ impl<'a> Evaluator<'a> {
                     // A value of this schema, or of one that includes it, is complete.
                     Tag::Schema(_) | Tag::Kind(_) => return Ok(None),
                 };
+                let instance = self.default_instance(*id, value.origin);
                 let instance = self.push(Instance {
-                    schema: *id,
-                    layers: layers::default_layers(self.db, self.workspace, *id, self.environment),
                     given: Some(Given { record: record.clone(), laid }),
-                    fields: FxHashMap::default(),
-                    request: None,
-                    inherited: None,
-                    path: path.to_string(),
-                    origin: value.origin,
+                    path: path.to_string().into(),
+                    ..instance
                 });
                 let result = self.all_fields(instance);
                 self.instances.pop();
                 result.map(Some)
             }
-            Ty::Record(record) => self.completed_fields(value, path, ty, |name| {
-                let known = record.fields.iter().find(|(field, _)| field == name);
-                known.map_or(UNKNOWN, |(_, ty)| ty)
-            }),
+            Ty::Record(record) => {
+                let type_of = |name: &str| {
+                    let known = record.fields.iter().find(|(field, _)| field == name);
+                    known.map_or(UNKNOWN, |(_, ty)| ty)
+                };
+                self.completed_fields(value, path, ty, record.required(), type_of)
+            }
             Ty::Object(object) => {
-                let shape = shape(self.db, self.workspace, *object);
-                self.completed_fields(value, path, ty, |name| {
-                    shape.fields.get(name).unwrap_or(UNKNOWN)
-                })
+                let shape = self.shapes().of(*object);
+                let type_of = |name: &str| shape.fields.get(name).unwrap_or(UNKNOWN);
+                self.completed_fields(value, path, ty, shape.required.iter(), type_of)
             }
             Ty::Kind(kind) => {
-                let facts = kind_facts(self.db, self.workspace, *kind);
-                let shape = shape(self.db, self.workspace, facts.object);
-                let done = self.completed_fields(value, path, ty, |name| {
+                let shape = self.shapes().of_kind(*kind);
+                let type_of = |name: &str| {
                     let known = shape.fields.get(name).filter(|_| !is_said_by_kind(name));
                     known.unwrap_or(UNKNOWN)
-                })?;
+                };
+                let required = shape.required_beside_kind();
+                let done = self.completed_fields(value, path, ty, required, type_of)?;
                 // A record without a name before its braces is of the kind that its place takes.
                 match &done.as_ref().unwrap_or(value).data {
                     Data::Record(record) if record.tag == Tag::Plain => {
@@ -2056,7 +2139,7 @@ impl<'a> Evaluator<'a> {
                         return Err(Failed);
                     }
                 }
-                self.completed_fields(value, path, ty, |_| inner)
+                self.completed_fields(value, path, ty, std::iter::empty(), |_| inner)
             }
             Ty::List(inner, keys) => {
                 let Data::List(elements) = &value.data else { return Ok(None) };
@@ -2102,11 +2185,18 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// What Kubernetes' objects consist of.
+    fn shapes(&mut self) -> &'a Shapes {
+        let (db, workspace) = (self.db, self.workspace);
+        self.shapes.get_or_insert_with(|| shapes(db, workspace))
+    }
+
     fn completed_fields<'t>(
         &mut self,
         value: &Value,
         path: &Path<'_>,
         ty: &Ty,
+        required: impl Iterator<Item = &'t Name>,
         type_of: impl Fn(&str) -> &'t Ty,
     ) -> Eval<Option<Value>> {
         let Data::Record(record) = &value.data else { return Ok(None) };
@@ -2122,20 +2212,17 @@ impl<'a> Evaluator<'a> {
                 Err(Failed) => failed = true,
             }
         }
-        let mut lacking: Vec<Name> = Vec::new();
-        each_required(self.db, self.workspace, ty, |name| {
-            if record.fields.get(name).is_none_or(Value::is_none) {
-                lacking.push(name.clone());
-            }
-        });
+        let lacking: Vec<&str> = required
+            .filter(|name| record.fields.get(name).is_none_or(Value::is_none))
+            .map(Name::as_str)
+            .collect();
         if !lacking.is_empty() {
-            let names: Vec<&str> = lacking.iter().map(Name::as_str).collect();
             let path = path.to_string();
             let what = if path.is_empty() { display(self.db, self.workspace, ty) } else { path };
             self.refuse(
                 value,
                 code::MISSING_FIELD,
-                format!("`{what}` lacks {}", list(&names, "and")),
+                format!("`{what}` lacks {}", list(&lacking, "and")),
                 None,
             );
             failed = true;
@@ -2155,7 +2242,7 @@ impl<'a> Evaluator<'a> {
         if arms::is_choice(of)
             && let Some(arm) = arms::of_value(self.db, self.workspace, of, value)
         {
-            return crate::types::fits(self.db, self.workspace, &arm, ty).then(|| value.clone());
+            return crate::types::fits(self.db, self.workspace, arm, ty).then(|| value.clone());
         }
         if !matches!(of, Ty::Any) && !matches!(ty, Ty::Refined(_)) {
             return self.takes(ty, value).then(|| value.clone());
@@ -2644,32 +2731,28 @@ impl<'a> Evaluator<'a> {
         Err(self.fail(code::OVER_BUDGET, origin, "this text is larger than 16 MiB"))
     }
 
-    fn literal(&mut self, frame: &Frame<'a>, expr: &Expr, literal: &Literal) -> Eval<Data> {
-        let coercion = frame.inference.coercions.get(&expr.id);
-        Ok(match (literal, coercion) {
-            (Literal::None, _) => Data::None,
-            (Literal::Null, _) => Data::Null,
-            (Literal::Bool(value), _) => Data::Bool(*value),
-            (Literal::Int(value), Some(Coercion::Float)) => Data::Float(*value as f64),
-            (Literal::Int(value), Some(Coercion::Quantity)) => {
-                Data::Quantity(Quantity::from_int(*value))
-            }
-            (Literal::Int(value), _) => Data::Int(*value),
-            (Literal::Float(bits), Some(Coercion::Quantity)) => {
-                Data::Quantity(Quantity::from_float(f64::from_bits(*bits)).map_err(|_| Failed)?)
-            }
-            (Literal::Float(bits), _) => Data::Float(f64::from_bits(*bits)),
-            (Literal::Unit(text), coercion) => {
-                match (notation::unit(text).map_err(|_| Failed)?, coercion) {
-                    (notation::Unit::Quantity(it), _) => Data::Quantity(it),
-                    (notation::Unit::Duration(it), _) => Data::Duration(it),
-                    (notation::Unit::Ambiguous { duration, .. }, Some(Coercion::Duration)) => {
-                        Data::Duration(duration)
+    fn literal(&self, frame: &Frame<'a>, expr: &Expr, literal: &Literal) -> Eval<Data> {
+        let coercion = || frame.inference.coercions.get(&expr.id);
+        Ok(match literal {
+            Literal::None => Data::None,
+            Literal::Null => Data::Null,
+            Literal::Bool(value) => Data::Bool(*value),
+            Literal::Int(value) => match coercion() {
+                Some(Coercion::Float) => Data::Float(*value as f64),
+                Some(Coercion::Quantity) => Data::Quantity(Quantity::from_int(*value)),
+                _ => Data::Int(*value),
+            },
+            Literal::Float(bits) => {
+                let value = f64::from_bits(*bits);
+                match coercion() {
+                    Some(Coercion::Quantity) => {
+                        Data::Quantity(Quantity::from_float(value).map_err(|_| Failed)?)
                     }
-                    (notation::Unit::Ambiguous { quantity, .. }, _) => Data::Quantity(quantity),
+                    _ => Data::Float(value),
                 }
             }
-            (Literal::Date(text) | Literal::String(text) | Literal::Raw(text), _) => {
+            Literal::Unit(_) => frame.inference.units.get(&expr.id).cloned().ok_or(Failed)?,
+            Literal::Date(text) | Literal::String(text) | Literal::Raw(text) => {
                 Data::String(text.clone())
             }
         })
@@ -2722,11 +2805,32 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// What is read of the environment.
+    fn environment_value(&mut self, environment: ItemId, name: &Name) -> Eval<Value> {
+        if let Some(value) = self.environment_values.get(name) {
+            return Ok(value.clone());
+        }
+        let (db, workspace) = (self.db, self.workspace);
+        let value = if name == "name" {
+            let name = environment.name(db).clone();
+            Value::new(Data::String(name), name_origin(db, environment))
+        } else if name == versions::FIELD {
+            let (minor, said) = versions::runs(db, workspace, environment);
+            let origin = said.unwrap_or_else(|| name_origin(db, environment));
+            Value::new(Data::String(format!("1.{minor}").into()), origin)
+        } else {
+            let (value, _) = environment_field(db, workspace, environment, name.clone());
+            value.clone().ok_or(Failed)?
+        };
+        self.environment_values.insert(name.clone(), value.clone());
+        Ok(value)
+    }
+
     fn itself(&mut self, instance: usize, reader: Origin) -> Eval<Value> {
-        let shape = schema(self.db, self.workspace, self.instances[instance].schema);
-        let mut fields = Fields::default();
-        for field in &shape.fields {
-            let value = self.own_field(instance, &field.name, reader)?;
+        let shape = self.instances[instance].shape;
+        let mut fields = Fields::with_capacity(shape.fields.len());
+        for (position, field) in shape.fields.iter().enumerate() {
+            let value = self.field_at(instance, position, reader)?;
             fields.insert(field.name.clone(), value);
         }
         let tag = Tag::Schema(self.instances[instance].schema);
@@ -2773,22 +2877,7 @@ impl<'a> Evaluator<'a> {
                             .help("an environment's own values cannot read a `let` that reads the environment"),
                     ));
                 };
-                if name.text == "name" {
-                    return Ok(Value::new(
-                        Data::String(environment.name(self.db).clone()),
-                        name_origin(self.db, environment),
-                    ));
-                }
-                if name.text == versions::FIELD {
-                    let (minor, said) = versions::runs(self.db, self.workspace, environment);
-                    return Ok(Value::new(
-                        Data::String(format!("1.{minor}").into()),
-                        said.unwrap_or_else(|| name_origin(self.db, environment)),
-                    ));
-                }
-                let (value, _) =
-                    environment_field(self.db, self.workspace, environment, name.text.clone());
-                return value.clone().ok_or(Failed);
+                return self.environment_value(environment, &name.text);
             }
             Some(Resolution::Itself) => {
                 let instance = frame.own.ok_or(Failed)?;

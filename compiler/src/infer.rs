@@ -22,18 +22,21 @@ use crate::types::{
     describe_type, display, display_literal, endless, field_names, field_type, fits, is_bounded,
     key_mistakes, prelude_type, required_fields, schema,
 };
+use crate::value::Data;
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is known of a declaration's expressions.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Inference {
     /// What each word outside the locals stands for.
     pub resolutions: FxHashMap<NodeId, Resolution>,
     /// The literals that become what their place takes.
     pub coercions: FxHashMap<NodeId, Coercion>,
+    /// What literals with a unit are.
+    pub units: FxHashMap<NodeId, Data>,
     /// The type of each record literal, by its braces: what its entries merge by.
     pub records: FxHashMap<NodeId, Ty>,
     /// What brackets after a list mean, by the whole expression: a position or a key.
@@ -2343,14 +2346,20 @@ impl<'a> Infer<'a> {
                     self.report(self.error(code::BAD_TOKEN, expr.id, why));
                     self.poison(expr.id)
                 }
-                Ok(notation::Unit::Quantity(_)) => Ty::Quantity,
-                Ok(notation::Unit::Duration(_)) => Ty::Duration,
-                Ok(notation::Unit::Ambiguous { .. }) => {
+                Ok(notation::Unit::Quantity(quantity)) => {
+                    self.result.units.insert(expr.id, Data::Quantity(quantity));
+                    Ty::Quantity
+                }
+                Ok(notation::Unit::Duration(duration)) => {
+                    self.result.units.insert(expr.id, Data::Duration(duration));
+                    Ty::Duration
+                }
+                Ok(notation::Unit::Ambiguous { quantity, duration }) => {
                     if takes(&Ty::Quantity) && !takes(&Ty::Duration) {
-                        self.result.coercions.insert(expr.id, Coercion::Quantity);
+                        self.result.units.insert(expr.id, Data::Quantity(quantity));
                         Ty::Quantity
                     } else if takes(&Ty::Duration) && !takes(&Ty::Quantity) {
-                        self.result.coercions.insert(expr.id, Coercion::Duration);
+                        self.result.units.insert(expr.id, Data::Duration(duration));
                         Ty::Duration
                     } else if matches!(base, Ty::Unknown | Ty::Any | Ty::Union(_)) {
                         self.report(
@@ -2363,6 +2372,7 @@ impl<'a> Infer<'a> {
                         );
                         self.poison(expr.id)
                     } else {
+                        self.result.units.entry(expr.id).or_insert(Data::Quantity(quantity));
                         Ty::Quantity
                     }
                 }

@@ -85,12 +85,9 @@ pub fn keyed_items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 /// nothing.
 #[salsa::tracked]
 pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
-    let mut items: Vec<((Kind, &Name, &Name, u32), ItemId)> = keyed_items(db, file)
-        .iter()
-        .map(|id| ((id.kind(db), id.name(db), id.environments(db), id.ordinal(db)), *id))
-        .collect();
-    items.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    items.into_iter().map(|(_, id)| id).collect()
+    let mut items = keyed_items(db, file).clone();
+    items.sort_by_cached_key(|id| (id.kind(db), id.name(db), id.environments(db), id.ordinal(db)));
+    items
 }
 
 /// The tree of a declaration. `None` once it is gone from its file.
@@ -98,6 +95,13 @@ pub fn items(db: &dyn Db, file: SourceFile) -> Vec<ItemId> {
 pub fn item(db: &dyn Db, id: ItemId) -> Option<Arc<Item>> {
     let position = positions(db, id.file(db)).get(&id)?;
     parse(db, id.file(db)).items.get(*position).cloned()
+}
+
+/// The declarations of a file with their trees. A plain function, for who looks through whole files
+/// outside of queries.
+pub fn trees(db: &dyn Db, file: SourceFile) -> impl Iterator<Item = (ItemId, &Item)> {
+    let items = parse(db, file).items.iter();
+    keyed_items(db, file).iter().copied().zip(items.map(|it| &**it))
 }
 
 /// Where each declaration of a file stands among them.

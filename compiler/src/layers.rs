@@ -85,6 +85,7 @@ fn distance(db: &dyn Db, chain: &[ItemId], id: ItemId) -> Option<usize> {
 
 /// The `defaults` of a schema that speak in an environment, the earliest first; without one, those
 /// that speak everywhere.
+#[salsa::tracked]
 pub fn default_layers(
     db: &dyn Db,
     workspace: Workspace,
@@ -383,7 +384,8 @@ impl Merge<'_> {
             let mut taken = std::mem::take(parts);
             for element in added.iter() {
                 let Some(key) = element_key(element, keys) else { continue };
-                let inner = setting.of(element.origin);
+                // The element is added; what is in it wins over what its schema says.
+                let inner = Setting { appended: false, ..setting.of(element.origin) };
                 let slot = taken.entry(key.clone()).or_default();
                 if !matches!(slot.content, Content::Unset | Content::Removed) {
                     let mut error = Diagnostic::error(

@@ -187,6 +187,10 @@ pub fn scope(db: &dyn Db, package: Package) -> Scope {
         }
     }
     scope.requests.sort_by(|a, b| a.name(db).cmp(b.name(db)));
+    // Stable, and nothing of the file's path: what stands in which file means nothing.
+    let key = |id: &ItemId| (id.name(db).clone(), id.environments(db).clone());
+    scope.overlays.values_mut().for_each(|it| it.sort_by_key(key));
+    scope.defaults.sort_by_key(key);
     scope
 }
 
@@ -282,6 +286,35 @@ pub fn uses(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Uses {
                     bind(&mut found, name.alias.as_ref().unwrap_or(&name.name), target);
                 }
             }
+        }
+    }
+    found
+}
+
+/// The packages that the `use` lines of a file reach into, by path.
+pub fn used_packages(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Vec<Name> {
+    let mut found = Vec::new();
+    for (target, _) in uses(db, workspace, file).names.values() {
+        match target {
+            Target::Item(id) => {
+                found.push(package_of(db, workspace, id.file(db)).path(db).clone());
+            }
+            Target::Package(package) => {
+                // Also those below it can be named.
+                let path = package.path(db);
+                let all = packages(db, workspace).range(path.clone()..);
+                let below = all.map(|(path, _)| path).take_while(|it| it.starts_with(&**path));
+                found.extend(
+                    below
+                        .filter(|it| {
+                            path.is_empty()
+                                || it.len() == path.len()
+                                || it[path.len()..].starts_with('.')
+                        })
+                        .cloned(),
+                );
+            }
+            _ => {}
         }
     }
     found

@@ -448,7 +448,7 @@ impl Emission {
         let Data::Record(record) = &value.data else { return Err(Failed) };
         let Tag::Kind(kind) = record.tag else { return Err(Failed) };
         let facts = kind_facts(evaluator.db, evaluator.workspace, kind);
-        let value = evaluator.complete(value.clone(), &Ty::Kind(kind), "")?;
+        let value = evaluator.complete(value, &Ty::Kind(kind), "")?;
         versions::check(evaluator, kind, &value)?;
         let Data::Record(record) = value.data else { return Err(Failed) };
         let mut fields = Arc::unwrap_or_clone(record).fields;

@@ -232,21 +232,37 @@ pub fn used_by(
         .unwrap_or_default()
 }
 
-/// The requests of an environment, by package and name.
-pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
+/// The requests of all environments, by package and name.
+pub fn all_requests(db: &dyn Db, workspace: Workspace) -> Vec<ItemId> {
     let mut found = Vec::new();
     for path in packages(db, workspace).keys() {
         let package = Package::new(db, workspace, path.clone());
-        if is_foreign(db, package) {
-            continue;
-        }
-        for request in &scope(db, package).requests {
-            if lists(db, workspace, *request, environment) {
-                found.push(*request);
-            }
+        if !is_foreign(db, package) {
+            found.extend(&scope(db, package).requests);
         }
     }
     found
+}
+
+/// The requests of an environment, by package and name.
+pub fn requests(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
+    let mut found = all_requests(db, workspace);
+    found.retain(|it| lists(db, workspace, *it, environment));
+    found
+}
+
+/// The requests of a package that are for an environment, by name; none of a dependency.
+pub fn requests_of(
+    db: &dyn Db,
+    workspace: Workspace,
+    package: Package,
+    environment: ItemId,
+) -> impl Iterator<Item = ItemId> {
+    let requests = match is_foreign(db, package) {
+        true => &[],
+        false => scope(db, package).requests.as_slice(),
+    };
+    requests.iter().copied().filter(move |it| lists(db, workspace, *it, environment))
 }
 
 /// Whether a request is for an environment. What it lists is no part of its key: a request stays the
@@ -403,7 +419,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        for (owner, member) in &shape.members {
+        for (owner, member) in &shape.finals {
             if let Some(tree) = item(db, *owner)
                 && let ItemKind::Schema { members, .. } = &tree.kind
                 && let MemberKind::Final { path, value, .. } = &members[*member].kind

@@ -90,6 +90,13 @@ pub struct RecordTy {
     pub open: bool,
 }
 
+impl RecordTy {
+    /// The fields that a value must have.
+    pub fn required(&self) -> impl Iterator<Item = &Name> {
+        self.fields.iter().filter(|(_, ty)| !ty.is_optional()).map(|(name, _)| name)
+    }
+}
+
 /// A type with a condition.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Refined {
@@ -252,8 +259,10 @@ pub fn literal_base(literal: &Literal) -> Ty {
 pub struct Schema {
     /// In order, included ones where the include stands.
     pub fields: Vec<Field>,
-    /// Conditions across fields and `final` lines: the schema that has them, and which member.
-    pub members: Vec<(ItemId, usize)>,
+    /// Conditions across fields: the schema that has them, and which member.
+    pub conditions: Vec<(ItemId, usize)>,
+    /// `final` lines, likewise.
+    pub finals: Vec<(ItemId, usize)>,
     /// The schemas it includes, at any depth.
     pub includes: Vec<ItemId>,
     /// What is wrong with its shape.
@@ -291,7 +300,8 @@ impl Schema {
 pub fn schema(db: &dyn Db, workspace: Workspace, id: ItemId) -> Schema {
     let mut result = Schema {
         fields: Vec::new(),
-        members: Vec::new(),
+        conditions: Vec::new(),
+        finals: Vec::new(),
         includes: Vec::new(),
         diagnostics: Vec::new(),
     };
@@ -405,9 +415,8 @@ fn collect(
                     is_final: *is_final,
                 });
             }
-            MemberKind::If(_) | MemberKind::Rule(_) | MemberKind::Final { .. } => {
-                result.members.push((id, index));
-            }
+            MemberKind::If(_) | MemberKind::Rule(_) => result.conditions.push((id, index)),
+            MemberKind::Final { .. } => result.finals.push((id, index)),
         }
     }
 }
@@ -865,18 +874,15 @@ pub fn field_of<'t>(
                 arms.iter().map(|arm| field_type(db, workspace, arm, name)).collect();
             return found.map(|found| Cow::Owned(Ty::union(found)));
         }
-        Ty::Object(object) => shape(db, workspace, *object).fields.get(name),
+        Ty::Object(object) => shapes(db, workspace).of(*object).fields.get(name),
         Ty::Kind(_) if is_said_by_kind(name) => None,
-        Ty::Kind(kind) => {
-            let object = kubernetes(db, workspace).kind_facts(*kind).object;
-            shape(db, workspace, object).fields.get(name)
-        }
+        Ty::Kind(kind) => shapes(db, workspace).of_kind(*kind).fields.get(name),
         _ => None,
     };
     known.map(Cow::Borrowed)
 }
 
-/// The fields of an object that its kind says.
+/// Whether an object's kind says a field of it.
 pub fn is_said_by_kind(name: &str) -> bool {
     name == "apiVersion" || name == "kind"
 }
@@ -893,7 +899,15 @@ pub struct Shapes {
 pub struct Shape {
     /// Their types.
     pub fields: ByName<Ty>,
-    required: Vec<Name>,
+    /// Those that a complete object must have.
+    pub required: Vec<Name>,
+}
+
+impl Shape {
+    /// Those that must be written of an object whose kind is known.
+    pub fn required_beside_kind(&self) -> impl Iterator<Item = &Name> {
+        self.required.iter().filter(|name| !is_said_by_kind(name))
+    }
 }
 
 // They follow from the facts alone.
@@ -904,7 +918,13 @@ impl PartialEq for Shapes {
 }
 
 impl Shapes {
-    fn of(&self, object: ObjectId) -> &Shape {
+    /// The fields of a kind's objects.
+    pub fn of_kind(&self, kind: KindId) -> &Shape {
+        self.of(self.facts.kind_facts(kind).object)
+    }
+
+    /// The fields of an object.
+    pub fn of(&self, object: ObjectId) -> &Shape {
         self.shapes[object.0 as usize].get_or_init(|| {
             let fields = &self.facts.object(object).fields;
             let required = fields.iter().filter(|field| {
@@ -926,16 +946,12 @@ impl Shapes {
     }
 }
 
+/// The fields of all objects.
 #[salsa::tracked]
-fn shapes(db: &dyn Db, workspace: Workspace) -> Shapes {
+pub fn shapes(db: &dyn Db, workspace: Workspace) -> Shapes {
     let facts = kubernetes(db, workspace);
     let count = facts.objects().last().map_or(0, |(id, _)| id.0 as usize + 1);
     Shapes { facts, shapes: std::iter::repeat_with(OnceLock::new).take(count).collect() }
-}
-
-/// The fields of a Kubernetes object.
-pub fn shape(db: &dyn Db, workspace: Workspace, object: ObjectId) -> &Shape {
-    shapes(db, workspace).of(object)
 }
 
 /// The way by which a value of a schema would hold another of the same, without end: each required
@@ -1100,31 +1116,19 @@ fn record_fits(db: &dyn Db, workspace: Workspace, from: &Ty, to: &Ty) -> bool {
 
 /// The fields that a complete value must have.
 pub fn required_fields(db: &dyn Db, workspace: Workspace, ty: &Ty) -> Vec<Name> {
-    let mut found = Vec::new();
-    each_required(db, workspace, ty, |name| found.push(name.clone()));
-    found
-}
-
-/// Names the fields that a complete value must have.
-pub fn each_required(db: &dyn Db, workspace: Workspace, ty: &Ty, mut found: impl FnMut(&Name)) {
     match ty.base() {
         Ty::Schema(id) | Ty::Request(id) => schema(db, workspace, *id)
             .fields
             .iter()
             .filter(|field| !field.has_default && !field.ty.is_optional())
-            .for_each(|field| found(&field.name)),
-        Ty::Record(record) => record
-            .fields
-            .iter()
-            .filter(|(_, ty)| !ty.is_optional())
-            .for_each(|(name, _)| found(name)),
-        Ty::Object(object) => shape(db, workspace, *object).required.iter().for_each(found),
+            .map(|field| field.name.clone())
+            .collect(),
+        Ty::Record(record) => record.required().cloned().collect(),
+        Ty::Object(object) => shapes(db, workspace).of(*object).required.clone(),
         Ty::Kind(kind) => {
-            let object = kubernetes(db, workspace).kind_facts(*kind).object;
-            let required = &shape(db, workspace, object).required;
-            required.iter().filter(|name| !is_said_by_kind(name)).for_each(found);
+            shapes(db, workspace).of_kind(*kind).required_beside_kind().cloned().collect()
         }
-        _ => {}
+        _ => Vec::new(),
     }
 }
 

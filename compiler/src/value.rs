@@ -50,6 +50,9 @@ pub enum Data {
     Record(Arc<Record>),
 }
 
+// Values are most of what a build holds and moves.
+const _: () = assert!(size_of::<Data>() <= 32 && size_of::<Value>() <= 48);
+
 /// Fields in the order they were first set.
 pub type Fields = ByName<Value>;
 

@@ -14,7 +14,7 @@ use crate::items::name_place;
 use crate::layers::{Content, LayerKind, Slot, describe_layer, finish};
 use crate::names::{environment_order, environments, is_foreign, packages, scope};
 use crate::objects::{calls, objects};
-use crate::outputs::requests;
+use crate::outputs::runs_in;
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{Name, NodeId};
 use crate::types::{BUILT_IN_FIELDS, schema};
@@ -354,7 +354,7 @@ fn find(
     candidates.retain(|(_, length)| *length == longest);
     match candidates.as_slice() {
         [(request, length)] => {
-            if !requests(db, workspace, environment).contains(request) {
+            if !runs_in(db, workspace, *request, environment) {
                 return Err(format!("`{}` is not in {}", request.name(db), environment.name(db)));
             }
             Ok((*request, words[*length..].to_vec()))

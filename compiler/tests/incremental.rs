@@ -1,7 +1,7 @@
 //! What is run again after an edit, and what is not. A recording database tells.
 
 use plumb_compiler::source::{Content, ItemId, SourceFile, Workspace};
-use plumb_compiler::{Database, answers::Finding, build, check, environments};
+use plumb_compiler::{Database, answers::Finding, build, check, check_only, environments};
 use salsa::Setter;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -246,6 +246,52 @@ fn another_request_evaluates_itself_alone() {
     );
     assert_eq!(Recorded::count(&reruns, "evaluate"), 3, "{reruns:#?}");
     assert_eq!(Recorded::count(&reruns, "objects"), 3, "{reruns:#?}");
+}
+
+#[test]
+fn a_check_of_one_package_evaluates_its_requests_and_those_of_who_uses_it() {
+    let evaluated = |directory: &str| {
+        let files = [
+            ("platform/env.plumb", ENVIRONMENTS),
+            ("platform/service.plumb", SERVICE),
+            ("jobs/job.plumb", JOB),
+            ("apps/shop/shop.plumb", SHOP),
+            ("apps/shop/shop.prod.plumb", OVERLAYS),
+            ("apps/batch/batch.plumb", &BATCH.replace("platform", "jobs")),
+        ];
+        let recorded = Recorded::new(&files);
+        let found =
+            check_only(&recorded.db, recorded.workspace, |path| path.starts_with(directory));
+        assert_eq!(found, [], "{directory}");
+        let keys = std::mem::take(&mut *recorded.log.lock().expect("as above"));
+        let runs: Vec<String> =
+            salsa::attach(&recorded.db, || keys.iter().map(|key| format!("{key:?}")).collect());
+        (Recorded::count(&runs, "evaluate"), Recorded::count(&runs, "objects"))
+    };
+    assert_eq!(evaluated("apps/batch/"), (3, 3));
+    assert_eq!(evaluated("apps/shop/shop.prod"), (6, 6), "a file stands for its package");
+    assert_eq!(evaluated("jobs/"), (3, 3), "who uses it");
+    // Everything stands on the environments.
+    assert_eq!(evaluated("platform/env"), (9, 9));
+    assert_eq!(evaluated("nowhere/"), (0, 0));
+}
+
+#[test]
+fn a_check_of_one_package_tells_of_what_it_stands_on() {
+    let recorded = Recorded::new(&[
+        ("platform/env.plumb", ENVIRONMENTS),
+        ("platform/service.plumb", &SERVICE.replace("image = svc.image", "image = svc.imag")),
+        ("apps/shop/shop.plumb", SHOP),
+        ("apps/other/other.plumb", "let mistake: Int = \"one\"\n"),
+    ]);
+    let told = |directory: &str| -> Vec<String> {
+        check_only(&recorded.db, recorded.workspace, |path| path.starts_with(directory))
+            .into_iter()
+            .map(|it| it.code.to_string())
+            .collect()
+    };
+    assert_eq!(told("apps/shop/"), ["unknown-field"]);
+    assert_eq!(told("apps/other/"), ["type-mismatch"]);
 }
 
 #[test]

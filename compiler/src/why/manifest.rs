@@ -10,15 +10,16 @@ use crate::eval::{
     kind_facts, path_of, shown, written_way,
 };
 use crate::infer::{Emitted, Inference, infer, request_schema};
-use crate::items::{item, name_place};
+use crate::items::{item, name_place, trees};
 use crate::layers::{KeyFields, element_key, layer_record, layers};
-use crate::names::{describe, environments};
+use crate::names::{describe, environments, packages};
 use crate::objects::{Object, calls, nesting_circle, objects};
-use crate::outputs::requests;
+use crate::outputs::{all_requests, runs_in};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Keys, Ty, composition, field_type};
 use crate::value::{Data, Origin, Value};
+use rustc_hash::FxHashSet;
 
 /// `Kind[.group]/name[@namespace][:path]`, taken apart.
 struct Address {
@@ -83,16 +84,23 @@ pub(super) fn why(
     let address = Address::read(asked)?;
     // Most objects are called after their request, so those of requests of this name, and of requests
     // that set their name, are looked at first, and the others only where these make none.
+    let renaming = renaming_layers(db, workspace);
+    let is_renamed = |request: ItemId| {
+        !renaming.is_empty()
+            && layers(db, workspace, request, environment)
+                .iter()
+                .any(|layer| renaming.contains(&layer.item))
+    };
     let (near, far): (Vec<ItemId>, Vec<ItemId>) =
-        requests(db, workspace, environment).into_iter().partition(|request| {
+        all_requests(db, workspace).into_iter().partition(|request| {
             let name = request.name(db).as_str();
             address.name == name
                 || address.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'))
-                || is_renamed(db, workspace, *request, environment)
+                || is_renamed(*request)
         });
     let mut found: Vec<(ItemId, &Object)> = Vec::new();
     for among in [&near, &far] {
-        for request in among {
+        for request in among.iter().filter(|it| runs_in(db, workspace, **it, environment)) {
             let made = objects(db, workspace, *request, environment).objects.iter().flatten();
             found.extend(
                 made.filter(|it| address.is_object(kind_facts(db, workspace, it.kind), it))
@@ -108,7 +116,11 @@ pub(super) fn why(
             let answer = Answer { db, workspace, environment, request: *request };
             answer.of_object(object, &address, asked)
         }
-        [] => absent(db, workspace, environment, &address, near.iter().chain(&far), asked),
+        [] => {
+            let requests = near.iter().chain(&far);
+            let here = requests.filter(|it| runs_in(db, workspace, **it, environment));
+            absent(db, workspace, environment, &address, here, asked)
+        }
         several => {
             let names: Vec<String> = several
                 .iter()
@@ -119,19 +131,21 @@ pub(super) fn why(
     }
 }
 
-/// Whether a layer of a request sets its name.
-fn is_renamed(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> bool {
-    layers(db, workspace, request, environment).iter().any(|layer| {
-        let record = item(db, layer.item).as_deref().and_then(layer_record);
-        record.is_some_and(|record| {
-            record.entries.iter().any(|entry| match &entry.kind {
-                EntryKind::Set { path, .. } => {
-                    matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == "name")
-                }
-                _ => false,
-            })
+/// The layers that set the name of a request, from the trees of whole files: hardly any does, so that
+/// nothing has to be known of each request.
+fn renaming_layers(db: &dyn Db, workspace: Workspace) -> FxHashSet<ItemId> {
+    let sets_name = |tree: &Item| {
+        let entries = layer_record(tree).into_iter().flat_map(|record| &record.entries);
+        entries.into_iter().any(|entry| match &entry.kind {
+            EntryKind::Set { path, .. } => {
+                matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == "name")
+            }
+            _ => false,
         })
-    })
+    };
+    let files = packages(db, workspace).values().flatten();
+    let trees = files.flat_map(|file| trees(db, *file));
+    trees.filter(|(_, tree)| sets_name(tree)).map(|(id, _)| id).collect()
 }
 
 /// An object's full address.

@@ -247,10 +247,11 @@ impl Merge<'_> {
                 within(workspace, &it.environments)
             );
             let layer = Layer { level, shown, creates: false, is_below: false };
-            found.push((level, it.entries.clone(), layer));
+            found.push((level, it.entries.clone(), layer, it.beside_environments));
         }
-        found.sort_by_key(|it| it.0);
-        found
+        // Those of one level: of the schema's own package first, else by their heads.
+        found.sort_by_key(|it| (it.0, it.3, it.2.shown.replace(", ", ",")));
+        found.into_iter().map(|it| (it.0, it.1, it.2)).collect()
     }
 
     fn walk(&mut self, node: &mut Node, ty: &Type, path: &[Step], said: &Said, word: &Word) {
@@ -399,6 +400,8 @@ impl Merge<'_> {
                 if !self.open(node, ty, word, true) {
                     return;
                 }
+                self.is_unclear |=
+                    node.told.iter().any(|it| word.clashes(it) && it.layer == *word.layer);
                 node.told.push(word.told(Expression::Literal(Value::Record(Vec::new()))));
                 let inner = Word { operation: Operation::Set, ..word.clone() };
                 for (name, value) in fields {
@@ -445,8 +448,9 @@ impl Merge<'_> {
             self.wrong.push(("set-twice", word.entry));
             return;
         }
-        // `=` beside `+=` in one level: the reference does not say.
-        let mixed = |it: &Told| word.clashes(it) && it.is_appended != appends;
+        // `=` beside `+=` in one level, or two of one layer: the reference does not say.
+        let mixed =
+            |it: &Told| word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer);
         self.is_unclear |= node.told.iter().any(mixed);
         if !self.open(node, ty, word, true) {
             return;

@@ -57,8 +57,9 @@ pub fn is_platform_sound(workspace: &Workspace) -> bool {
         let mut merge = Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
+        parts_of(&mut root);
         merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
-        merge.wrong.iter().all(|it| it.0 != "set-twice")
+        !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
     })
 }
 
@@ -99,6 +100,24 @@ impl Oracle<'_> {
             }
         }
         found.mistakes = self.mistakes.borrow().clone();
+        // Of two objects with one identity, the reference does not say whose request is blocked.
+        let identity = |it: &Value| match it {
+            Value::Record(fields) => format!(
+                "{:?}",
+                &fields[..3]
+                    .iter()
+                    .map(|it| match &it.1 {
+                        Value::Record(metadata) => metadata[..2].to_vec(),
+                        plain => vec![(String::new(), plain.clone())],
+                    })
+                    .collect::<Vec<_>>()
+            ),
+            _ => String::new(),
+        };
+        let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
+        if identities.len() < found.manifests.len() {
+            self.is_unclear.set(true);
+        }
         found
     }
 
@@ -183,27 +202,26 @@ impl Oracle<'_> {
         found
     }
 
-    /// The overlays of a request in the environment by how near they are, the earliest first.
+    /// The overlays of a request in the environment by how near they are, the earliest first; those
+    /// of one level by their heads.
     fn overlays(&self, request: usize) -> Vec<(usize, usize)> {
-        let mut found: Vec<(usize, usize)> = Vec::new();
-        // Those of one level in the order of the text.
-        for apart in [self.is_before_the_requests(request), !self.is_before_the_requests(request)] {
-            for (index, it) in self.workspace.overlays.iter().enumerate() {
-                if it.apart == apart
-                    && it.requests.contains(&request)
-                    && let Some(near) = self.workspace.nearest(&it.environments, self.environment)
-                {
-                    found.push((near, index));
-                }
+        let workspace = self.workspace;
+        let mut found = Vec::new();
+        for (index, it) in workspace.overlays.iter().enumerate() {
+            if it.requests.contains(&request)
+                && let Some(near) = workspace.nearest(&it.environments, self.environment)
+            {
+                found.push((near, index));
             }
         }
-        found.sort_by_key(|it| it.0);
+        let head = |index: usize| {
+            let it = &workspace.overlays[index];
+            let names: Vec<&str> =
+                it.requests.iter().map(|it| workspace.requests[*it].name).collect();
+            (names.join(","), within(workspace, &it.environments).replace(", ", ","), it.apart)
+        };
+        found.sort_by_key(|it| (it.0, head(it.1)));
         found
-    }
-
-    /// Whether the file `overlays.plumb` is before the one of the requests.
-    fn is_before_the_requests(&self, request: usize) -> bool {
-        "overlays" < self.workspace.teams[self.workspace.requests[request].team].name
     }
 
     // Layers.
@@ -645,6 +663,9 @@ impl Oracle<'_> {
             Statement::Nested { bound, schema, set } => {
                 let nested = self.nested(instance, bound, *schema, set)?;
                 self.check(&nested)?;
+                if nested.has_mistakes {
+                    return Err(Failed);
+                }
                 objects.extend(self.objects(&nested)?);
                 let data = vec![
                     ("name".to_string(), Value::Text(self.text(&nested, "name")?)),
