@@ -96,6 +96,7 @@ impl Session {
         };
         let db = Database::default();
         let workspace = loaded.open(&db);
+        work::parse(&db, workspace, work::threads());
         let environments = plumb_compiler::environments(&db, workspace);
         Ok(ManuallyDrop::new(Session { loaded, db, workspace, environments, colour }))
     }
@@ -111,12 +112,17 @@ impl Session {
         let environments = number(self.environments.len(), "environment");
         let _progress = Progress::new(&format!("Checking {files} in {environments}"));
         let extent = Extent::of(&self.db, self.workspace, is_chosen);
-        let mut batch = Batch::new(&self.db, self.workspace, extent);
+        let mut batch = self.batch(extent);
         for environment in &self.environments {
             let print = &mut |_: Piece<'_>| Ok::<(), Infallible>(());
             let Ok(()) = self.run(&mut batch, environment, Form::Text, print);
         }
         self.all(batch)
+    }
+
+    /// Begins a batch.
+    fn batch(&self, extent: Extent) -> Batch<'_> {
+        work::batch(&self.db, self.workspace, extent, work::threads())
     }
 
     /// Gives each request of an environment its turn, on all cores.
@@ -279,7 +285,7 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
     let form = if is_plain && whole { Form::Text } else { Form::Objects };
     let mut blocked: Vec<(Name, Name)> = Vec::new();
     let extent = Extent::whole(&session.db, session.workspace);
-    let mut batch = Batch::new(&session.db, session.workspace, extent);
+    let mut batch = session.batch(extent);
     for environment in environments {
         let _progress = Progress::new(&format!("Building {environment}"));
         if folder.is_none() {

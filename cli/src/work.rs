@@ -1,14 +1,17 @@
-//! The requests of an environment on all cores.
+//! Work on all cores.
 //!
 //! Each worker has a snapshot of the database and makes every so-many-th chunk of requests; the chunks
 //! come back in order, through channels that hold few, so memory stays bounded and what is printed is the
 //! same however many workers there are.
 
 use plumb_compiler::Database;
-use plumb_compiler::batch::{Batch, Form, Maker, Outcome, Piece, Turn};
+use plumb_compiler::batch::{Batch, Extent, Form, Maker, Outcome, Piece, Turn};
+use plumb_compiler::engine::parse_part;
 use plumb_compiler::source::Workspace;
+use std::convert::Infallible;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
 use std::{env, thread};
 
 /// The requests that a worker makes before it hands them over: enough to make handing over cheap, few
@@ -34,12 +37,38 @@ pub(crate) fn threads() -> usize {
     asked.filter(|count| *count > 0).unwrap_or_else(cores)
 }
 
+/// Has all files parsed.
+pub(crate) fn parse(db: &Database, workspace: Workspace, threads: usize) {
+    parts(db, threads, |db, part| parse_part(db, workspace, part, threads));
+}
+
+/// Begins a batch; the types of all declarations are inferred for it.
+pub(crate) fn batch(
+    db: &Database,
+    workspace: Workspace,
+    extent: Extent,
+    threads: usize,
+) -> Batch<'_> {
+    parts(db, threads, |db, part| extent.infer_part(db, workspace, part, threads));
+    Batch::new(db, workspace, extent)
+}
+
+fn parts(db: &Database, threads: usize, work: impl Fn(&Database, usize) + Sync) {
+    let work = |db: &Database, parts: &mut dyn Iterator<Item = usize>, give: Give<'_, ()>| {
+        for part in parts {
+            work(db, part);
+            give(());
+        }
+    };
+    let Ok(()) = in_order(db, threads, threads, work, &mut |()| Ok::<(), Infallible>(()));
+}
+
 /// Gives each request of an environment its turn; what is to be printed goes to `print`, in order.
 ///
 /// # Errors
 ///
 /// Those of `print`; nothing more is made then.
-pub(crate) fn run<E: Send>(
+pub(crate) fn run<E>(
     batch: &mut Batch<'_>,
     db: &Database,
     workspace: Workspace,
@@ -58,73 +87,216 @@ pub(crate) fn run<E: Send>(
         })
         .collect();
     let chunks: Vec<_> = requests.chunks(CHUNK).collect();
-    let workers = threads.clamp(1, chunks.len().max(1));
-    let make = |maker: &mut Maker<'_>, chunk: usize| {
-        let mut made = Chunk { text: String::new(), outcomes: Vec::with_capacity(CHUNK) };
-        for request in chunks[chunk] {
-            let start = made.text.len();
-            let outcome = maker.make(*request, &mut made.text);
-            made.outcomes.push((outcome, start..made.text.len()));
+    let work = |db: &Database, numbers: &mut dyn Iterator<Item = usize>, give: Give<'_, Chunk>| {
+        let Some(mut maker) = Maker::new(db, workspace, environment, form) else { return };
+        for number in numbers {
+            let mut made = Chunk { text: String::new(), outcomes: Vec::with_capacity(CHUNK) };
+            for request in chunks[number] {
+                let start = made.text.len();
+                let outcome = maker.make(*request, &mut made.text);
+                made.outcomes.push((outcome, start..made.text.len()));
+            }
+            if !give(made) {
+                return;
+            }
         }
-        made
     };
+    let mut turns = turns.iter();
+    in_order(db, threads, chunks.len(), work, &mut |made| {
+        for (outcome, range) in made.outcomes {
+            for turn in turns.by_ref() {
+                match turn {
+                    Turn::Rest(request) => batch.rest(*request, print)?,
+                    Turn::Make(_, is_early) => {
+                        batch.take(outcome, &made.text[range], *is_early, print)?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })?;
+    for turn in turns {
+        if let Turn::Rest(request) = turn {
+            batch.rest(*request, print)?;
+        }
+    }
+    batch.end(print)
+}
+
+/// Takes what a worker made; whether more is wanted.
+type Give<'g, T> = &'g mut dyn FnMut(T) -> bool;
+
+/// Has things made by so many workers, and takes them in the order of their numbers, from 0 to `count`.
+/// `work` makes those of one worker, one after the other.
+///
+/// # Errors
+///
+/// Those of `take`; nothing more is made then.
+fn in_order<T: Send, E>(
+    db: &Database,
+    workers: usize,
+    count: usize,
+    work: impl Fn(&Database, &mut dyn Iterator<Item = usize>, Give<'_, T>) + Sync,
+    take: &mut dyn FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    let workers = workers.min(count);
+    if workers <= 1 {
+        let mut taken = Ok(());
+        work(db, &mut (0..count), &mut |made| {
+            taken = take(made);
+            taken.is_ok()
+        });
+        return taken;
+    }
     thread::scope(|scope| {
-        let mut made: Vec<Receiver<Chunk>> = Vec::new();
-        let mut alone = None;
-        if workers == 1 {
-            alone = Maker::new(db, workspace, environment, form);
-        } else {
-            for worker in 0..workers {
-                let (give, take): (SyncSender<Chunk>, _) = sync_channel(AHEAD);
-                made.push(take);
-                let (db, make, count) = (db.clone(), &make, chunks.len());
-                let work = move || {
-                    let Some(mut maker) = Maker::new(&db, workspace, environment, form) else {
+        let mut all = Vec::with_capacity(workers);
+        for worker in 0..workers {
+            let (give, made) = sync_channel(AHEAD);
+            let (db, work) = (db.clone(), &work);
+            let work = move || {
+                // Nobody listens once something could not be taken.
+                let give = &mut |made| give.send(made).is_ok();
+                work(&db, &mut (worker..count).step_by(workers), give);
+            };
+            let thread = thread::Builder::new()
+                .stack_size(STACK)
+                .spawn_scoped(scope, work)
+                .unwrap_or_else(|error| panic!("cannot start a thread: {error}"));
+            all.push((made, thread));
+        }
+        for number in 0..count {
+            match all[number % workers].0.recv() {
+                Ok(made) => take(made)?,
+                Err(_) => {
+                    // It panicked, of which the hook has spoken already: so nobody speaks again.
+                    let (_, thread) = all.swap_remove(number % workers);
+                    return thread.join().map_or_else(|panic| resume_unwind(panic), Ok);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::human::tests::loaded;
+    use plumb_compiler::answers::Finding;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    const PLATFORM: &str = r#"use k8s.core.v1 as core
+
+schema Env {}
+
+environment dev: Env {}
+environment prod: Env {}
+
+schema App { object: String }
+
+compose App as a {
+    emit core.ConfigMap { metadata.name = a.object, data = { from = "${environment.name}" } }
+}
+
+schema Team { size: Int }
+
+compose Team as t {
+    emit core.ConfigMap { metadata.name = t.name, data = { size = "${t.size}" } }
+    emit core.Namespace { metadata.name = "space-${t.name}" }
+}
+"#;
+
+    /// What is printed of a workspace of several chunks, and what is wrong in it: two requests make the
+    /// same object, and the last ones make namespaces.
+    fn built(threads: usize) -> (String, Vec<Finding>) {
+        let mut requests = String::from("use platform\n\npackage { namespace = \"apps\" }\n");
+        for number in 0..CHUNK * 3 {
+            let object = if number == 7 { 150 } else { number };
+            requests += &format!(
+                "\nrequest app-{number:03}: platform.App {{ object = \"object-{object}\" }}\n"
+            );
+        }
+        for number in 0..3 {
+            requests += &format!("\nrequest team-{number}: platform.Team {{ size = {number} }}\n");
+        }
+        let files = [("platform/platform.plumb", PLATFORM), ("apps/apps.plumb", &requests)];
+        let db = Database::default();
+        let workspace = loaded(&files).open(&db);
+        parse(&db, workspace, threads);
+        let extent = Extent::whole(&db, workspace);
+        let mut batch = batch(&db, workspace, extent, threads);
+        let mut out = String::new();
+        for environment in ["dev", "prod"] {
+            let print = &mut |piece: Piece<'_>| {
+                let Piece::Text(text) = piece else { panic!("text was asked for") };
+                out.push_str(text);
+                Ok::<(), Infallible>(())
+            };
+            let Ok(()) = run(&mut batch, &db, workspace, environment, Form::Text, threads, print);
+        }
+        (out, batch.findings())
+    }
+
+    #[test]
+    fn what_is_printed_and_told_is_the_same_on_any_number_of_threads() {
+        let (out, findings) = built(1);
+        let clashes: Vec<_> = findings.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(clashes, ["two objects are ConfigMap object-150 in namespace apps"]);
+        assert_eq!(findings[0].environments, ["dev", "prod"]);
+        let kinds: Vec<_> = out.lines().filter(|line| line.starts_with("kind: ")).collect();
+        let (dev, prod) = kinds.split_at(kinds.len() / 2);
+        assert_eq!(dev, prod);
+        assert_eq!(dev.len(), CHUNK * 3 - 1 + 2 * 3);
+        assert!(dev[..3].iter().all(|line| *line == "kind: Namespace"), "{:?}", &dev[..4]);
+        for threads in [2, 5] {
+            assert_eq!(built(threads), (out.clone(), findings.clone()), "{threads} threads");
+        }
+    }
+
+    /// Numbers as so many workers make them, until `last` was taken.
+    fn counted(workers: usize, last: usize) -> (Vec<usize>, Result<(), usize>) {
+        let mut taken = Vec::new();
+        let db = Database::default();
+        let work =
+            |_: &Database, numbers: &mut dyn Iterator<Item = usize>, give: Give<'_, usize>| {
+                for number in numbers {
+                    if !give(number) {
                         return;
-                    };
-                    for chunk in (worker..count).step_by(workers) {
-                        // Nobody listens once something could not be written.
-                        if give.send(make(&mut maker, chunk)).is_err() {
+                    }
+                }
+            };
+        let result = in_order(&db, workers, 100, work, &mut |number| {
+            taken.push(number);
+            if number == last { Err(number) } else { Ok(()) }
+        });
+        (taken, result)
+    }
+
+    #[test]
+    fn things_are_taken_in_order_until_one_cannot_be() {
+        for workers in [0, 1, 2, 5, 200] {
+            assert_eq!(counted(workers, 100), ((0..100).collect(), Ok(())));
+            assert_eq!(counted(workers, 31), ((0..=31).collect(), Err(31)));
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_worker_is_one_of_who_waits_for_it() {
+        for workers in [1, 2, 5] {
+            let db = Database::default();
+            let work =
+                |_: &Database, numbers: &mut dyn Iterator<Item = usize>, give: Give<'_, ()>| {
+                    for number in numbers {
+                        assert!(number != 31, "number {number} is wrong");
+                        if !give(()) {
                             return;
                         }
                     }
                 };
-                thread::Builder::new()
-                    .stack_size(STACK)
-                    .spawn_scoped(scope, work)
-                    .unwrap_or_else(|error| panic!("cannot start a thread: {error}"));
-            }
+            let run = || in_order(&db, workers, 100, work, &mut |()| Ok::<(), Infallible>(()));
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(panic.downcast_ref::<String>().unwrap(), "number 31 is wrong");
         }
-        let mut next = 0;
-        let mut ready = Chunk { text: String::new(), outcomes: Vec::new() };
-        let mut waiting = Vec::new().into_iter();
-        for turn in &turns {
-            match turn {
-                Turn::Rest(request) => batch.rest(*request, print)?,
-                Turn::Make(_, is_early) => {
-                    let (outcome, range) = match waiting.next() {
-                        Some(made) => made,
-                        None => {
-                            ready = match &mut alone {
-                                Some(maker) => make(maker, next),
-                                // A worker that panicked is told of where the scope ends.
-                                None => match made[next % workers].recv() {
-                                    Ok(chunk) => chunk,
-                                    Err(_) => return Ok(()),
-                                },
-                            };
-                            next += 1;
-                            waiting = std::mem::take(&mut ready.outcomes).into_iter();
-                            match waiting.next() {
-                                Some(made) => made,
-                                None => return Ok(()),
-                            }
-                        }
-                    };
-                    batch.take(outcome, &ready.text[range], *is_early, print)?;
-                }
-            }
-        }
-        batch.end(print)
-    })
+    }
 }

@@ -14,7 +14,7 @@ use crate::allow::schema_diagnostic;
 use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
-use crate::engine::{Blocked, Gathered, address, blocked, concerned};
+use crate::engine::{Blocked, Gathered, address, blocked, concerned, infer_part};
 use crate::eval::{Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
@@ -68,6 +68,12 @@ impl Extent {
         let is_whole =
             texts.len() == packages(db, workspace).len() && requests.len() == texts.len();
         Extent { requests: (!is_whole).then_some(requests), texts }
+    }
+
+    /// Infers the types of a part of its declarations, one of so many: what a host with threads may ask for
+    /// ahead of [`Batch::new`]. Nothing is answered, and whoever asks next finds it done.
+    pub fn infer_part(&self, db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+        infer_part(db, workspace, &self.texts, part, parts);
     }
 }
 

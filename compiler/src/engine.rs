@@ -6,7 +6,9 @@ use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
 use crate::infer::infer;
-use crate::items::{Soundness, items, locate, name_place, soundness, syntax_diagnostics};
+use crate::items::{
+    Soundness, items, locate, name_place, parse_ahead, soundness, syntax_diagnostics,
+};
 use crate::layers::{Layer, LayerKind};
 use crate::names::{
     environment_order, environments as all_environments, is_foreign, is_whole, package_files,
@@ -288,6 +290,45 @@ fn damaged(db: &dyn Db, package: Package) -> Soundness {
     if all.is_empty() { Soundness::Sound } else { Soundness::Damaged(all) }
 }
 
+/// Parses a part of a workspace's files, one of so many: what a host with threads may ask for ahead of all
+/// else. Nothing is answered, and whoever asks next finds it done.
+pub fn parse_part(db: &dyn Db, workspace: Workspace, part: usize, parts: usize) {
+    let files = packages(db, workspace).values().flatten();
+    files.skip(part).step_by(parts).for_each(|file| parse_ahead(db, *file));
+}
+
+/// Infers the types of a part of the declarations of packages, one of so many.
+pub(crate) fn infer_part(
+    db: &dyn Db,
+    workspace: Workspace,
+    of: &[Package],
+    part: usize,
+    parts: usize,
+) {
+    // Each part goes through all of it: none is far behind another, whose answers it would make for it, one
+    // inside the other.
+    stand(db, workspace, of);
+    let files = of.iter().flat_map(|package| package_files(db, *package));
+    for file in files.skip(part).step_by(parts) {
+        for id in items(db, *file) {
+            infer(db, workspace, *id);
+        }
+    }
+}
+
+/// Asks first for what others stand on, so that no answer waits for a long chain of others.
+fn stand(db: &dyn Db, workspace: Workspace, of: &[Package]) {
+    let files = of.iter().flat_map(|package| package_files(db, *package)).copied();
+    let taken: FxHashSet<SourceFile> = files.chain([db.prelude()]).collect();
+    let order = typing_order(db, workspace).items.iter();
+    for id in order.filter(|id| taken.contains(&id.file(db))) {
+        if id.kind(db) == Kind::Type {
+            alias(db, workspace, *id);
+        }
+        infer(db, workspace, *id);
+    }
+}
+
 /// Diagnostics on their way to findings: one place and message is one finding, however many
 /// environments it shows in.
 pub(crate) struct Gathered<'a> {
@@ -348,16 +389,7 @@ impl<'a> Gathered<'a> {
     /// What is wrong with the text and the types of packages, whatever the environment.
     fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);
-        let files = of.iter().flat_map(|package| package_files(db, *package)).copied();
-        let taken: FxHashSet<SourceFile> = files.chain([db.prelude()]).collect();
-        // What others stand on comes first, so that no answer waits for a long chain of others.
-        let order = typing_order(db, workspace).items.iter();
-        for id in order.filter(|id| taken.contains(&id.file(db))) {
-            if id.kind(db) == Kind::Type {
-                alias(db, workspace, *id);
-            }
-            infer(db, workspace, *id);
-        }
+        stand(db, workspace, of);
         for diagnostic in &all_environments(db, workspace).1 {
             self.add(diagnostic, None);
         }

@@ -36,6 +36,12 @@ fn parse(db: &dyn Db, file: SourceFile) -> Trees {
     Trees { items: items.into_iter().map(|it| it.item).collect(), damaged, errors }
 }
 
+/// Has a file parsed, for who asks next. Nothing is made that has a number: so hosts may parse in any order,
+/// and the engine counts declarations in its own.
+pub(crate) fn parse_ahead(db: &dyn Db, file: SourceFile) {
+    parse(db, file);
+}
+
 /// The places of a file's declarations: of each node, and of the documentation. They are larger than the
 /// trees and few are ever shown, so who shows one has the text read once more.
 #[salsa::tracked(no_eq)]

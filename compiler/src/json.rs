@@ -1,6 +1,7 @@
 //! JSON: what is written, what is read, and the one form that digests are made of.
 
 use crate::value::{Data, Fields, Origin, Value};
+use crate::yaml::indent;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
@@ -111,7 +112,7 @@ impl Printer<'_> {
         match &value.data {
             Data::None | Data::Null => self.out.push_str("null"),
             Data::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
-            Data::Int(int) => drop(write!(self.out, "{int}")),
+            Data::Int(int) => self.out.push_str(itoa::Buffer::new().format(*int)),
             // A float is never NaN or infinite; were it, JSON has no word for it.
             Data::Float(float) if !float.is_finite() => self.out.push_str("null"),
             Data::Float(float) => drop(write!(self.out, "{float:?}")),
@@ -139,20 +140,30 @@ impl Printer<'_> {
         self.room.take(fields.len())?;
         self.char('{')?;
         let mut first = true;
-        let mut live: Vec<_> = fields.iter().filter(|(_, value)| !value.is_none()).collect();
+        let mut live = fields.iter().filter(|(_, value)| !value.is_none());
         if self.layout == Layout::Canonical {
-            live.sort_unstable_by_key(|(key, _)| key.as_str());
-        }
-        for (key, value) in live {
-            self.separate(&mut first, depth)?;
-            self.string(key)?;
-            self.char(':')?;
-            if self.layout == Layout::Pretty {
-                self.char(' ')?;
-            }
-            self.value(value, depth + 1)?;
+            let mut sorted: Vec<_> = live.collect();
+            sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+            sorted.into_iter().try_for_each(|field| self.field(field, &mut first, depth))?;
+        } else {
+            live.try_for_each(|field| self.field(field, &mut first, depth))?;
         }
         self.close('}', first, depth)
+    }
+
+    fn field(
+        &mut self,
+        (key, value): (&SmolStr, &Value),
+        first: &mut bool,
+        depth: usize,
+    ) -> Result<(), TooLong> {
+        self.separate(first, depth)?;
+        self.string(key)?;
+        self.char(':')?;
+        if self.layout == Layout::Pretty {
+            self.char(' ')?;
+        }
+        self.value(value, depth + 1)
     }
 
     fn separate(&mut self, first: &mut bool, depth: usize) -> Result<(), TooLong> {
@@ -175,7 +186,7 @@ impl Printer<'_> {
         }
         self.room.take(1 + 2 * depth)?;
         self.out.push('\n');
-        self.out.extend(std::iter::repeat_n("  ", depth));
+        indent(self.out, 2 * depth);
         Ok(())
     }
 

@@ -257,8 +257,10 @@ pub(crate) struct Emission {
     composed: Composed,
     /// What it emitted so far.
     pub(crate) emitted: Vec<Object>,
-    /// The bytes that more manifests may hold.
-    room: usize,
+    /// The bytes that more manifests surely may hold, by what those so far hold at most.
+    surely: usize,
+    /// The bytes that more manifests may hold, counted where that is not enough.
+    room: Option<usize>,
     /// Something failed, and was told.
     pub(crate) failed: bool,
 }
@@ -266,7 +268,7 @@ pub(crate) struct Emission {
 impl Emission {
     /// Before anything is emitted.
     pub(crate) fn new(composed: Composed) -> Self {
-        Emission { composed, emitted: Vec::new(), room: MAX_BYTES, failed: false }
+        Emission { composed, emitted: Vec::new(), surely: MAX_BYTES, room: None, failed: false }
     }
 
     /// Everything that the composition at work emits.
@@ -396,13 +398,26 @@ impl Emission {
 
     /// Whether the manifests so far hold what a request may make in an environment.
     fn within(&mut self, evaluator: &mut Evaluator<'_>, object: Object) -> Eval<Object> {
+        // Nearly always they are far from it, which is seen without printing them.
+        if self.room.is_none() {
+            if let Ok(size) = yaml::size_at_most(&object.value, self.surely) {
+                self.surely -= size;
+                return Ok(object);
+            }
+            let printed = self.emitted.iter().map(|object| {
+                let mut text = String::new();
+                yaml::write_document(&mut text, &object.value);
+                text.len()
+            });
+            self.room = Some(MAX_BYTES.saturating_sub(printed.sum()));
+        }
+        let room = self.room.get_or_insert(0);
         let mut text = String::new();
-        let fits = yaml::write_within(&mut text, &object.value, self.room).is_ok();
-        self.room = self.room.saturating_sub(text.len());
+        let fits = yaml::write_within(&mut text, &object.value, *room).is_ok();
+        *room = if fits { room.saturating_sub(text.len()) } else { 0 };
         if fits {
             return Ok(object);
         }
-        self.room = 0;
         let subject = evaluator.subject;
         Err(evaluator.report(
             Diagnostic::error(

@@ -28,8 +28,7 @@ pub type Note<'n> = dyn FnMut(&Value) -> Option<String> + 'n;
 /// of it. Only what can be seen of a note is written, on one line.
 pub fn write_annotated(out: &mut String, value: &Value, note: &mut Note<'_>) {
     if !value.is_none() {
-        let mut printer =
-            Printer { out, room: Room(usize::MAX), number: String::new(), note: Some(note) };
+        let mut printer = Printer { out, room: Room(usize::MAX), note: Some(note) };
         // Only a limit makes a printer stop.
         let _ = printer.value(value, 0, Place::Top);
     }
@@ -52,11 +51,37 @@ pub(crate) fn write_within(out: &mut String, value: &Value, limit: usize) -> Res
     if value.is_none() {
         return Ok(());
     }
-    Printer { out, room: Room(limit), number: String::new(), note: None }.value(
-        value,
-        0,
-        Place::Top,
-    )
+    Printer { out, room: Room(limit), note: None }.value(value, 0, Place::Top)
+}
+
+/// No less than the bytes that [`write_document`] writes, and no less than [`write_within`] asks for: what
+/// has room for it need not be printed to be counted. Mostly several times as much.
+pub(crate) fn size_at_most(value: &Value, limit: usize) -> Result<usize, TooLong> {
+    /// Of a byte of text: it is looked at, and can become the four of `\x1b`.
+    const BYTE: usize = 5;
+    /// Of what stands around anything: dash, quotes, colon, the marks of long keys, newline.
+    const AROUND: usize = 16;
+    /// Of a number, quantity or duration.
+    const NUMBER: usize = 128;
+    // Twice the indent: it is taken before it is written, and a long key has two.
+    fn take(room: &mut Room, value: &Value, column: usize) -> Result<(), TooLong> {
+        room.take(AROUND + 2 * column)?;
+        match &value.data {
+            Data::Record(record) => record.fields.iter().try_for_each(|(key, value)| {
+                room.take(BYTE * key.len())?;
+                take(room, value, column + 2)
+            }),
+            Data::List(elements) => {
+                elements.iter().try_for_each(|element| take(room, element, column + 2))
+            }
+            // Each of its bytes can be a line of its own.
+            Data::String(text) => room.take(text.len().saturating_mul(BYTE + 2 * column)),
+            _ => room.take(NUMBER),
+        }
+    }
+    let mut room = Room(limit);
+    take(&mut room, value, 2)?;
+    Ok(limit - room.0)
 }
 
 /// Reads one document of YAML 1.2 (the core schema); every value in it gets `origin`.
@@ -97,7 +122,7 @@ pub(crate) fn read_within(
 /// Writes a value behind what stands before it on its line, up to and with its newline; `column` is where
 /// its key or dash stands.
 pub(crate) fn write_at(out: &mut String, value: &Value, column: usize, place: Place) {
-    let mut printer = Printer { out, room: Room(usize::MAX), number: String::new(), note: None };
+    let mut printer = Printer { out, room: Room(usize::MAX), note: None };
     // Only a limit makes a printer stop.
     let _ = printer.value(value, column, place);
 }
@@ -127,8 +152,6 @@ struct Printer<'o, 'n> {
     out: &'o mut String,
     note: Option<&'o mut Note<'n>>,
     room: Room,
-    /// Where quantities and durations are printed before they are judged as strings.
-    number: String,
 }
 
 impl Printer<'_, '_> {
@@ -178,15 +201,17 @@ impl Printer<'_, '_> {
         match &value.data {
             Data::None | Data::Null => self.out.push_str("null"),
             Data::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
-            Data::Int(int) => drop(write!(self.out, "{int}")),
+            Data::Int(int) => self.out.push_str(itoa::Buffer::new().format(*int)),
             Data::Float(float) => self.float(*float),
             Data::String(text) => {
                 self.room.take(text.len())?;
-                match block(text) {
+                let classes = Classes::of(text);
+                match block(text, classes) {
                     Some(header) if place != Place::Top => {
                         self.block(text, header, column + 2, &comment)?
                     }
-                    _ => string(self.out, text),
+                    _ if is_plain(text, classes) => self.out.push_str(text),
+                    _ => quote(self.out, text),
                 }
             }
             Data::Quantity(quantity) => self.displayed(quantity),
@@ -256,25 +281,27 @@ impl Printer<'_, '_> {
         if float.is_infinite() {
             return self.out.push_str(if float > 0.0 { ".inf" } else { "-.inf" });
         }
-        self.number.clear();
-        let _ = write!(self.number, "{float:?}");
-        match self.number.split_once('e') {
-            None => self.out.push_str(&self.number),
-            Some((digits, exponent)) => {
-                self.out.push_str(digits);
-                if !digits.contains('.') {
-                    self.out.push_str(".0");
-                }
-                self.out.push_str(if exponent.starts_with('-') { "e" } else { "e+" });
-                self.out.push_str(exponent);
+        let start = self.out.len();
+        let _ = write!(self.out, "{float:?}");
+        if let Some(exponent) = self.out[start..].find('e').map(|at| start + at) {
+            if !self.out[exponent..].starts_with("e-") {
+                self.out.insert(exponent + 1, '+');
+            }
+            if !self.out[start..exponent].contains('.') {
+                self.out.insert_str(exponent, ".0");
             }
         }
     }
 
+    /// What is written with digits is judged as any other string.
     fn displayed(&mut self, value: &impl std::fmt::Display) {
-        self.number.clear();
-        let _ = write!(self.number, "{value}");
-        string(self.out, &self.number);
+        let start = self.out.len();
+        let _ = write!(self.out, "{value}");
+        let written = &self.out[start..];
+        if !is_plain(written, Classes::of(written)) {
+            let text = self.out.split_off(start);
+            quote(self.out, &text);
+        }
     }
 
     fn block(
@@ -302,8 +329,12 @@ impl Printer<'_, '_> {
     }
 }
 
-fn indent(out: &mut String, column: usize) {
-    out.extend(std::iter::repeat_n(' ', column));
+pub(crate) fn indent(out: &mut String, column: usize) {
+    const SPACES: &str = "                                                                ";
+    match SPACES.get(..column) {
+        Some(spaces) => out.push_str(spaces),
+        None => out.extend(std::iter::repeat_n(' ', column)),
+    }
 }
 
 /// What a byte can do to a plain scalar.
@@ -322,6 +353,26 @@ mod class {
     pub(super) const ENDING: u8 = 32;
     /// A digit.
     pub(super) const DIGIT: u8 = 64;
+    /// It can stand in one of the words that are no strings.
+    pub(super) const WORD: u8 = 128;
+}
+
+/// What the bytes of a text can do to a plain scalar.
+#[derive(Clone, Copy)]
+struct Classes {
+    /// What one of them can.
+    any: u8,
+    /// What all of them can.
+    all: u8,
+}
+
+impl Classes {
+    fn of(text: &str) -> Classes {
+        text.bytes().fold(Classes { any: 0, all: !0 }, |Classes { any, all }, byte| {
+            let class = CLASS[byte as usize];
+            Classes { any: any | class, all: all & class }
+        })
+    }
 }
 
 static CLASS: [u8; 256] = {
@@ -351,6 +402,13 @@ static CLASS: [u8; 256] = {
         };
         byte += 1;
     }
+    // Those that stand in `WORDS`, and the sign before them.
+    let letters = b"-yneosftrualiYNEOSFTRUALI";
+    let mut index = 0;
+    while index < letters.len() {
+        table[letters[index] as usize] |= class::WORD;
+        index += 1;
+    }
     table
 };
 
@@ -361,20 +419,13 @@ const WORDS: [&str; 12] =
 
 /// Writes a text on one line: plain where it is safe, else in double quotes.
 fn string(out: &mut String, text: &str) {
-    if is_plain(text) { out.push_str(text) } else { quote(out, text) }
+    if is_plain(text, Classes::of(text)) { out.push_str(text) } else { quote(out, text) }
 }
 
 /// Whether every reader takes the bare `text` for this string.
-fn is_plain(text: &str) -> bool {
+fn is_plain(text: &str, Classes { any, all }: Classes) -> bool {
     let bytes = text.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
-    let mut any = 0;
-    let mut all = !0;
-    for &byte in bytes {
-        let class = CLASS[byte as usize];
-        any |= class;
-        all &= class;
-    }
     if CLASS[first as usize] & class::START == 0
         || any & (class::CONTROL | class::NEWLINE) != 0
         || last == b' '
@@ -400,7 +451,7 @@ fn is_plain(text: &str) -> bool {
     {
         return false;
     }
-    if unsigned.len() <= 8
+    if all & class::WORD != 0
         && WORDS.iter().any(|word| word.as_bytes().eq_ignore_ascii_case(unsigned))
     {
         return false;
@@ -470,9 +521,12 @@ struct Header {
 }
 
 /// How `text` is written as a block scalar; `None` when it is one line or cannot be.
-fn block(text: &str) -> Option<Header> {
+fn block(text: &str, classes: Classes) -> Option<Header> {
+    if classes.any & class::NEWLINE == 0 {
+        return None;
+    }
     let content = text.trim_end_matches('\n');
-    if content.is_empty() || !text.contains('\n') {
+    if content.is_empty() {
         return None;
     }
     let mut any = 0;
@@ -658,6 +712,23 @@ mod tests {
             check(&record([(&hostile, list([leaf(), leaf()])), ("z", int(1))]))?;
             check(&record([(&hostile, record([(&hostile, leaf())])), ("z", leaf())]))?;
             check(&list([leaf(), list([leaf(), list([leaf()])]), record([(&hostile, leaf())]), leaf()]))?;
+        }
+
+        #[test]
+        fn what_has_room_by_its_size_at_most_is_written_within_it(
+            value in any_value(),
+            hostile in hostile_text(),
+        ) {
+            let lines = || text(&format!("{hostile}\na\n\nb\n"));
+            let long = "\u{1b}".repeat(400);
+            let nested = record([(&hostile, list([list([lines()]), record([(&long, lines())])]))]);
+            for value in [value, text(&hostile), lines(), nested] {
+                let size = size_at_most(&value, usize::MAX).unwrap();
+                let mut out = String::new();
+                prop_assert_eq!(write_within(&mut out, &value, size), Ok(()));
+                prop_assert!(out.len() <= size, "{} {}", out.len(), size);
+                prop_assert_eq!(size_at_most(&value, size - 1), Err(TooLong));
+            }
         }
 
         #[test]
