@@ -1,6 +1,6 @@
 //! What a workspace means in one environment: values, mistakes, manifests, chains of layers.
 
-use crate::merge::{Here, Layer, Merge, Node, entry_of, parts_of, within};
+use crate::merge::{Here, Layer, Merge, Node, parts_of, within};
 use crate::model::{
     Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
 };
@@ -54,8 +54,7 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
 /// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
 pub fn is_platform_sound(workspace: &Workspace) -> bool {
     workspace.defaults.iter().all(|it| {
-        let mut merge =
-            Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
+        let mut merge = Merge::new(workspace, 0);
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
         parts_of(&mut root);
@@ -71,7 +70,7 @@ struct Instance {
     schema: usize,
     root: Node,
     /// The fields that a mistake of a layer touches.
-    has_mistakes: bool,
+    failed: BTreeSet<String>,
 }
 
 struct Oracle<'w> {
@@ -91,7 +90,7 @@ impl Oracle<'_> {
             let checked = self.check(&instance);
             let objects = checked.and_then(|()| self.objects(&instance));
             match objects {
-                Ok(objects) if !instance.has_mistakes => {
+                Ok(objects) => {
                     found.manifests.extend(objects);
                     self.chains(&instance, &address, &mut found.chains);
                 }
@@ -223,7 +222,7 @@ impl Oracle<'_> {
         let workspace = self.workspace;
         let it = &workspace.requests[request];
         let ty = Type::Schema(it.schema);
-        let mut merge = self.merge();
+        let mut merge = Merge::new(self.workspace, self.environment);
         let mut root = Node::default();
         let team = &workspace.teams[it.team];
         let behind = if team.is_split {
@@ -234,20 +233,17 @@ impl Oracle<'_> {
         let package =
             Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
-        merge.give(entry_of(parts_of(&mut root), "namespace"), &Type::Text, namespace, &package, 0);
+        merge.give(&mut root, ("namespace", &Type::Text), namespace, &package, 0);
+        // What every request has, before any layer.
+        let built_in = Layer { shown: format!("request {}", it.name), ..package };
+        let name = Value::Text(it.name.into());
+        merge.give(&mut root, ("name", &Type::Text), name, &built_in, 0);
         merge.schema_layer(&mut root, it.schema, false);
         for (_, entries, layer) in merge.defaults_of(it.schema) {
             merge.layer(&mut root, &ty, &entries, &layer);
         }
         let level = workspace.environments.len() + 2;
-        let own = Layer {
-            level,
-            shown: format!("request {}", it.name),
-            creates: true,
-            is_below: false,
-        };
-        let name = Value::Text(it.name.into());
-        merge.give(entry_of(parts_of(&mut root), "name"), &Type::Text, name, &own, 0);
+        let own = Layer { level, ..built_in };
         merge.layer(&mut root, &ty, &it.entries, &own);
         for (near, overlay) in self.overlays(request) {
             let overlay = &workspace.overlays[overlay];
@@ -269,30 +265,23 @@ impl Oracle<'_> {
         self.instance(merge, request, it.schema, root)
     }
 
-    fn merge(&self) -> Merge<'_> {
-        Merge {
-            workspace: self.workspace,
-            environment: self.environment,
-            wrong: Vec::new(),
-            is_unclear: false,
-        }
-    }
-
     fn instance(&self, merge: Merge<'_>, request: usize, schema: usize, root: Node) -> Instance {
         if merge.is_unclear {
             self.is_unclear.set(true);
         }
-        let has_mistakes = !merge.wrong.is_empty();
         for (code, entry) in merge.wrong {
             self.mistake(code, At::Entry(entry));
         }
-        Instance { request, schema, root, has_mistakes }
+        Instance { request, schema, root, failed: merge.failed }
     }
 
     // Values.
 
     /// A field of an instance, a built-in one too.
     fn field(&self, instance: &Instance, name: &str) -> Maybe {
+        if instance.failed.contains(name) {
+            return Err(Failed);
+        }
         let ty = match name {
             "labels" | "annotations" => Type::Map(Box::new(Type::Text)),
             _ => match self.workspace.schemas[instance.schema].field(name) {
@@ -362,6 +351,9 @@ impl Oracle<'_> {
                     }
                     Type::Record(fields) => {
                         own.extend(fields.iter().map(|it| (it.0.into(), it.1.clone())));
+                        // A key keeps the place where it was first set.
+                        let place = |name: &str| parts.iter().position(|it| it.0 == name);
+                        own.sort_by_key(|it| place(&it.0).unwrap_or(usize::MAX));
                     }
                     Type::Map(value) => {
                         let there = parts.iter().filter(|it| it.1.is_there());
@@ -434,6 +426,9 @@ impl Oracle<'_> {
             Expression::Literal(value) => Ok(Some(value.clone())),
             Expression::Let(index) => Ok(Some(self.workspace.lets[*index].value.clone())),
             Expression::Sibling(name, more) => {
+                if std::ptr::eq(record, &instance.root) && instance.failed.contains(*name) {
+                    return Err(Failed);
+                }
                 let nothing = Node::default();
                 let node = record.part(name).unwrap_or(&nothing);
                 let ty = self.type_beside(instance, record, node, name);
@@ -657,9 +652,6 @@ impl Oracle<'_> {
             Statement::Nested { bound, schema, set } => {
                 let nested = self.nested(instance, bound, *schema, set)?;
                 self.check(&nested)?;
-                if nested.has_mistakes {
-                    return Err(Failed);
-                }
                 objects.extend(self.objects(&nested)?);
                 let data = vec![
                     ("name".to_string(), Value::Text(self.text(&nested, "name")?)),
@@ -680,19 +672,17 @@ impl Oracle<'_> {
         set: &[(&'static str, Made)],
     ) -> Result<Instance, Failed> {
         let ty = Type::Schema(schema);
-        let mut merge = self.merge();
+        let mut merge = Merge::new(self.workspace, self.environment);
         let mut root = Node::default();
         let inherited =
             Layer { level: 0, shown: "inherited".into(), creates: true, is_below: false };
-        let mut give = |merge: &mut Merge<'_>, name: &str, ty: &Type, value, layer: &Layer, entry| {
-            merge.give(entry_of(parts_of(&mut root), name), ty, value, layer, entry);
-        };
-        let name = format!("{}-{bound}", self.text(outer, "name")?);
-        give(&mut merge, "name", &Type::Text, Value::Text(name), &inherited, 0);
+        let name = Value::Text(format!("{}-{bound}", self.text(outer, "name")?));
+        merge.give(&mut root, ("name", &Type::Text), name, &inherited, 0);
         let namespace = Value::Text(self.text(outer, "namespace")?);
-        give(&mut merge, "namespace", &Type::Text, namespace, &inherited, 0);
-        let labels = self.field(outer, "labels")?.unwrap_or(Value::None);
-        give(&mut merge, "labels", &Type::Map(Box::new(Type::Text)), labels, &inherited, 0);
+        merge.give(&mut root, ("namespace", &Type::Text), namespace, &inherited, 0);
+        let labels = self.field(outer, "labels")?.unwrap_or(Value::Record(Vec::new()));
+        let map = Type::Map(Box::new(Type::Text));
+        merge.give(&mut root, ("labels", &map), labels, &inherited, 0);
         merge.schema_layer(&mut root, schema, false);
         for (_, entries, layer) in merge.defaults_of(schema) {
             merge.layer(&mut root, &ty, &entries, &layer);
@@ -713,7 +703,7 @@ impl Oracle<'_> {
                 }
                 _ => 0,
             };
-            merge.give(entry_of(parts_of(&mut root), name), ty, value, &literal, entry);
+            merge.give(&mut root, (name, ty), value, &literal, entry);
         }
         root.is_given = true;
         Ok(self.instance(merge, outer.request, schema, root))
@@ -847,6 +837,9 @@ impl Oracle<'_> {
         if let Here::Parts(parts) = &node.here {
             for (name, part) in parts {
                 let Some(inner) = self.part_type(ty, name) else { continue };
+                if self.computes(ty, |it| it == name) {
+                    continue;
+                }
                 let at = match ty.base() {
                     Type::Keyed(_) | Type::Map(_) => format!("[{name:?}]"),
                     _ => format!(".{name}"),
@@ -854,6 +847,16 @@ impl Oracle<'_> {
                 self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
             }
         }
+    }
+
+    /// Whether a record inside others has such a field whose default reads its neighbours: the
+    /// compiler does not tell it by `why`, so it is not asked.
+    fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
+        let Type::Schema(schema) = ty.base() else { return false };
+        self.workspace.schemas[*schema].fields.iter().any(|it| {
+            is_it(it.name)
+                && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
+        })
     }
 
     fn part_type(&self, ty: &Type, name: &str) -> Option<Type> {
@@ -883,6 +886,9 @@ impl Oracle<'_> {
     ) -> Result<(), Failed> {
         match &node.here {
             Here::Parts(parts) if !parts.is_empty() => {
+                if self.computes(ty, |_| true) {
+                    return Err(Failed);
+                }
                 for (name, part) in parts {
                     let Some(inner) = self.part_type(ty, name) else { continue };
                     let at = match (ty.base(), path) {
