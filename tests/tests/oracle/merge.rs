@@ -176,7 +176,9 @@ impl<'w> Merge<'w> {
         run(self);
         self.speaking_of = None;
         if self.wrong.len() > before {
-            self.failed.insert(name.to_string());
+            // Which of several mistakes of one field are told, the reference does not say.
+            self.is_unclear |= self.wrong.len() > before + 1;
+            self.is_unclear |= !self.failed.insert(name.to_string());
         }
     }
 
@@ -375,7 +377,6 @@ impl<'w> Merge<'w> {
             return false;
         }
         if node.is_told(word) {
-            self.is_unclear |= self.wrong.iter().any(|it| it.0 == "type-mismatch");
             self.wrong.push(("set-twice", word.entry));
             return false;
         }
@@ -416,7 +417,7 @@ impl<'w> Merge<'w> {
         };
         match (value, ty.base()) {
             (Some(Value::None), _) if !ty.is_optional() => {
-                // How one entry is told that is wrong twice over, the reference does not say.
+                // How one entry is told that is wrong twice over is not said either.
                 self.is_unclear |= node.is_told(word);
                 self.wrong.push(("type-mismatch", word.entry));
                 node.told.push(word.told(said.clone()));

@@ -195,7 +195,8 @@ impl Oracle<'_> {
     }
 
     /// The overlays of a request in the environment by how near they are, the earliest first; those
-    /// of one level by their heads.
+    /// of one level by their heads. Equal heads are told apart by their files, which should mean
+    /// nothing, but some order there must be.
     fn overlays(&self, request: usize) -> Vec<(usize, usize)> {
         let workspace = self.workspace;
         let mut found = Vec::new();
@@ -210,7 +211,9 @@ impl Oracle<'_> {
             let it = &workspace.overlays[index];
             let names: Vec<&str> =
                 it.requests.iter().map(|it| workspace.requests[*it].name).collect();
-            (names.join(","), within(workspace, &it.environments).replace(", ", ","), it.apart)
+            let team = workspace.teams[workspace.requests[request].team].name;
+            let file = if it.apart { "overlays" } else { team };
+            (names.join(","), within(workspace, &it.environments).replace(", ", ","), file)
         };
         found.sort_by_key(|it| (it.0, head(it.1)));
         found
