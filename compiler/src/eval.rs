@@ -1219,7 +1219,7 @@ impl<'a> Evaluator<'a> {
             self.report(error);
         }
         for (owner, member) in &shape.conditions {
-            self.member(instance, *owner, *member);
+            failed |= self.member(instance, *owner, *member).is_err();
         }
         if failed {
             return Err(Failed);
@@ -2062,40 +2062,61 @@ impl<'a> Evaluator<'a> {
 
     // Conditions.
 
-    fn member(&mut self, instance: usize, owner: ItemId, member: usize) {
+    /// Fails where a condition of the schema does not hold.
+    fn member(&mut self, instance: usize, owner: ItemId, member: usize) -> Eval<()> {
         let (tree, inference) = self.shared.declaration(owner);
-        let Some(ItemKind::Schema { members, .. }) = tree.map(|tree| &tree.kind) else { return };
+        let Some(ItemKind::Schema { members, .. }) = tree.map(|tree| &tree.kind) else {
+            return Ok(());
+        };
         let mut frame = Frame::new(owner, inference);
         frame.own = Some(instance);
         match &members[member].kind {
             MemberKind::Rule(rule) => self.rule(&mut frame, rule, &mut Vec::new()),
             MemberKind::If(branch) => self.rule_branch(&mut frame, branch, &mut Vec::new()),
-            _ => {}
+            _ => Ok(()),
         }
     }
 
-    fn rule_branch(&mut self, frame: &mut Frame<'a>, branch: &'a If, around: &mut Vec<&'a Expr>) {
+    fn rule_branch(
+        &mut self,
+        frame: &mut Frame<'a>,
+        branch: &'a If,
+        around: &mut Vec<&'a Expr>,
+    ) -> Eval<()> {
         let before = frame.locals.len();
-        let Ok(holds) = self.head(frame, &branch.head) else { return };
+        let holds = self.head(frame, &branch.head)?;
+        let mut failed = false;
         around.push(&branch.head.expr);
         let block = if holds { Some(&branch.then) } else { branch.otherwise.as_ref() };
         for statement in block.iter().flat_map(|block| &block.statements) {
             match &statement.kind {
                 StatementKind::Let(it) => match self.expr(frame, &it.value) {
                     Ok(value) => frame.locals.push((it.name.text.clone(), value)),
-                    Err(Failed) => break,
+                    Err(Failed) => {
+                        failed = true;
+                        break;
+                    }
                 },
-                StatementKind::If(inner) => self.rule_branch(frame, inner, around),
-                StatementKind::Rule(rule) => self.rule(frame, rule, around),
+                StatementKind::If(inner) => {
+                    failed |= self.rule_branch(frame, inner, around).is_err();
+                }
+                StatementKind::Rule(rule) => failed |= self.rule(frame, rule, around).is_err(),
                 StatementKind::For { clause, body } => {
-                    let Ok(rounds) = self.rounds(frame, clause) else { break };
+                    let Ok(rounds) = self.rounds(frame, clause) else {
+                        failed = true;
+                        break;
+                    };
                     let inner = frame.locals.len();
                     for round in rounds {
                         bind(frame, clause, round);
                         for statement in &body.statements {
                             match &statement.kind {
-                                StatementKind::Rule(rule) => self.rule(frame, rule, around),
-                                StatementKind::If(inner) => self.rule_branch(frame, inner, around),
+                                StatementKind::Rule(rule) => {
+                                    failed |= self.rule(frame, rule, around).is_err();
+                                }
+                                StatementKind::If(inner) => {
+                                    failed |= self.rule_branch(frame, inner, around).is_err();
+                                }
                                 _ => {}
                             }
                         }
@@ -2107,13 +2128,19 @@ impl<'a> Evaluator<'a> {
         }
         around.pop();
         frame.locals.truncate(before);
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
-    fn rule(&mut self, frame: &mut Frame<'a>, rule: &'a Rule, around: &mut Vec<&'a Expr>) {
+    fn rule(
+        &mut self,
+        frame: &mut Frame<'a>,
+        rule: &'a Rule,
+        around: &mut Vec<&'a Expr>,
+    ) -> Eval<()> {
         // A condition on a field that failed has nothing to add.
-        let Ok(Value { data: Data::Bool(false), .. }) = self.expr(frame, &rule.condition) else {
-            return;
-        };
+        if !matches!(self.expr(frame, &rule.condition)?.data, Data::Bool(false)) {
+            return Ok(());
+        }
         let why = rule.otherwise.as_ref().and_then(|why| self.text(frame, why));
         let message = why.map_or_else(
             || match describe_condition(&rule.condition) {
@@ -2166,7 +2193,8 @@ impl<'a> Evaluator<'a> {
             found = found.related(other.1.origin, label(other));
         }
         found = found.related(frame.origin(rule.condition.id), "the condition");
-        self.report(found);
+        let failed = self.report(found);
+        if rule.level == RuleLevel::Advise { Ok(()) } else { Err(failed) }
     }
 
     // Completing values by their types.

@@ -893,7 +893,9 @@ impl Generator {
                 path.push(Step::Field(name));
                 self.somehow(&ty, path, place)
             }
-            Type::Keyed(schema) if self.dice.chance(75) => {
+            Type::Keyed(schema)
+                if self.workspace.schemas[schema].fields.len() > 1 && self.dice.chance(75) =>
+            {
                 let key = *self.dice.pick(&ELEMENTS);
                 match self.dice.below(10) {
                     0..4 => {

@@ -3,6 +3,7 @@
 use crate::model::{
     Entry, EntryId, EntryKind, Expression, Operation, Said, Step, Type, Value, Workspace,
 };
+use std::collections::BTreeSet;
 
 /// A layer: where it stands and what `plumb why` calls it.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +124,10 @@ pub struct Merge<'w> {
     pub workspace: &'w Workspace,
     pub environment: usize,
     pub wrong: Vec<Wrong>,
+    /// The fields of the whole that something is wrong with: nothing more is said of them.
+    pub failed: BTreeSet<String>,
+    /// The field of the whole that is spoken of.
+    speaking_of: Option<String>,
     /// The reference leaves open what this means.
     pub is_unclear: bool,
 }
@@ -149,7 +154,34 @@ pub fn entry_of<'n>(parts: &'n mut Vec<(String, Node)>, name: &str) -> &'n mut N
     &mut parts[at].1
 }
 
-impl Merge<'_> {
+impl<'w> Merge<'w> {
+    pub fn new(workspace: &'w Workspace, environment: usize) -> Self {
+        Merge {
+            workspace,
+            environment,
+            wrong: Vec::new(),
+            failed: BTreeSet::new(),
+            speaking_of: None,
+            is_unclear: false,
+        }
+    }
+
+    /// Speaks of a field, of the whole or inside one of its fields.
+    fn of_field(&mut self, name: &str, run: impl FnOnce(&mut Self)) {
+        if self.speaking_of.is_some() {
+            return run(self);
+        }
+        self.speaking_of = Some(name.to_string());
+        let before = self.wrong.len();
+        run(self);
+        self.speaking_of = None;
+        if self.wrong.len() > before {
+            // Which of several mistakes of one field are told, the reference does not say.
+            self.is_unclear |= self.wrong.len() > before + 1;
+            self.is_unclear |= !self.failed.insert(name.to_string());
+        }
+    }
+
     /// Applies the entries of a layer to a record of `ty`: what it spreads, then what it says.
     pub fn layer(&mut self, node: &mut Node, ty: &Type, entries: &[Entry], layer: &Layer) {
         for entry in entries {
@@ -168,7 +200,9 @@ impl Merge<'_> {
                     };
                     let Some(ty) = self.part_type(ty, &name) else { continue };
                     let part = entry_of(parts_of(node), &name);
-                    self.value(part, &ty, &Expression::Literal(value), &word);
+                    self.of_field(&name, |it| {
+                        it.value(part, &ty, &Expression::Literal(value), &word);
+                    });
                 }
             }
         }
@@ -181,7 +215,8 @@ impl Merge<'_> {
                     operation: *operation,
                     sealed: *sealed,
                 };
-                self.walk(node, ty, path, said, &word);
+                let (Step::Field(name) | Step::Key(name) | Step::Element(name)) = &path[0];
+                self.of_field(name, |it| it.walk(node, ty, path, said, &word));
             }
         }
     }
@@ -207,8 +242,12 @@ impl Merge<'_> {
     pub fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
         let workspace = self.workspace;
         let schema = &workspace.schemas[schema];
-        let layer =
-            Layer { level: 0, shown: format!("schema {}", schema.name), creates: true, is_below };
+        let layer = Layer {
+            level: 0,
+            shown: format!("schema {}", schema.name),
+            creates: true,
+            is_below,
+        };
         for field in &schema.fields {
             let Some(said) = &field.default else { continue };
             let word = Word {
@@ -219,15 +258,9 @@ impl Merge<'_> {
                 sealed: field.sealed,
             };
             let node = entry_of(parts_of(node), field.name);
-            self.walk(node, &field.ty, &[], said, &word);
+            self.of_field(field.name, |it| it.walk(node, &field.ty, &[], said, &word));
         }
-        let own = Type::Schema(
-            self.workspace
-                .schemas
-                .iter()
-                .position(|it| it.name == schema.name)
-                .expect("it is one of them"),
-        );
+        let own = Type::Schema(self.workspace.schemas.iter().position(|it| it.name == schema.name).expect("it is one of them"));
         self.layer(node, &own, &schema.seals, &layer);
     }
 
@@ -274,7 +307,7 @@ impl Merge<'_> {
             return;
         }
         let takes_out = matches!(said, Said::Expression(Expression::Literal(Value::None)));
-        let makes = word.layer.creates && !takes_out || !ty.is_optional();
+        let makes = !takes_out && (word.layer.creates || !ty.is_optional());
         if !self.open(node, ty, word, makes) {
             return;
         }
@@ -313,8 +346,9 @@ impl Merge<'_> {
                 _ => self.workspace.schemas[*schema].field(name).map(|it| it.ty.clone()),
             },
             Type::Record(fields) => fields.iter().find(|it| it.0 == name).map(|it| it.1.clone()),
-            Type::Map(value) => Some((**value).clone()),
-            Type::Keyed(schema) => Some(Type::Schema(*schema)),
+            // Entries and elements can be taken out.
+            Type::Map(value) => Some(Type::Optional(value.clone())),
+            Type::Keyed(schema) => Some(Type::Optional(Box::new(Type::Schema(*schema)))),
             _ => None,
         }
     }
@@ -360,7 +394,10 @@ impl Merge<'_> {
             return;
         }
         // Two braces of one record in one layer: the reference does not say.
-        self.is_unclear |= node.told.iter().any(|it| word.clashes(it) && it.layer == *word.layer);
+        self.is_unclear |= node
+            .told
+            .iter()
+            .any(|it| word.clashes(it) && it.layer == *word.layer);
         node.told.push(word.told(Expression::Literal(Value::Record(Vec::new()))));
         self.layer(node, ty, entries, word.layer);
         if word.operation == Operation::Replace {
@@ -379,6 +416,12 @@ impl Merge<'_> {
             _ => None,
         };
         match (value, ty.base()) {
+            (Some(Value::None), _) if !ty.is_optional() => {
+                // How one entry is told that is wrong twice over is not said either.
+                self.is_unclear |= node.is_told(word);
+                self.wrong.push(("type-mismatch", word.entry));
+                node.told.push(word.told(said.clone()));
+            }
             (Some(Value::None), _) => {
                 if self.may_go(node, word) {
                     if matches!(node.here, Here::Parts(_)) {
@@ -449,8 +492,9 @@ impl Merge<'_> {
             return;
         }
         // `=` beside `+=` in one level, or two of one layer: the reference does not say.
-        let mixed =
-            |it: &Told| word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer);
+        let mixed = |it: &Told| {
+            word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer)
+        };
         self.is_unclear |= node.told.iter().any(mixed);
         if !self.open(node, ty, word, true) {
             return;
@@ -476,18 +520,19 @@ impl Merge<'_> {
         }
     }
 
-    /// Gives a part of a record a value, as `layer` does.
+    /// Gives a field of the whole a value, as `layer` does.
     pub fn give(
         &mut self,
-        node: &mut Node,
-        ty: &Type,
+        root: &mut Node,
+        (name, ty): (&str, &Type),
         value: Value,
         layer: &Layer,
         entry: EntryId,
     ) {
         let word =
             Word { layer, entry, is_spread: false, operation: Operation::Set, sealed: false };
-        self.value(node, ty, &Expression::Literal(value), &word);
+        let node = entry_of(parts_of(root), name);
+        self.of_field(name, |it| it.value(node, ty, &Expression::Literal(value), &word));
     }
 }
 

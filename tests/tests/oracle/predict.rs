@@ -1,6 +1,6 @@
 //! What a workspace means in one environment: values, mistakes, manifests, chains of layers.
 
-use crate::merge::{Here, Layer, Merge, Node, entry_of, parts_of, within};
+use crate::merge::{Here, Layer, Merge, Node, parts_of, within};
 use crate::model::{
     Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
 };
@@ -54,7 +54,7 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
 /// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
 pub fn is_platform_sound(workspace: &Workspace) -> bool {
     workspace.defaults.iter().all(|it| {
-        let mut merge = Merge { workspace, environment: 0, wrong: Vec::new(), is_unclear: false };
+        let mut merge = Merge::new(workspace, 0);
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
         parts_of(&mut root);
@@ -70,7 +70,7 @@ struct Instance {
     schema: usize,
     root: Node,
     /// The fields that a mistake of a layer touches.
-    has_mistakes: bool,
+    failed: BTreeSet<String>,
 }
 
 struct Oracle<'w> {
@@ -90,7 +90,7 @@ impl Oracle<'_> {
             let checked = self.check(&instance);
             let objects = checked.and_then(|()| self.objects(&instance));
             match objects {
-                Ok(objects) if !instance.has_mistakes => {
+                Ok(objects) => {
                     found.manifests.extend(objects);
                     self.chains(&instance, &address, &mut found.chains);
                 }
@@ -102,16 +102,10 @@ impl Oracle<'_> {
         found.mistakes = self.mistakes.borrow().clone();
         // Of two objects with one identity, the reference does not say whose request is blocked.
         let identity = |it: &Value| match it {
-            Value::Record(fields) => format!(
-                "{:?}",
-                &fields[..3]
-                    .iter()
-                    .map(|it| match &it.1 {
-                        Value::Record(metadata) => metadata[..2].to_vec(),
-                        plain => vec![(String::new(), plain.clone())],
-                    })
-                    .collect::<Vec<_>>()
-            ),
+            Value::Record(fields) => format!("{:?}", &fields[..3].iter().map(|it| match &it.1 {
+                Value::Record(metadata) => metadata[..2].to_vec(),
+                plain => vec![(String::new(), plain.clone())],
+            }).collect::<Vec<_>>()),
             _ => String::new(),
         };
         let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
@@ -158,9 +152,7 @@ impl Oracle<'_> {
         let group: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|it| {
-                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
-            })
+            .filter(|it| *it == request || reached.contains(it) && self.reached(*it).contains(&request))
             .collect();
         for member in &group {
             let needs = self.needs(*member);
@@ -203,7 +195,8 @@ impl Oracle<'_> {
     }
 
     /// The overlays of a request in the environment by how near they are, the earliest first; those
-    /// of one level by their heads.
+    /// of one level by their heads. Equal heads are told apart by their files, which should mean
+    /// nothing, but some order there must be.
     fn overlays(&self, request: usize) -> Vec<(usize, usize)> {
         let workspace = self.workspace;
         let mut found = Vec::new();
@@ -218,7 +211,9 @@ impl Oracle<'_> {
             let it = &workspace.overlays[index];
             let names: Vec<&str> =
                 it.requests.iter().map(|it| workspace.requests[*it].name).collect();
-            (names.join(","), within(workspace, &it.environments).replace(", ", ","), it.apart)
+            let team = workspace.teams[workspace.requests[request].team].name;
+            let file = if it.apart { "overlays" } else { team };
+            (names.join(","), within(workspace, &it.environments).replace(", ", ","), file)
         };
         found.sort_by_key(|it| (it.0, head(it.1)));
         found
@@ -230,7 +225,7 @@ impl Oracle<'_> {
         let workspace = self.workspace;
         let it = &workspace.requests[request];
         let ty = Type::Schema(it.schema);
-        let mut merge = self.merge();
+        let mut merge = Merge::new(self.workspace, self.environment);
         let mut root = Node::default();
         let team = &workspace.teams[it.team];
         let behind = if team.is_split {
@@ -238,18 +233,20 @@ impl Oracle<'_> {
         } else {
             String::new()
         };
-        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let package =
+            Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
-        merge.give(entry_of(parts_of(&mut root), "namespace"), &Type::Text, namespace, &package, 0);
+        merge.give(&mut root, ("namespace", &Type::Text), namespace, &package, 0);
+        // What every request has, before any layer.
+        let built_in = Layer { shown: format!("request {}", it.name), ..package };
+        let name = Value::Text(it.name.into());
+        merge.give(&mut root, ("name", &Type::Text), name, &built_in, 0);
         merge.schema_layer(&mut root, it.schema, false);
         for (_, entries, layer) in merge.defaults_of(it.schema) {
             merge.layer(&mut root, &ty, &entries, &layer);
         }
         let level = workspace.environments.len() + 2;
-        let own =
-            Layer { level, shown: format!("request {}", it.name), creates: true, is_below: false };
-        let name = Value::Text(it.name.into());
-        merge.give(entry_of(parts_of(&mut root), "name"), &Type::Text, name, &own, 0);
+        let own = Layer { level, ..built_in };
         merge.layer(&mut root, &ty, &it.entries, &own);
         for (near, overlay) in self.overlays(request) {
             let overlay = &workspace.overlays[overlay];
@@ -271,30 +268,23 @@ impl Oracle<'_> {
         self.instance(merge, request, it.schema, root)
     }
 
-    fn merge(&self) -> Merge<'_> {
-        Merge {
-            workspace: self.workspace,
-            environment: self.environment,
-            wrong: Vec::new(),
-            is_unclear: false,
-        }
-    }
-
     fn instance(&self, merge: Merge<'_>, request: usize, schema: usize, root: Node) -> Instance {
         if merge.is_unclear {
             self.is_unclear.set(true);
         }
-        let has_mistakes = !merge.wrong.is_empty();
         for (code, entry) in merge.wrong {
             self.mistake(code, At::Entry(entry));
         }
-        Instance { request, schema, root, has_mistakes }
+        Instance { request, schema, root, failed: merge.failed }
     }
 
     // Values.
 
     /// A field of an instance, a built-in one too.
     fn field(&self, instance: &Instance, name: &str) -> Maybe {
+        if instance.failed.contains(name) {
+            return Err(Failed);
+        }
         let ty = match name {
             "labels" | "annotations" => Type::Map(Box::new(Type::Text)),
             _ => match self.workspace.schemas[instance.schema].field(name) {
@@ -364,6 +354,9 @@ impl Oracle<'_> {
                     }
                     Type::Record(fields) => {
                         own.extend(fields.iter().map(|it| (it.0.into(), it.1.clone())));
+                        // A key keeps the place where it was first set.
+                        let place = |name: &str| parts.iter().position(|it| it.0 == name);
+                        own.sort_by_key(|it| place(&it.0).unwrap_or(usize::MAX));
                     }
                     Type::Map(value) => {
                         let there = parts.iter().filter(|it| it.1.is_there());
@@ -436,6 +429,9 @@ impl Oracle<'_> {
             Expression::Literal(value) => Ok(Some(value.clone())),
             Expression::Let(index) => Ok(Some(self.workspace.lets[*index].value.clone())),
             Expression::Sibling(name, more) => {
+                if std::ptr::eq(record, &instance.root) && instance.failed.contains(*name) {
+                    return Err(Failed);
+                }
                 let nothing = Node::default();
                 let node = record.part(name).unwrap_or(&nothing);
                 let ty = self.type_beside(instance, record, node, name);
@@ -505,7 +501,11 @@ impl Oracle<'_> {
         Ok(url)
     }
 
-    fn conditions(&self, schema: usize, get: &dyn Fn(&str) -> Option<Value>) -> Result<(), Failed> {
+    fn conditions(
+        &self,
+        schema: usize,
+        get: &dyn Fn(&str) -> Option<Value>,
+    ) -> Result<(), Failed> {
         let mut failed = false;
         let int = |name: &str| match get(name) {
             Some(Value::Int(it)) => Some(it),
@@ -596,8 +596,10 @@ impl Oracle<'_> {
                 let name = Value::Text(self.text(instance, "name")?);
                 let port = self.field(instance, port)?.ok_or(Failed)?;
                 let ports = vec![record([("port", port)])];
-                let spec =
-                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
+                let spec = record([
+                    ("selector", record([("app", name)])),
+                    ("ports", Value::List(ports)),
+                ]);
                 let head = self.head(instance, "v1", "Service", "", Vec::new())?;
                 objects.push(with(head, [("spec", spec)]));
             }
@@ -638,12 +640,7 @@ impl Oracle<'_> {
                 };
                 for (key, value) in entries {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(
-                        instance,
-                        &format!("-{field}-{key}"),
-                        vec![],
-                        data,
-                    )?);
+                    objects.push(self.config(instance, &format!("-{field}-{key}"), vec![], data)?);
                 }
             }
             Statement::ForElements(field) => {
@@ -652,20 +649,12 @@ impl Oracle<'_> {
                 };
                 for (index, value) in elements.into_iter().enumerate() {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(
-                        instance,
-                        &format!("-{field}-{index}"),
-                        vec![],
-                        data,
-                    )?);
+                    objects.push(self.config(instance, &format!("-{field}-{index}"), vec![], data)?);
                 }
             }
             Statement::Nested { bound, schema, set } => {
                 let nested = self.nested(instance, bound, *schema, set)?;
                 self.check(&nested)?;
-                if nested.has_mistakes {
-                    return Err(Failed);
-                }
                 objects.extend(self.objects(&nested)?);
                 let data = vec![
                     ("name".to_string(), Value::Text(self.text(&nested, "name")?)),
@@ -686,20 +675,17 @@ impl Oracle<'_> {
         set: &[(&'static str, Made)],
     ) -> Result<Instance, Failed> {
         let ty = Type::Schema(schema);
-        let mut merge = self.merge();
+        let mut merge = Merge::new(self.workspace, self.environment);
         let mut root = Node::default();
         let inherited =
             Layer { level: 0, shown: "inherited".into(), creates: true, is_below: false };
-        let mut give =
-            |merge: &mut Merge<'_>, name: &str, ty: &Type, value, layer: &Layer, entry| {
-                merge.give(entry_of(parts_of(&mut root), name), ty, value, layer, entry);
-            };
-        let name = format!("{}-{bound}", self.text(outer, "name")?);
-        give(&mut merge, "name", &Type::Text, Value::Text(name), &inherited, 0);
+        let name = Value::Text(format!("{}-{bound}", self.text(outer, "name")?));
+        merge.give(&mut root, ("name", &Type::Text), name, &inherited, 0);
         let namespace = Value::Text(self.text(outer, "namespace")?);
-        give(&mut merge, "namespace", &Type::Text, namespace, &inherited, 0);
-        let labels = self.field(outer, "labels")?.unwrap_or(Value::None);
-        give(&mut merge, "labels", &Type::Map(Box::new(Type::Text)), labels, &inherited, 0);
+        merge.give(&mut root, ("namespace", &Type::Text), namespace, &inherited, 0);
+        let labels = self.field(outer, "labels")?.unwrap_or(Value::Record(Vec::new()));
+        let map = Type::Map(Box::new(Type::Text));
+        merge.give(&mut root, ("labels", &map), labels, &inherited, 0);
         merge.schema_layer(&mut root, schema, false);
         for (_, entries, layer) in merge.defaults_of(schema) {
             merge.layer(&mut root, &ty, &entries, &layer);
@@ -720,7 +706,7 @@ impl Oracle<'_> {
                 }
                 _ => 0,
             };
-            merge.give(entry_of(parts_of(&mut root), name), ty, value, &literal, entry);
+            merge.give(&mut root, (name, ty), value, &literal, entry);
         }
         root.is_given = true;
         Ok(self.instance(merge, outer.request, schema, root))
@@ -854,6 +840,9 @@ impl Oracle<'_> {
         if let Here::Parts(parts) = &node.here {
             for (name, part) in parts {
                 let Some(inner) = self.part_type(ty, name) else { continue };
+                if self.computes(ty, |it| it == name) {
+                    continue;
+                }
                 let at = match ty.base() {
                     Type::Keyed(_) | Type::Map(_) => format!("[{name:?}]"),
                     _ => format!(".{name}"),
@@ -861,6 +850,16 @@ impl Oracle<'_> {
                 self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
             }
         }
+    }
+
+    /// Whether a record inside others has such a field whose default reads its neighbours: the
+    /// compiler does not tell it by `why`, so it is not asked.
+    fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
+        let Type::Schema(schema) = ty.base() else { return false };
+        self.workspace.schemas[*schema].fields.iter().any(|it| {
+            is_it(it.name)
+                && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
+        })
     }
 
     fn part_type(&self, ty: &Type, name: &str) -> Option<Type> {
@@ -890,6 +889,9 @@ impl Oracle<'_> {
     ) -> Result<(), Failed> {
         match &node.here {
             Here::Parts(parts) if !parts.is_empty() => {
+                if self.computes(ty, |_| true) {
+                    return Err(Failed);
+                }
                 for (name, part) in parts {
                     let Some(inner) = self.part_type(ty, name) else { continue };
                     let at = match (ty.base(), path) {
