@@ -242,12 +242,8 @@ impl<'w> Merge<'w> {
     pub fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
         let workspace = self.workspace;
         let schema = &workspace.schemas[schema];
-        let layer = Layer {
-            level: 0,
-            shown: format!("schema {}", schema.name),
-            creates: true,
-            is_below,
-        };
+        let layer =
+            Layer { level: 0, shown: format!("schema {}", schema.name), creates: true, is_below };
         for field in &schema.fields {
             let Some(said) = &field.default else { continue };
             let word = Word {
@@ -260,7 +256,13 @@ impl<'w> Merge<'w> {
             let node = entry_of(parts_of(node), field.name);
             self.of_field(field.name, |it| it.walk(node, &field.ty, &[], said, &word));
         }
-        let own = Type::Schema(self.workspace.schemas.iter().position(|it| it.name == schema.name).expect("it is one of them"));
+        let own = Type::Schema(
+            self.workspace
+                .schemas
+                .iter()
+                .position(|it| it.name == schema.name)
+                .expect("it is one of them"),
+        );
         self.layer(node, &own, &schema.seals, &layer);
     }
 
@@ -394,10 +396,7 @@ impl<'w> Merge<'w> {
             return;
         }
         // Two braces of one record in one layer: the reference does not say.
-        self.is_unclear |= node
-            .told
-            .iter()
-            .any(|it| word.clashes(it) && it.layer == *word.layer);
+        self.is_unclear |= node.told.iter().any(|it| word.clashes(it) && it.layer == *word.layer);
         node.told.push(word.told(Expression::Literal(Value::Record(Vec::new()))));
         self.layer(node, ty, entries, word.layer);
         if word.operation == Operation::Replace {
@@ -492,9 +491,8 @@ impl<'w> Merge<'w> {
             return;
         }
         // `=` beside `+=` in one level, or two of one layer: the reference does not say.
-        let mixed = |it: &Told| {
-            word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer)
-        };
+        let mixed =
+            |it: &Told| word.clashes(it) && (it.is_appended != appends || it.layer == *word.layer);
         self.is_unclear |= node.told.iter().any(mixed);
         if !self.open(node, ty, word, true) {
             return;

@@ -102,10 +102,16 @@ impl Oracle<'_> {
         found.mistakes = self.mistakes.borrow().clone();
         // Of two objects with one identity, the reference does not say whose request is blocked.
         let identity = |it: &Value| match it {
-            Value::Record(fields) => format!("{:?}", &fields[..3].iter().map(|it| match &it.1 {
-                Value::Record(metadata) => metadata[..2].to_vec(),
-                plain => vec![(String::new(), plain.clone())],
-            }).collect::<Vec<_>>()),
+            Value::Record(fields) => format!(
+                "{:?}",
+                &fields[..3]
+                    .iter()
+                    .map(|it| match &it.1 {
+                        Value::Record(metadata) => metadata[..2].to_vec(),
+                        plain => vec![(String::new(), plain.clone())],
+                    })
+                    .collect::<Vec<_>>()
+            ),
             _ => String::new(),
         };
         let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
@@ -152,7 +158,9 @@ impl Oracle<'_> {
         let group: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|it| *it == request || reached.contains(it) && self.reached(*it).contains(&request))
+            .filter(|it| {
+                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
+            })
             .collect();
         for member in &group {
             let needs = self.needs(*member);
@@ -233,8 +241,7 @@ impl Oracle<'_> {
         } else {
             String::new()
         };
-        let package =
-            Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
         merge.give(&mut root, ("namespace", &Type::Text), namespace, &package, 0);
         // What every request has, before any layer.
@@ -501,11 +508,7 @@ impl Oracle<'_> {
         Ok(url)
     }
 
-    fn conditions(
-        &self,
-        schema: usize,
-        get: &dyn Fn(&str) -> Option<Value>,
-    ) -> Result<(), Failed> {
+    fn conditions(&self, schema: usize, get: &dyn Fn(&str) -> Option<Value>) -> Result<(), Failed> {
         let mut failed = false;
         let int = |name: &str| match get(name) {
             Some(Value::Int(it)) => Some(it),
@@ -596,10 +599,8 @@ impl Oracle<'_> {
                 let name = Value::Text(self.text(instance, "name")?);
                 let port = self.field(instance, port)?.ok_or(Failed)?;
                 let ports = vec![record([("port", port)])];
-                let spec = record([
-                    ("selector", record([("app", name)])),
-                    ("ports", Value::List(ports)),
-                ]);
+                let spec =
+                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
                 let head = self.head(instance, "v1", "Service", "", Vec::new())?;
                 objects.push(with(head, [("spec", spec)]));
             }
@@ -640,7 +641,12 @@ impl Oracle<'_> {
                 };
                 for (key, value) in entries {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{key}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{key}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::ForElements(field) => {
@@ -649,7 +655,12 @@ impl Oracle<'_> {
                 };
                 for (index, value) in elements.into_iter().enumerate() {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{index}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{index}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::Nested { bound, schema, set } => {
@@ -857,8 +868,7 @@ impl Oracle<'_> {
     fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
         let Type::Schema(schema) = ty.base() else { return false };
         self.workspace.schemas[*schema].fields.iter().any(|it| {
-            is_it(it.name)
-                && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
+            is_it(it.name) && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
         })
     }
 
