@@ -906,8 +906,8 @@ impl Oracle<'_> {
                     let Some(inner) = self.part_type(ty, name) else { continue };
                     let at = match (ty.base(), path) {
                         (Type::Keyed(_), _) => format!("{path}[{name:?}]"),
-                        (_, "") => name.clone(),
-                        _ => format!("{path}.{name}"),
+                        (_, "") => addressed(name),
+                        _ => format!("{path}.{}", addressed(name)),
                     };
                     self.gather(instance, node, part, &inner, &at, lost, lines)?;
                 }
@@ -1001,4 +1001,10 @@ pub fn json(value: &Value) -> String {
             format!("{{{}}}", fields.join(","))
         }
     }
+}
+
+/// A key as addresses have it.
+fn addressed(key: &str) -> String {
+    let is_plain = key.chars().all(|it| it.is_alphanumeric() || it == '_' || it == '-');
+    if is_plain { key.to_string() } else { format!("{key:?}") }
 }
