@@ -104,13 +104,16 @@ pub(crate) struct Shared<'a> {
     /// The trees of declarations and what is known of their expressions.
     declarations: RefCell<FxHashMap<ItemId, Declaration<'a>>>,
     /// The conditions of types, by their node.
-    conditions: RefCell<FxHashMap<(ItemId, NodeId), Option<(&'a Expr, Option<&'a Expr>)>>>,
+    conditions: RefCell<FxHashMap<(ItemId, NodeId), Option<Condition<'a>>>>,
     patterns: RefCell<FxHashMap<Name, Option<&'a regex::Regex>>>,
     /// What was read of the environment.
     environment: RefCell<Fields>,
 }
 
 type Declaration<'a> = (Option<&'a Item>, &'a Inference);
+
+/// What must hold, and what is said where it does not.
+type Condition<'a> = (&'a Expr, Option<&'a Expr>);
 
 impl<'a> Shared<'a> {
     /// Where nothing was asked yet.
@@ -136,7 +139,7 @@ impl<'a> Shared<'a> {
         found
     }
 
-    fn condition(&self, owner: ItemId, node: NodeId) -> Option<(&'a Expr, Option<&'a Expr>)> {
+    fn condition(&self, owner: ItemId, node: NodeId) -> Option<Condition<'a>> {
         if let Some(known) = self.conditions.borrow().get(&(owner, node)) {
             return *known;
         }
