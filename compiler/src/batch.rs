@@ -14,7 +14,7 @@ use crate::allow::schema_diagnostic;
 use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
-use crate::engine::{Blocked, Gathered, address, blocked, concerned, infer_part};
+use crate::engine::{Blocked, Gathered, address, blocked, concerned, infer_part, platform_blocked};
 use crate::eval::{Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
@@ -108,6 +108,8 @@ pub struct Maker<'a> {
     form: Form,
     shared: Rc<Shared<'a>>,
     planned: Planned<'a>,
+    /// What stands in the way of the requests for each schema.
+    platform: FxHashMap<ItemId, Blocked>,
 }
 
 /// What of a request in an environment there is to say and to print.
@@ -133,7 +135,8 @@ impl<'a> Maker<'a> {
         let environment = environments(db, workspace).0.get(environment).copied()?;
         let shared = Shared::new(db, workspace);
         let planned = Planned::sharing(shared.clone(), db, workspace, environment);
-        Some(Maker { db, workspace, environment, form, shared, planned })
+        let platform = FxHashMap::default();
+        Some(Maker { db, workspace, environment, form, shared, planned, platform })
     }
 
     /// Makes a request; its documents go behind what is in `text`, nothing where values are wanted.
@@ -147,7 +150,12 @@ impl<'a> Maker<'a> {
             }
             _ => Cow::Owned(layers_of(db, workspace, request, environment)),
         };
-        let blocked = blocked(db, workspace, request, environment, &layers);
+        let Some(schema) = request_schema(db, workspace, request) else { return outcome };
+        let platform = *self
+            .platform
+            .entry(schema)
+            .or_insert_with(|| platform_blocked(db, workspace, schema, environment));
+        let blocked = blocked(db, workspace, request, &layers, platform);
         if blocked == Blocked::Everything {
             return outcome;
         }
@@ -186,9 +194,7 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let compose = request_schema(db, workspace, request)
-            .and_then(|schema| composition(db, workspace, schema));
-        let Some(compose) = compose else { return outcome };
+        let Some(compose) = composition(db, workspace, schema) else { return outcome };
         let declared = declared_outputs(db, workspace, compose);
         let is_read = self.form == Form::Remembered
             || !declared.is_empty() && !used_by(db, workspace, environment, request).is_empty();

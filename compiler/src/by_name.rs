@@ -69,6 +69,14 @@ impl<V> ByName<V> {
         self.position(name).map(|at| &self.entries[at].1)
     }
 
+    /// The value of a name that most such maps have in this place.
+    pub fn get_near(&self, place: usize, name: &str) -> Option<&V> {
+        match self.entries.get(place) {
+            Some((known, value)) if known.as_str() == name => Some(value),
+            _ => self.get(name),
+        }
+    }
+
     /// The value of a name, to be changed.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         self.position(name).map(|at| &mut self.entries[at].1)

@@ -175,24 +175,16 @@ pub(crate) enum Blocked {
     Everything,
 }
 
-/// What stands in the way of a request with these layers: an error of the platform, or a broken file of a package
+/// What stands in the way of a request with these layers: an error of the [`platform_blocked`], or a broken file of a package
 /// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
 /// found.
 pub(crate) fn blocked(
     db: &dyn Db,
     workspace: Workspace,
     request: ItemId,
-    environment: ItemId,
     layers: &[Layer],
+    platform: Blocked,
 ) -> Blocked {
-    let Some(schema) = crate::infer::request_schema(db, workspace, request) else {
-        return Blocked::Everything;
-    };
-    if crate::types::composition(db, workspace, schema).is_none() {
-        return Blocked::Everything;
-    }
-    let ancestry = &crate::names::ancestry(db, workspace, environment).0;
-    let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
     let unsound = |file| unsound_layers(db, workspace, package_of(db, workspace, file));
     let own = unsound(request.file(db));
     let layers = layers.iter().map(|layer| {
@@ -203,7 +195,22 @@ pub(crate) fn blocked(
         };
         unsound.get(&layer.item).copied().unwrap_or(Blocked::No)
     });
-    layers.chain(platform).max().unwrap_or(Blocked::No)
+    layers.chain([platform]).max().unwrap_or(Blocked::No)
+}
+
+/// What stands in the way of all requests for a schema in an environment.
+pub(crate) fn platform_blocked(
+    db: &dyn Db,
+    workspace: Workspace,
+    schema: ItemId,
+    environment: ItemId,
+) -> Blocked {
+    if crate::types::composition(db, workspace, schema).is_none() {
+        return Blocked::Everything;
+    }
+    let ancestry = &crate::names::ancestry(db, workspace, environment).0;
+    let platform = ancestry.iter().chain([&schema]).map(|id| footing(db, workspace, *id)).max();
+    platform.unwrap_or(Blocked::No)
 }
 
 /// What stands in the way of who stands on a declaration: of the platform, nobody's own layer.

@@ -1427,7 +1427,7 @@ impl<'a> Evaluator<'a> {
         };
         let said = self.said(instance);
         // The layer and its value that hold so far; of one level only one may speak.
-        let mut last: Option<(Layer, &Inference, &'a Expr)> = None;
+        let mut last: Option<(Layer, &'a Inference, &'a Expr)> = None;
         let mut hides = false;
         for Said { layer, inference, spreads, entries } in &*said {
             if !spreads.is_empty() {
@@ -1457,11 +1457,11 @@ impl<'a> Evaluator<'a> {
                 if !is_silent || (hides && layer.kind == LayerKind::Request) || field.is_none() {
                     return None;
                 }
-                Some(self.expr(&mut Frame::new(layer.item, inference), value))
+                Some(self.scalar(layer.item, inference, value))
             }
             (None, Some(field)) => match default {
                 Some(Ok(default)) if is_scalar(default) => {
-                    Some(self.expr(&mut Frame::new(field.owner, inference), default))
+                    Some(self.scalar(field.owner, inference, default))
                 }
                 Some(_) => None,
                 None => {
@@ -1477,6 +1477,18 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
+    }
+
+    /// The value of a literal of a declaration.
+    fn scalar(&mut self, item: ItemId, inference: &'a Inference, expr: &'a Expr) -> Eval<Value> {
+        self.step(1)?;
+        let ExprKind::Literal(literal) = &expr.kind else { return Err(Failed) };
+        if inference.poisoned.contains(&expr.id) {
+            return Err(Failed);
+        }
+        let frame = Frame::new(item, inference);
+        let data = self.literal(&frame, expr, literal)?;
+        Ok(Value::new(data, frame.origin(expr.id)))
     }
 
     /// What the layers of an instance say.

@@ -8,9 +8,11 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
 use crate::eval::{BlockIndex, Evaluator, walk};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
-use crate::items::item;
-use crate::layers::{Layer, defaults_of, layer_record, layers};
-use crate::names::{ancestry, is_foreign, nearest_named, packages, scope};
+use crate::items::{item, items};
+use crate::layers::{default_layers, defaults_of, layer_record, layers};
+use crate::names::{
+    ancestry, is_foreign, nearest_named, package_files, package_of, packages, scope,
+};
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
 use crate::types::{Lowering, Ty, composition, schema, schemas_in};
@@ -169,11 +171,29 @@ pub fn dependencies(
     request: ItemId,
 ) -> &[ItemId] {
     // Most requests are data in all their layers, and name nothing.
-    let names_nothing = |layer: &Layer| infer(db, workspace, layer.item).resolutions.is_empty();
-    if layers(db, workspace, request, environment).iter().all(names_nothing) {
+    let package = package_of(db, workspace, request.file(db));
+    let defaults = request_schema(db, workspace, request)
+        .map(|schema| default_layers(db, workspace, schema, Some(environment)));
+    let mut defaults = defaults.into_iter().flatten();
+    if !speaks(db, workspace, package) && defaults.all(|it| is_silent(db, workspace, it.item)) {
         return &[];
     }
     named_requests(db, workspace, environment, request)
+}
+
+/// Whether a request or overlay of a package names anything.
+#[salsa::tracked(returns(copy))]
+fn speaks(db: &dyn Db, workspace: Workspace, package: Package) -> bool {
+    let files = package_files(db, package).iter();
+    let layers = files
+        .flat_map(|file| items(db, *file))
+        .filter(|id| matches!(id.kind(db), Kind::Request | Kind::Overlay));
+    layers.copied().any(|id| !is_silent(db, workspace, id))
+}
+
+/// Whether a layer is nothing but data.
+fn is_silent(db: &dyn Db, workspace: Workspace, layer: ItemId) -> bool {
+    infer(db, workspace, layer).resolutions.is_empty()
 }
 
 #[salsa::tracked(returns(deref))]

@@ -21,7 +21,7 @@ use crate::items::item;
 use crate::objects::{Emission, Object, Scaling, label_value, name_problem, qualified_name};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
-use crate::types::{Field, Ty, composition, field_type, required_fields, schema};
+use crate::types::{BUILT_IN_FIELDS, Field, Ty, composition, field_type, required_fields, schema};
 use crate::value::{Data, Fields, Origin, Value};
 use crate::versions::{self, kubernetes};
 use crate::yaml::{self, Place};
@@ -197,8 +197,8 @@ enum Code<'a> {
     Constant(Value),
     /// A local, by its place.
     Local(usize),
-    /// A field of a local that is a record.
-    Field(usize, &'a Name),
+    /// A field of the request, with the place it has there, see [`Planner::place`].
+    Field(&'a Name, usize),
     /// A text with values in it.
     Text(Vec<(Name, Option<Code<'a>>)>, Origin),
     /// `initial(…)`, whose origin shows that the value is left to its owner.
@@ -482,7 +482,7 @@ impl<'a> Planner<'a> {
         self.field(writer, &"name".into(), &name, 2, &mut false)?;
         if namespaced {
             writer.text("  namespace:");
-            let code = Code::Field(0, namespace_key());
+            let code = Code::Field(namespace_key(), self.place(namespace_key()));
             writer.parts.push(Part::Value { code, check: None, column: 2, place: Place::Key });
         }
         for (key, node) in own {
@@ -774,7 +774,7 @@ impl<'a> Planner<'a> {
                     && let Some(slot) = self.slot(word)
                     && self.scope[slot].is_request
                 {
-                    return Code::Field(slot, &name.text);
+                    return Code::Field(&name.text, self.place(&name.text));
                 }
             }
             ExprKind::Interpolated(parts) => {
@@ -872,6 +872,15 @@ impl<'a> Planner<'a> {
             },
             _ => false,
         }
+    }
+
+    /// Where a request keeps a field: those that are built in come first.
+    fn place(&self, name: &Name) -> usize {
+        let fields = &schema(self.db, self.workspace, self.schema).fields;
+        let own = fields.iter().position(|field| field.name == *name);
+        let built_in = || BUILT_IN_FIELDS.iter().position(|built_in| built_in == name);
+        // Of `after` nothing is kept.
+        own.map(|at| at + BUILT_IN_FIELDS.len() - 1).or_else(built_in).unwrap_or_default()
     }
 
     fn is_certain_field(&self, name: &Name) -> bool {
@@ -1087,7 +1096,7 @@ impl Code<'_> {
         match self {
             Code::Constant(_) | Code::Local(_) => true,
             // That nothing says a namespace is told of the let that reads it.
-            Code::Field(_, name) => *name != "namespace",
+            Code::Field(name, _) => *name != "namespace",
             Code::Text(pieces, _) => {
                 pieces.iter().all(|(_, code)| code.iter().all(Code::is_movable))
             }
@@ -1216,7 +1225,7 @@ impl<'a> Runner<'_, 'a> {
             false => None,
             true => {
                 let request = &self.frame.locals.first().ok_or(Failed)?.1;
-                let value = request.fields().and_then(|fields| fields.get("namespace"));
+                let value = request.fields().and_then(|fields| fields.get_near(1, "namespace"));
                 let Some(Value { data: Data::String(text), .. }) = value else {
                     return Err(Failed);
                 };
@@ -1345,9 +1354,9 @@ impl<'a> Runner<'_, 'a> {
         match code {
             Code::Constant(value) => Ok(value.clone()),
             Code::Local(slot) => self.frame.locals.get(*slot).map(|it| it.1.clone()).ok_or(Failed),
-            Code::Field(slot, name) => {
-                let record = &self.frame.locals.get(*slot).ok_or(Failed)?.1;
-                let found = record.fields().and_then(|fields| fields.get(name.as_str()));
+            Code::Field(name, place) => {
+                let request = &self.frame.locals.first().ok_or(Failed)?.1;
+                let found = request.fields().and_then(|fields| fields.get_near(*place, name));
                 let found = found.ok_or(Failed)?;
                 // A namespace that nobody says is a mistake of who reads it.
                 if found.is_none() && name.as_str() == "namespace" {
