@@ -1,0 +1,262 @@
+//! From a plan and a request to text.
+
+use super::{Code, Layout, Made, Part, STEPS_A_PART, Step, Template};
+use crate::allow::namespace_problem;
+use crate::builtins::scalar_text;
+use crate::eval::{Eval, Evaluator, Failed, Frame, MAX_BYTES, MAX_STEPS, bind};
+use crate::objects::{Emission, Object, Scaling, label_value, name_problem, qualified_name};
+use crate::syntax::ast::{Name, StatementKind};
+use crate::types::Ty;
+use crate::value::{Data, Fields, Value};
+use crate::yaml::{self, Place};
+
+/// Runs a plan for one request.
+pub(super) struct Runner<'r, 'a> {
+    pub(super) evaluator: &'r mut Evaluator<'a>,
+    pub(super) emission: &'r mut Emission,
+    pub(super) frame: &'r mut Frame<'a>,
+    pub(super) out: &'r mut String,
+    /// Where the text of the request begins.
+    pub(super) start: usize,
+    pub(super) separator: &'static str,
+    pub(super) made: Vec<Made>,
+    pub(super) read: &'r [bool],
+    /// The parts that were run.
+    pub(super) cost: u64,
+}
+
+impl<'a> Runner<'_, 'a> {
+    /// `Err`: something is to be said, or may be.
+    pub(super) fn run(&mut self, steps: &[Step<'a>]) -> Eval<()> {
+        self.steps(steps)?;
+        let steps = self.cost.saturating_mul(STEPS_A_PART) + self.evaluator.steps();
+        let clean = self.evaluator.diagnostics.is_empty() && !self.emission.failed;
+        let small = steps <= MAX_STEPS && self.out.len() - self.start <= MAX_BYTES / 2;
+        if clean && small { Ok(()) } else { Err(Failed) }
+    }
+
+    fn steps(&mut self, steps: &[Step<'a>]) -> Eval<()> {
+        let before = self.frame.locals.len();
+        for step in steps {
+            match step {
+                Step::Let { number, name, code } => {
+                    let value = match self.read[*number] {
+                        true => self.value(code)?,
+                        false => Value::new(Data::None, self.evaluator.subject),
+                    };
+                    self.frame.locals.push(((*name).clone(), value));
+                }
+                Step::If { head, then, otherwise } => {
+                    let inner = self.frame.locals.len();
+                    let holds = self.evaluator.head(self.frame, head)?;
+                    self.steps(if holds { then } else { otherwise })?;
+                    self.frame.locals.truncate(inner);
+                }
+                Step::Emit(template) => self.emit(template)?,
+                Step::Other(statement) => {
+                    let locals = self.frame.locals.len();
+                    self.emission.statement(self.evaluator, self.frame, statement);
+                    let bound = matches!(statement.kind, StatementKind::Emit { bind: Some(_), .. });
+                    if self.emission.failed
+                        || self.frame.locals.len() != locals + usize::from(bound)
+                    {
+                        return Err(Failed);
+                    }
+                    for object in std::mem::take(&mut self.emission.emitted) {
+                        self.write(&object);
+                    }
+                }
+            }
+        }
+        self.frame.locals.truncate(before);
+        Ok(())
+    }
+
+    fn write(&mut self, object: &Object) {
+        self.out.push_str(self.separator);
+        yaml::write_document(self.out, &object.value);
+        let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
+        self.made.push(Made::of(db, workspace, object, self.out.len() - self.start));
+    }
+
+    fn emit(&mut self, template: &Template<'a>) -> Eval<()> {
+        let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
+        let facts = crate::eval::kind_facts(db, workspace, template.kind);
+        let Data::String(name) = self.value(&template.name)?.data else { return Err(Failed) };
+        if name_problem(facts, &name).is_some() {
+            return Err(Failed);
+        }
+        let namespace = match facts.namespaced {
+            false => None,
+            true => {
+                let request = &self.frame.locals.first().ok_or(Failed)?.1;
+                let value = request.fields().and_then(|fields| fields.get_near(1, "namespace"));
+                let Some(Value { data: Data::String(text), .. }) = value else {
+                    return Err(Failed);
+                };
+                Some(text.clone())
+            }
+        };
+        if let (Some(namespace), Some(request)) = (&namespace, self.evaluator.request)
+            && namespace_problem(db, workspace, request, namespace).is_some()
+        {
+            return Err(Failed);
+        }
+        let replicas = template.replicas.as_ref().map(|code| self.value(code)).transpose()?;
+        let target = template.target.as_ref().map(|code| self.value(code)).transpose()?;
+        self.out.push_str(self.separator);
+        self.layout(&template.text)?;
+        self.made.push(Made {
+            kind: template.kind,
+            namespace,
+            name,
+            origin: template.origin,
+            scaling: Scaling::new(db, workspace, facts, template.origin, replicas, target),
+            end: self.out.len() - self.start,
+        });
+        Ok(())
+    }
+
+    fn layout(&mut self, layout: &Layout<'a>) -> Eval<()> {
+        self.cost = self.cost.saturating_add(layout.weight);
+        if self.cost.saturating_mul(STEPS_A_PART) > MAX_STEPS
+            || self.out.len() - self.start > MAX_BYTES / 2
+        {
+            return Err(Failed);
+        }
+        for part in &layout.parts {
+            match part {
+                Part::Text(text) => self.out.push_str(text),
+                Part::Value { code, check, column, place } => {
+                    let value = self.checked(code, check.as_ref())?;
+                    if value.is_none() {
+                        return Err(Failed);
+                    }
+                    yaml::write_at(self.out, &value, *column, *place);
+                }
+                Part::Field { before, code, check, column } => {
+                    let value = self.checked(code, check.as_ref())?;
+                    if !value.is_none() {
+                        self.out.push_str(before);
+                        yaml::write_at(self.out, &value, *column, Place::Key);
+                    }
+                }
+                Part::Label { code, column } => {
+                    let value = self.value(code)?;
+                    match &value.data {
+                        Data::String(text) if label_value(text).is_ok() => {}
+                        _ => return Err(Failed),
+                    }
+                    yaml::write_at(self.out, &value, *column, Place::Key);
+                }
+                Part::Loop { over, clause, body } => {
+                    let over = self.value(over)?;
+                    let rounds = self.evaluator.rounds_of(&over)?;
+                    if rounds.is_empty() {
+                        self.out.push_str(" []\n");
+                        continue;
+                    }
+                    self.out.push('\n');
+                    let before = self.frame.locals.len();
+                    for round in rounds {
+                        bind(self.frame, clause, round);
+                        self.layout(body)?;
+                        self.frame.locals.truncate(before);
+                    }
+                }
+                Part::Inherited { key, own } => self.inherited(key, own.as_deref())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn inherited(&mut self, key: &str, own: Option<&[Name]>) -> Eval<()> {
+        let request = &self.frame.locals.first().ok_or(Failed)?.1;
+        let given = request.fields().and_then(|fields| fields.get(key)).and_then(Value::fields);
+        let Some(given) = given else { return Ok(()) };
+        if given.is_empty() {
+            return Ok(());
+        }
+        let own_keys = own.unwrap_or_default();
+        let mut fields = Fields::default();
+        for (name, value) in given {
+            if own_keys.contains(name) {
+                continue;
+            }
+            let Data::String(text) = &value.data else { return Err(Failed) };
+            if qualified_name(name).is_err() || key == "labels" && label_value(text).is_err() {
+                return Err(Failed);
+            }
+            fields.insert(name.clone(), value.clone());
+        }
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let value = Value::record(fields, request.origin);
+        if own.is_none() {
+            self.out.push_str("  ");
+            self.out.push_str(key);
+            self.out.push(':');
+            yaml::write_at(self.out, &value, 2, Place::Key);
+        } else {
+            // The text of its own ends a line, and the first line of these is their key's.
+            let mut text = String::new();
+            yaml::write_at(&mut text, &value, 2, Place::Key);
+            self.out.push_str(text.strip_prefix('\n').unwrap_or(&text));
+        }
+        Ok(())
+    }
+
+    fn checked(&mut self, code: &Code<'a>, check: Option<&Ty>) -> Eval<Value> {
+        let value = self.value(code)?;
+        match check {
+            Some(ty) if !value.is_none() => self.evaluator.complete(value, ty, ""),
+            _ => Ok(value),
+        }
+    }
+
+    fn value(&mut self, code: &Code<'a>) -> Eval<Value> {
+        match code {
+            Code::Constant(value) => Ok(value.clone()),
+            Code::Local(slot) => self.frame.locals.get(*slot).map(|it| it.1.clone()).ok_or(Failed),
+            Code::Field(name, place) => {
+                let request = &self.frame.locals.first().ok_or(Failed)?.1;
+                let found = request.fields().and_then(|fields| fields.get_near(*place, name));
+                let found = found.ok_or(Failed)?;
+                // A namespace that nobody says is a mistake of who reads it.
+                if found.is_none() && name.as_str() == "namespace" {
+                    return Err(Failed);
+                }
+                Ok(found.clone())
+            }
+            Code::Text(pieces, origin) => {
+                let mut text = String::new();
+                for (before, gap) in pieces {
+                    text.push_str(before);
+                    if let Some(code) = gap {
+                        let value = self.value(code)?;
+                        text.push_str(&scalar_text(&value.data).ok_or(Failed)?);
+                    }
+                    if text.len() > MAX_BYTES / 2 {
+                        return Err(Failed);
+                    }
+                }
+                self.cost = self.cost.saturating_add((text.len() / 64) as u64);
+                Ok(Value::new(Data::String(text.into()), *origin))
+            }
+            Code::Initial(code, origin) => {
+                let mut value = self.value(code)?;
+                if !value.is_none() {
+                    value.origin = *origin;
+                }
+                Ok(value)
+            }
+            Code::Record(fields, origin) => {
+                let fields =
+                    fields.iter().map(|(name, code)| Ok((name.clone(), self.value(code)?)));
+                Ok(Value::record(fields.collect::<Eval<Fields>>()?, *origin))
+            }
+            Code::Any(expr) => self.evaluator.expr(self.frame, expr),
+        }
+    }
+}
