@@ -8,7 +8,7 @@ use crate::model::{
 use crate::predict::{is_platform_sound, pieces, predict};
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree};
-use proptest::test_runner::{TestRng, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// Workspaces; a quarter of them has one or two mistakes.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Strategy for Workspaces {
     type Value = Workspace;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let workspace = generate(runner.new_rng());
+        let workspace = generate(&mut Dice(runner.new_rng()));
         Ok(Shrinking { best: workspace.clone(), current: workspace, next: 0, progress: false })
     }
 }
@@ -281,18 +281,30 @@ fn without_schema(mut workspace: Workspace) -> Option<Workspace> {
 }
 
 /// Decisions at random.
-struct Dice(TestRng);
+pub struct Dice(TestRng);
 
 impl Dice {
-    fn below(&mut self, count: usize) -> usize {
+    /// Those of the `index`th run of a seed.
+    pub fn new(seed: u64, index: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        bytes[8..16].copy_from_slice(&index.to_le_bytes());
+        Dice(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    pub fn rng(self) -> TestRng {
+        self.0
+    }
+
+    pub fn below(&mut self, count: usize) -> usize {
         (self.0.next_u32() as usize) % count.max(1)
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+    pub fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         &all[self.below(all.len())]
     }
 
@@ -323,16 +335,16 @@ enum Place {
     Data(usize),
 }
 
-struct Generator {
-    dice: Dice,
+struct Generator<'d> {
+    dice: &'d mut Dice,
     workspace: Workspace,
     /// Values that break conditions and requests that are not there may come up.
     wild: bool,
 }
 
-fn generate(rng: TestRng) -> Workspace {
+pub fn generate(dice: &mut Dice) -> Workspace {
     let mut generator =
-        Generator { dice: Dice(rng), workspace: Workspace::default(), wild: false };
+        Generator { dice, workspace: Workspace::default(), wild: false };
     generator.environments();
     generator.schemas();
     generator.teams();
@@ -354,7 +366,7 @@ fn is_sound(workspace: &Workspace) -> Option<bool> {
     Some(sound)
 }
 
-impl Generator {
+impl Generator<'_> {
     fn environments(&mut self) {
         let names = ["base", "dev", "prod", "prod-us", "prod-us-1"];
         let count = 2 + self.dice.below(4);

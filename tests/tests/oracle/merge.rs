@@ -323,11 +323,9 @@ impl<'w> Merge<'w> {
             let part = entry_of(parts_of(node), name);
             if adds && self.open(part, &inner, word, true) {
                 // Its key is taken from the brackets, which nobody sets twice by that.
-                let key = entry_of(parts_of(part), "name");
-                if !key.is_told(word) {
-                    let said = Expression::Literal(Value::Text((*name).into()));
-                    self.value(key, &Type::Text, &said, word);
-                }
+                let word = Word { is_spread: true, sealed: false, ..word.clone() };
+                let key = Expression::Literal(Value::Text((*name).into()));
+                self.value(entry_of(parts_of(part), "name"), &Type::Text, &key, &word);
             }
             self.walk(part, &inner, rest, said, word);
             return;
@@ -373,6 +371,7 @@ impl<'w> Merge<'w> {
 
     fn may_go(&mut self, node: &Node, word: &Word) -> bool {
         if node.holds_seal(word.layer) {
+            self.is_unclear |= node.is_told(word);
             self.wrong.push(("final-overridden", word.entry));
             return false;
         }

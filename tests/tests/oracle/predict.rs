@@ -33,7 +33,7 @@ pub struct Prediction {
 }
 
 /// The request failed, and it is told where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failed;
 
 type Maybe = Result<Option<Value>, Failed>;
@@ -51,16 +51,40 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
     (!oracle.is_unclear.get()).then_some(found)
 }
 
-/// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
+/// Whether what the platform says is right by itself: that it is not is told whoever asks for what.
 pub fn is_platform_sound(workspace: &Workspace) -> bool {
-    workspace.defaults.iter().all(|it| {
+    let once = workspace.defaults.iter().all(|it| {
         let mut merge = Merge::new(workspace, 0);
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
         parts_of(&mut root);
         merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
         !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
-    })
+    });
+    // A default is checked where it stands, with what is said in every environment.
+    let mut everywhere = Workspace {
+        requests: Vec::new(),
+        overlays: Vec::new(),
+        ..workspace.clone()
+    };
+    everywhere.defaults.retain(|it| it.environments.is_empty());
+    let oracle = Oracle {
+        workspace: &everywhere,
+        environment: 0,
+        mistakes: RefCell::default(),
+        depth: Cell::new(0),
+        is_unclear: Cell::new(false),
+    };
+    for (index, schema) in everywhere.schemas.iter().enumerate() {
+        let mut merge = Merge::new(&everywhere, 0);
+        let mut root = Node::default();
+        merge.schema_layer(&mut root, index, false);
+        let instance = oracle.instance(merge, 0, index, root);
+        for field in schema.fields.iter().filter(|it| it.default.is_some()) {
+            let _ = oracle.field(&instance, field.name);
+        }
+    }
+    once && oracle.mistakes.borrow().is_empty() && !oracle.is_unclear.get()
 }
 
 /// A request, or a composite that is nested in one.
@@ -338,14 +362,7 @@ impl Oracle<'_> {
                 _ => Err(self.mistake("missing-field", lacking)),
             },
             Here::Parts(parts) => {
-                let mut failed = false;
                 let made = At::Entry(node.made_by);
-                let mut fields = Vec::new();
-                let mut take = |name: &str, value: Maybe| match value {
-                    Ok(Some(value)) => fields.push((name.to_string(), value)),
-                    Ok(None) => {}
-                    Err(Failed) => failed = true,
-                };
                 let mut own: Vec<(String, Type)> = Vec::new();
                 match ty.base() {
                     Type::Schema(schema) => {
@@ -369,25 +386,23 @@ impl Oracle<'_> {
                     _ => {}
                 }
                 let nothing = Node::default();
+                let mut values = Vec::new();
                 for (name, ty) in &own {
                     let part = node.part(name).unwrap_or(&nothing);
-                    take(name, self.finish(instance, node, part, ty, made));
+                    values.push((name, self.finish(instance, node, part, ty, made)));
                 }
-                if failed {
-                    return Err(Failed);
+                if let Type::Schema(schema) = ty.base() {
+                    let values = values.iter().map(|it| (it.0.clone(), it.1.clone())).collect();
+                    self.conditions(*schema, &values)?;
                 }
-                match ty.base() {
-                    Type::Keyed(_) => {
-                        Ok(Some(Value::List(fields.into_iter().map(|it| it.1).collect())))
-                    }
-                    Type::Schema(schema) => {
-                        self.conditions(*schema, &|name| {
-                            fields.iter().find(|it| it.0 == name).map(|it| it.1.clone())
-                        })?;
-                        Ok(Some(Value::Record(fields)))
-                    }
-                    _ => Ok(Some(Value::Record(fields))),
+                let mut fields = Vec::new();
+                for (name, value) in values {
+                    fields.extend(value?.map(|it| (name.clone(), it)));
                 }
+                Ok(Some(match ty.base() {
+                    Type::Keyed(_) => Value::List(fields.into_iter().map(|it| it.1).collect()),
+                    _ => Value::Record(fields),
+                }))
             }
         }
     }
@@ -501,27 +516,28 @@ impl Oracle<'_> {
         Ok(url)
     }
 
-    fn conditions(
-        &self,
-        schema: usize,
-        get: &dyn Fn(&str) -> Option<Value>,
-    ) -> Result<(), Failed> {
-        let mut failed = false;
-        let int = |name: &str| match get(name) {
-            Some(Value::Int(it)) => Some(it),
-            _ => None,
+    /// The conditions of a schema; of fields that failed nothing more is said.
+    fn conditions(&self, schema: usize, fields: &BTreeMap<String, Maybe>) -> Result<(), Failed> {
+        let read = |name: &str| match fields.get(name) {
+            Some(Ok(value)) => Ok(value.clone()),
+            _ => Err(Failed),
         };
+        let int = |name: &str| match read(name)? {
+            Some(Value::Int(it)) => Ok(it),
+            _ => Err(Failed),
+        };
+        let holds = |condition: &Condition| -> Result<bool, Failed> { match condition {
+            Condition::AtMost(a, b) => Ok(int(a)? <= int(b)?),
+            Condition::If(a, b, least) => {
+                Ok(read(a)? != Some(Value::Bool(true)) || int(b)? >= *least)
+            }
+            Condition::IfThere(a, b) => {
+                Ok(read(a)?.is_none() || read(b)? != Some(Value::Text(String::new())))
+            }
+        }};
+        let mut failed = false;
         for condition in &self.workspace.schemas[schema].conditions {
-            let holds = match condition {
-                Condition::AtMost(a, b) => int(a) <= int(b),
-                Condition::If(a, b, least) => {
-                    get(a) != Some(Value::Bool(true)) || int(b) >= Some(*least)
-                }
-                Condition::IfThere(a, b) => {
-                    get(a).is_none() || get(b) != Some(Value::Text(String::new()))
-                }
-            };
-            if !holds {
+            if let Ok(false) = holds(condition) {
                 self.mistake("condition-failed", At::Somewhere);
                 failed = true;
             }
@@ -534,21 +550,11 @@ impl Oracle<'_> {
         let schema = &self.workspace.schemas[instance.schema];
         let built_in = ["name", "namespace", "labels", "annotations"];
         let names = built_in.into_iter().chain(schema.fields.iter().map(|it| it.name));
-        let mut failed = false;
-        let mut values = BTreeMap::new();
-        for name in names {
-            match self.field(instance, name) {
-                Ok(Some(value)) => {
-                    values.insert(name, value);
-                }
-                Ok(None) => {}
-                Err(Failed) => failed = true,
-            }
-        }
-        if failed {
-            return Err(Failed);
-        }
-        self.conditions(instance.schema, &|name| values.get(name).cloned())
+        let values: BTreeMap<String, Maybe> =
+            names.map(|name| (name.to_string(), self.field(instance, name))).collect();
+        let failed = values.values().any(Result::is_err);
+        self.conditions(instance.schema, &values)?;
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     // Compositions.
