@@ -288,7 +288,10 @@ impl<'w> Merge<'w> {
     }
 
     fn walk(&mut self, node: &mut Node, ty: &Type, path: &[Step], said: &Said, word: &Word) {
+        let takes_out = matches!(said, Said::Expression(Expression::Literal(Value::None)));
         if node.sealed.as_ref().is_some_and(|it| it != word.layer) {
+            // What cannot be taken out may be wrong for that alone.
+            self.is_unclear |= takes_out;
             self.wrong.push(("final-overridden", word.entry));
             return;
         }
@@ -302,13 +305,10 @@ impl<'w> Merge<'w> {
             }
             return;
         };
-        if node.replaced.is_some_and(|it| it.0 == word.layer.level && it.1 != word.entry) {
-            self.wrong.push(("set-twice", word.entry));
-            return;
-        }
-        let takes_out = matches!(said, Said::Expression(Expression::Literal(Value::None)));
         let makes = !takes_out && (word.layer.creates || !ty.is_optional());
         if !self.open(node, ty, word, makes) {
+            // An element that is not there either, or what cannot be taken out, is wrong for that alone.
+            self.is_unclear |= takes_out || matches!(step, Step::Element(_));
             return;
         }
         let (Step::Field(name) | Step::Key(name) | Step::Element(name)) = step;
@@ -353,6 +353,12 @@ impl<'w> Merge<'w> {
 
     /// Sees to it that there are parts; `makes`: they are given by this.
     fn open(&mut self, node: &mut Node, ty: &Type, word: &Word, makes: bool) -> bool {
+        let level = word.layer.level;
+        let replaced = node.replaced.is_some_and(|it| it.0 == level && it.1 != word.entry);
+        if replaced && !word.is_spread {
+            self.wrong.push(("set-twice", word.entry));
+            return false;
+        }
         if !matches!(node.here, Here::Parts(_)) {
             if node.told.iter().any(|it| word.clashes(it)) {
                 self.wrong.push(("set-twice", word.entry));
