@@ -317,6 +317,8 @@ impl<'w> Merge<'w> {
             let is_there = node.part(name).is_some_and(Node::is_there);
             let adds = rest.is_empty() && !takes_out;
             if !is_there && !adds {
+                // It may have been there for the layers below.
+                self.is_unclear |= node.part(name).is_some_and(|it| it.is_told(word));
                 self.wrong.push(("keyed-element", word.entry));
                 return;
             }

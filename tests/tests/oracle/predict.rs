@@ -2,7 +2,7 @@
 
 use crate::merge::{Here, Layer, Merge, Node, parts_of, within};
 use crate::model::{
-    Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
+    Condition, Entry, EntryId, EntryKind, Expression, Made, Operation, Piece, Said, Statement, Type, Value, Workspace,
 };
 use crate::quantity::{canonical, worth};
 use std::cell::{Cell, RefCell};
@@ -59,7 +59,23 @@ pub fn is_platform_sound(workspace: &Workspace) -> bool {
         let mut root = Node::default();
         parts_of(&mut root);
         merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
-        !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
+        let whole = |entry: &Entry, of: &Entry| match (&entry.kind, &of.kind) {
+            (EntryKind::Set { path, operation, said, .. }, EntryKind::Set { path: other, .. }) => {
+                let is_open = matches!(said, Said::Braces(_)) && *operation == Operation::Set;
+                entry.id != of.id && other.starts_with(path) && !(is_open && other != path)
+            }
+            _ => false,
+        };
+        // Of elements that are not there by themselves, only the text shows it.
+        let twice = it.entries.iter().any(|a| it.entries.iter().any(|b| whole(a, b)));
+        !twice && !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
+    });
+    let held = (0..workspace.environments.len()).all(|environment| {
+        (0..workspace.schemas.len()).all(|schema| {
+            let mut merge = Merge::new(workspace, environment);
+            merge.bottom(schema);
+            merge.wrong.is_empty()
+        })
     });
     // A default is checked where it stands, with what is said in every environment.
     let mut everywhere = Workspace {
@@ -84,7 +100,7 @@ pub fn is_platform_sound(workspace: &Workspace) -> bool {
             let _ = oracle.field(&instance, field.name);
         }
     }
-    once && oracle.mistakes.borrow().is_empty() && !oracle.is_unclear.get()
+    once && held && oracle.mistakes.borrow().is_empty() && !oracle.is_unclear.get()
 }
 
 /// A request, or a composite that is nested in one.
@@ -204,7 +220,7 @@ impl Oracle<'_> {
     fn needs(&self, request: usize) -> BTreeSet<usize> {
         let mut found: BTreeSet<usize> =
             self.workspace.requests[request].after.iter().copied().collect();
-        let mut add = |entries: &[crate::model::Entry]| {
+        let mut add = |entries: &[Entry]| {
             pieces(entries, &mut |piece| {
                 if let Piece::Other(other, _) = piece {
                     found.insert(*other);
@@ -944,7 +960,7 @@ impl Oracle<'_> {
 }
 
 /// Every piece of text in the entries.
-pub fn pieces(entries: &[crate::model::Entry], visit: &mut dyn FnMut(&Piece)) {
+pub fn pieces(entries: &[Entry], visit: &mut dyn FnMut(&Piece)) {
     for entry in entries {
         if let EntryKind::Set { said, .. } = &entry.kind {
             match said {
