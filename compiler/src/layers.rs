@@ -438,14 +438,6 @@ impl Merge<'_> {
         if !self.admitted(slot, setting) {
             return None;
         }
-        if let Some(other) = &slot.replaced
-            && other.layer.level == setting.layer.level
-            && other.origin != setting.origin
-        {
-            let other = other.clone();
-            self.twice(&other, setting);
-            return None;
-        }
         let parts = self.parts(slot, ty, setting.origin, setting, creates)?;
         Some(parts.entry(name.clone()).or_default())
     }
@@ -477,7 +469,7 @@ impl Merge<'_> {
     }
 
     /// The parts of a slot of type `ty`, made where it had none: then what a schema says of its
-    /// values lies at the bottom. `None` where its own layer said that there are none.
+    /// values lies at the bottom. `None` where its own layer said that there are none, or replaced all.
     fn parts<'s>(
         &mut self,
         slot: &'s mut Slot,
@@ -486,6 +478,10 @@ impl Merge<'_> {
         setting: &Setting,
         gives: bool,
     ) -> Option<&'s mut Parts> {
+        if let Some(other) = slot.replaced.as_ref().filter(|it| clash(it, setting)).cloned() {
+            self.twice(&other, setting);
+            return None;
+        }
         let other_arm = match &slot.content {
             Content::Parts { arm, .. } => {
                 gives && arm != ty && !matches!((arm, ty), (Ty::Unknown, _) | (_, Ty::Unknown))

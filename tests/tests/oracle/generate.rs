@@ -8,7 +8,7 @@ use crate::model::{
 use crate::predict::{is_platform_sound, pieces, predict};
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree};
-use proptest::test_runner::{TestRng, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// Workspaces; a quarter of them has one or two mistakes.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Strategy for Workspaces {
     type Value = Workspace;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let workspace = generate(runner.new_rng());
+        let workspace = generate(&mut Dice(runner.new_rng()));
         Ok(Shrinking { best: workspace.clone(), current: workspace, next: 0, progress: false })
     }
 }
@@ -281,18 +281,30 @@ fn without_schema(mut workspace: Workspace) -> Option<Workspace> {
 }
 
 /// Decisions at random.
-struct Dice(TestRng);
+pub struct Dice(TestRng);
 
 impl Dice {
-    fn below(&mut self, count: usize) -> usize {
+    /// Those of the `index`th run of a seed.
+    pub fn new(seed: u64, index: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        bytes[8..16].copy_from_slice(&index.to_le_bytes());
+        Dice(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    pub fn rng(self) -> TestRng {
+        self.0
+    }
+
+    pub fn below(&mut self, count: usize) -> usize {
         (self.0.next_u32() as usize) % count.max(1)
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+    pub fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         &all[self.below(all.len())]
     }
 
@@ -303,18 +315,7 @@ impl Dice {
 }
 
 const TEXTS: [&str; 12] = [
-    "",
-    "a",
-    "b",
-    "plain words",
-    "yes",
-    "1",
-    "1e3",
-    "on: # \"q\"",
-    "$x \\",
-    "é",
-    "two\nlines",
-    "-",
+    "", "a", "b", "plain words", "yes", "1", "1e3", "on: # \"q\"", "$x \\", "é", "two\nlines", "-",
 ];
 const KEYS: [&str; 4] = ["a", "b", "c", "x1"];
 const ELEMENTS: [&str; 4] = ["a", "b", "proxy", "log"];
@@ -334,15 +335,16 @@ enum Place {
     Data(usize),
 }
 
-struct Generator {
-    dice: Dice,
+struct Generator<'d> {
+    dice: &'d mut Dice,
     workspace: Workspace,
     /// Values that break conditions and requests that are not there may come up.
     wild: bool,
 }
 
-fn generate(rng: TestRng) -> Workspace {
-    let mut generator = Generator { dice: Dice(rng), workspace: Workspace::default(), wild: false };
+pub fn generate(dice: &mut Dice) -> Workspace {
+    let mut generator =
+        Generator { dice, workspace: Workspace::default(), wild: false };
     generator.environments();
     generator.schemas();
     generator.teams();
@@ -364,12 +366,13 @@ fn is_sound(workspace: &Workspace) -> Option<bool> {
     Some(sound)
 }
 
-impl Generator {
+impl Generator<'_> {
     fn environments(&mut self) {
         let names = ["base", "dev", "prod", "prod-us", "prod-us-1"];
         let count = 2 + self.dice.below(4);
         for (index, name) in names.into_iter().take(count).enumerate() {
-            let parent = (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
+            let parent =
+                (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
             let domain = *self.dice.pick(&[None, Some("a.test"), Some("b.test")]);
             let tier = *self.dice.pick(&[None, Some("low"), Some("high")]);
             let is_abstract = index == 0 && self.dice.chance(30);
@@ -405,7 +408,9 @@ impl Generator {
             "public" | "paused" => (Type::Bool, 10),
             "tier" => (Type::Choice(CHOICES.to_vec()), 20),
             "memory" => (Type::Quantity(None), 25),
-            "disk" => (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25),
+            "disk" => {
+                (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25)
+            }
             "env" | "marks" => (Type::Map(Box::new(Type::Text)), 15),
             "sizes" => (Type::Map(Box::new(self.int())), 15),
             "args" | "hosts" => (Type::List(Box::new(Type::Text)), 15),
@@ -431,9 +436,9 @@ impl Generator {
         let flat = ["count", "weight", "image", "note", "public", "tier", "memory", "env", "args"];
         let some = ["probe", "count", "title", "marks", "hosts", "disk", "place"];
         let all = [
-            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused",
-            "tier", "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports",
-            "sidecars", "probe", "limits", "place",
+            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused", "tier",
+            "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports", "sidecars", "probe",
+            "limits", "place",
         ];
         self.schema("Sidecar", &flat, 35, false);
         self.schema("Probe", &flat, 35, false);
@@ -444,13 +449,7 @@ impl Generator {
         }
     }
 
-    fn schema(
-        &mut self,
-        name: &'static str,
-        names: &[&'static str],
-        percent: usize,
-        composed: bool,
-    ) {
+    fn schema(&mut self, name: &'static str, names: &[&'static str], percent: usize, composed: bool) {
         let schema = self.workspace.schemas.len();
         let mut fields = Vec::new();
         if name == "Sidecar" {
@@ -468,10 +467,9 @@ impl Generator {
             Schema { name, fields, seals: Vec::new(), conditions: Vec::new(), composition };
         if composed
             && self.dice.chance(10)
-            && let Some(field) = schema
-                .fields
-                .iter()
-                .find(|it| it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text)))
+            && let Some(field) = schema.fields.iter().find(|it| {
+                it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text))
+            })
         {
             let path = vec![Step::Field(field.name), Step::Key("owner")];
             let said = Said::Expression(Expression::Literal(Value::Text("platform".into())));
@@ -527,17 +525,8 @@ impl Generator {
             Type::Text => Value::Text((*self.dice.pick(&TEXTS)).into()),
             Type::Choice(choices) => Value::Text((*self.dice.pick(choices)).into()),
             Type::Quantity(most) => {
-                let amounts = [
-                    (500, "m"),
-                    (1500, "m"),
-                    (2000, "m"),
-                    (128, "Mi"),
-                    (2048, "Mi"),
-                    (1, "Gi"),
-                    (3, "k"),
-                    (1000, "M"),
-                    (0, "Ki"),
-                ];
+                let amounts = [(500, "m"), (1500, "m"), (2000, "m"), (128, "Mi"), (2048, "Mi"),
+                    (1, "Gi"), (3, "k"), (1000, "M"), (0, "Ki")];
                 let over = most.is_some() && self.wild && self.dice.chance(40);
                 let (amount, unit) = if over { (11, "Gi") } else { *self.dice.pick(&amounts) };
                 Value::Quantity(Quantity { amount, unit })
@@ -659,14 +648,7 @@ impl Generator {
             }
             let before = self.workspace.clone();
             let after = Vec::new();
-            self.workspace.requests.push(Request {
-                team,
-                name,
-                schema,
-                environments,
-                after,
-                entries,
-            });
+            self.workspace.requests.push(Request { team, name, schema, environments, after, entries });
             if is_sound(&self.workspace) != Some(true) || !self.workspace.is_all_heard() {
                 self.workspace = before;
             }
@@ -675,10 +657,9 @@ impl Generator {
             if self.dice.chance(15) {
                 let before = self.workspace.clone();
                 let other = self.dice.below(self.workspace.requests.len());
-                let lives = before
-                    .built()
-                    .into_iter()
-                    .all(|it| !before.runs_in(request, it) || before.runs_in(other, it));
+                let lives = before.built().into_iter().all(|it| {
+                    !before.runs_in(request, it) || before.runs_in(other, it)
+                });
                 if other != request && lives {
                     self.workspace.requests[request].after.push(other);
                 }
@@ -694,12 +675,13 @@ impl Generator {
             for _ in 0..count {
                 let environments = self.some_environments(60);
                 let beside_environments = self.dice.chance(20);
-                let it =
-                    Defaults { schema: index, environments, beside_environments, entries: vec![] };
+                let it = Defaults { schema: index, environments, beside_environments, entries: vec![] };
                 self.workspace.defaults.push(it);
                 let place = if composed { Place::Defaults } else { Place::Parts };
                 for _ in 0..1 + self.dice.below(3) {
-                    self.grow(index, place, &|it| it.defaults.last_mut().map(|it| &mut it.entries));
+                    self.grow(index, place, &|it| {
+                        it.defaults.last_mut().map(|it| &mut it.entries)
+                    });
                 }
             }
         }
@@ -720,19 +702,13 @@ impl Generator {
             let mut requests = vec![first];
             for other in 0..self.workspace.requests.len() {
                 let it = &self.workspace.requests[other];
-                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40)
-                {
+                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40) {
                     requests.push(other);
                 }
             }
             let environments = self.some_environments(100);
             let apart = self.dice.chance(40);
-            self.workspace.overlays.push(Overlay {
-                requests,
-                environments,
-                apart,
-                entries: vec![],
-            });
+            self.workspace.overlays.push(Overlay { requests, environments, apart, entries: vec![] });
             if !self.workspace.is_all_heard() {
                 self.workspace.overlays.pop();
                 continue;
@@ -783,21 +759,13 @@ impl Generator {
                     let field = *self.dice.pick(&["labels", "annotations"]);
                     let value = Value::Text((*self.dice.pick(&["x", "y", "one"])).into());
                     let path = vec![Step::Field(field), Step::Key(key)];
-                    return Some(self.set(
-                        path,
-                        Operation::Set,
-                        Said::Expression(Expression::Literal(value)),
-                    ));
+                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
                 }
                 1 => {
                     let name = *self.dice.pick(&REQUESTS);
                     let value = Value::Text(format!("{name}-{}", self.dice.below(1000)));
                     let path = vec![Step::Field("name")];
-                    return Some(self.set(
-                        path,
-                        Operation::Set,
-                        Said::Expression(Expression::Literal(value)),
-                    ));
+                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
                 }
                 2 => return self.spread(&Type::Schema(schema), team),
                 _ => {}
@@ -929,15 +897,10 @@ impl Generator {
 
     /// Gives a field a value as a whole.
     fn whole(&mut self, ty: &Type, path: Vec<Step>, place: Place) -> Option<Entry> {
-        let operation = if self.dice.chance(10) && place != Place::Schema {
-            Operation::Replace
-        } else {
-            Operation::Set
-        };
+        let operation =
+            if self.dice.chance(10) && place != Place::Schema { Operation::Replace } else { Operation::Set };
         let said = match ty.base() {
-            Type::Schema(_) | Type::Record(_)
-                if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) =>
-            {
+            Type::Schema(_) | Type::Record(_) if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) => {
                 Said::Braces(self.inside(ty, place, 2, true))
             }
             Type::Map(value) if self.dice.chance(60) => {
@@ -960,12 +923,7 @@ impl Generator {
         };
         let is_sealable = matches!(place, Place::Defaults) && ty.is_scalar();
         if is_sealable && operation == Operation::Set && self.dice.chance(12) {
-            return Some(self.workspace.entry(EntryKind::Set {
-                path,
-                operation,
-                sealed: true,
-                said,
-            }));
+            return Some(self.workspace.entry(EntryKind::Set { path, operation, sealed: true, said }));
         }
         Some(self.set(path, operation, said))
     }
@@ -1023,9 +981,10 @@ impl Generator {
                 .filter(|it| it.name != "name" && !it.sealed)
                 .map(|it| (it.name, it.ty.clone(), it.default.is_none() && !it.ty.is_optional()))
                 .collect(),
-            Type::Record(fields) => {
-                fields.iter().map(|(name, ty)| (*name, ty.clone(), !ty.is_optional())).collect()
-            }
+            Type::Record(fields) => fields
+                .iter()
+                .map(|(name, ty)| (*name, ty.clone(), !ty.is_optional()))
+                .collect(),
             _ => Vec::new(),
         };
         let mut entries = Vec::new();

@@ -290,7 +290,10 @@ impl<'w> Merge<'w> {
     }
 
     fn walk(&mut self, node: &mut Node, ty: &Type, path: &[Step], said: &Said, word: &Word) {
+        let takes_out = matches!(said, Said::Expression(Expression::Literal(Value::None)));
         if node.sealed.as_ref().is_some_and(|it| it != word.layer) {
+            // What cannot be taken out may be wrong for that alone.
+            self.is_unclear |= takes_out;
             self.wrong.push(("final-overridden", word.entry));
             return;
         }
@@ -304,13 +307,10 @@ impl<'w> Merge<'w> {
             }
             return;
         };
-        if node.replaced.is_some_and(|it| it.0 == word.layer.level && it.1 != word.entry) {
-            self.wrong.push(("set-twice", word.entry));
-            return;
-        }
-        let takes_out = matches!(said, Said::Expression(Expression::Literal(Value::None)));
         let makes = !takes_out && (word.layer.creates || !ty.is_optional());
         if !self.open(node, ty, word, makes) {
+            // An element that is not there either, or what cannot be taken out, is wrong for that alone.
+            self.is_unclear |= takes_out || matches!(step, Step::Element(_));
             return;
         }
         let (Step::Field(name) | Step::Key(name) | Step::Element(name)) = step;
@@ -319,17 +319,17 @@ impl<'w> Merge<'w> {
             let is_there = node.part(name).is_some_and(Node::is_there);
             let adds = rest.is_empty() && !takes_out;
             if !is_there && !adds {
+                // It may have been there for the layers below.
+                self.is_unclear |= node.part(name).is_some_and(|it| it.is_told(word));
                 self.wrong.push(("keyed-element", word.entry));
                 return;
             }
             let part = entry_of(parts_of(node), name);
             if adds && self.open(part, &inner, word, true) {
                 // Its key is taken from the brackets, which nobody sets twice by that.
-                let key = entry_of(parts_of(part), "name");
-                if !key.is_told(word) {
-                    let said = Expression::Literal(Value::Text((*name).into()));
-                    self.value(key, &Type::Text, &said, word);
-                }
+                let word = Word { is_spread: true, sealed: false, ..word.clone() };
+                let key = Expression::Literal(Value::Text((*name).into()));
+                self.value(entry_of(parts_of(part), "name"), &Type::Text, &key, &word);
             }
             self.walk(part, &inner, rest, said, word);
             return;
@@ -357,6 +357,12 @@ impl<'w> Merge<'w> {
 
     /// Sees to it that there are parts; `makes`: they are given by this.
     fn open(&mut self, node: &mut Node, ty: &Type, word: &Word, makes: bool) -> bool {
+        let level = word.layer.level;
+        let replaced = node.replaced.is_some_and(|it| it.0 == level && it.1 != word.entry);
+        if replaced && !word.is_spread {
+            self.wrong.push(("set-twice", word.entry));
+            return false;
+        }
         if !matches!(node.here, Here::Parts(_)) {
             if node.told.iter().any(|it| word.clashes(it)) {
                 self.wrong.push(("set-twice", word.entry));
@@ -375,6 +381,7 @@ impl<'w> Merge<'w> {
 
     fn may_go(&mut self, node: &Node, word: &Word) -> bool {
         if node.holds_seal(word.layer) {
+            self.is_unclear |= node.is_told(word);
             self.wrong.push(("final-overridden", word.entry));
             return false;
         }

@@ -2,7 +2,7 @@
 
 use crate::merge::{Here, Layer, Merge, Node, parts_of, within};
 use crate::model::{
-    Condition, EntryId, EntryKind, Expression, Made, Piece, Said, Statement, Type, Value, Workspace,
+    Condition, Entry, EntryId, EntryKind, Expression, Made, Operation, Piece, Said, Statement, Type, Value, Workspace,
 };
 use crate::quantity::{canonical, worth};
 use std::cell::{Cell, RefCell};
@@ -33,7 +33,7 @@ pub struct Prediction {
 }
 
 /// The request failed, and it is told where.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failed;
 
 type Maybe = Result<Option<Value>, Failed>;
@@ -51,16 +51,56 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
     (!oracle.is_unclear.get()).then_some(found)
 }
 
-/// Whether no `defaults` set something twice by themselves: that is wrong whoever asks for what.
+/// Whether what the platform says is right by itself: that it is not is told whoever asks for what.
 pub fn is_platform_sound(workspace: &Workspace) -> bool {
-    workspace.defaults.iter().all(|it| {
+    let once = workspace.defaults.iter().all(|it| {
         let mut merge = Merge::new(workspace, 0);
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
         let mut root = Node::default();
         parts_of(&mut root);
         merge.layer(&mut root, &Type::Schema(it.schema), &it.entries, &layer);
-        !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
-    })
+        let whole = |entry: &Entry, of: &Entry| match (&entry.kind, &of.kind) {
+            (EntryKind::Set { path, operation, said, .. }, EntryKind::Set { path: other, .. }) => {
+                let is_open = matches!(said, Said::Braces(_)) && *operation == Operation::Set;
+                entry.id != of.id && other.starts_with(path) && !(is_open && other != path)
+            }
+            _ => false,
+        };
+        // Of elements that are not there by themselves, only the text shows it.
+        let twice = it.entries.iter().any(|a| it.entries.iter().any(|b| whole(a, b)));
+        !twice && !merge.is_unclear && merge.wrong.iter().all(|it| it.0 != "set-twice")
+    });
+    let held = (0..workspace.environments.len()).all(|environment| {
+        (0..workspace.schemas.len()).all(|schema| {
+            let mut merge = Merge::new(workspace, environment);
+            merge.bottom(schema);
+            merge.wrong.is_empty()
+        })
+    });
+    // A default is checked where it stands, with what is said in every environment.
+    let mut everywhere = Workspace {
+        requests: Vec::new(),
+        overlays: Vec::new(),
+        ..workspace.clone()
+    };
+    everywhere.defaults.retain(|it| it.environments.is_empty());
+    let oracle = Oracle {
+        workspace: &everywhere,
+        environment: 0,
+        mistakes: RefCell::default(),
+        depth: Cell::new(0),
+        is_unclear: Cell::new(false),
+    };
+    for (index, schema) in everywhere.schemas.iter().enumerate() {
+        let mut merge = Merge::new(&everywhere, 0);
+        let mut root = Node::default();
+        merge.schema_layer(&mut root, index, false);
+        let instance = oracle.instance(merge, 0, index, root);
+        for field in schema.fields.iter().filter(|it| it.default.is_some()) {
+            let _ = oracle.field(&instance, field.name);
+        }
+    }
+    once && held && oracle.mistakes.borrow().is_empty() && !oracle.is_unclear.get()
 }
 
 /// A request, or a composite that is nested in one.
@@ -102,16 +142,10 @@ impl Oracle<'_> {
         found.mistakes = self.mistakes.borrow().clone();
         // Of two objects with one identity, the reference does not say whose request is blocked.
         let identity = |it: &Value| match it {
-            Value::Record(fields) => format!(
-                "{:?}",
-                &fields[..3]
-                    .iter()
-                    .map(|it| match &it.1 {
-                        Value::Record(metadata) => metadata[..2].to_vec(),
-                        plain => vec![(String::new(), plain.clone())],
-                    })
-                    .collect::<Vec<_>>()
-            ),
+            Value::Record(fields) => format!("{:?}", &fields[..3].iter().map(|it| match &it.1 {
+                Value::Record(metadata) => metadata[..2].to_vec(),
+                plain => vec![(String::new(), plain.clone())],
+            }).collect::<Vec<_>>()),
             _ => String::new(),
         };
         let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
@@ -158,9 +192,7 @@ impl Oracle<'_> {
         let group: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|it| {
-                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
-            })
+            .filter(|it| *it == request || reached.contains(it) && self.reached(*it).contains(&request))
             .collect();
         for member in &group {
             let needs = self.needs(*member);
@@ -188,7 +220,7 @@ impl Oracle<'_> {
     fn needs(&self, request: usize) -> BTreeSet<usize> {
         let mut found: BTreeSet<usize> =
             self.workspace.requests[request].after.iter().copied().collect();
-        let mut add = |entries: &[crate::model::Entry]| {
+        let mut add = |entries: &[Entry]| {
             pieces(entries, &mut |piece| {
                 if let Piece::Other(other, _) = piece {
                     found.insert(*other);
@@ -241,7 +273,8 @@ impl Oracle<'_> {
         } else {
             String::new()
         };
-        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let package =
+            Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
         merge.give(&mut root, ("namespace", &Type::Text), namespace, &package, 0);
         // What every request has, before any layer.
@@ -345,14 +378,7 @@ impl Oracle<'_> {
                 _ => Err(self.mistake("missing-field", lacking)),
             },
             Here::Parts(parts) => {
-                let mut failed = false;
                 let made = At::Entry(node.made_by);
-                let mut fields = Vec::new();
-                let mut take = |name: &str, value: Maybe| match value {
-                    Ok(Some(value)) => fields.push((name.to_string(), value)),
-                    Ok(None) => {}
-                    Err(Failed) => failed = true,
-                };
                 let mut own: Vec<(String, Type)> = Vec::new();
                 match ty.base() {
                     Type::Schema(schema) => {
@@ -376,25 +402,23 @@ impl Oracle<'_> {
                     _ => {}
                 }
                 let nothing = Node::default();
+                let mut values = Vec::new();
                 for (name, ty) in &own {
                     let part = node.part(name).unwrap_or(&nothing);
-                    take(name, self.finish(instance, node, part, ty, made));
+                    values.push((name, self.finish(instance, node, part, ty, made)));
                 }
-                if failed {
-                    return Err(Failed);
+                if let Type::Schema(schema) = ty.base() {
+                    let values = values.iter().map(|it| (it.0.clone(), it.1.clone())).collect();
+                    self.conditions(*schema, &values)?;
                 }
-                match ty.base() {
-                    Type::Keyed(_) => {
-                        Ok(Some(Value::List(fields.into_iter().map(|it| it.1).collect())))
-                    }
-                    Type::Schema(schema) => {
-                        self.conditions(*schema, &|name| {
-                            fields.iter().find(|it| it.0 == name).map(|it| it.1.clone())
-                        })?;
-                        Ok(Some(Value::Record(fields)))
-                    }
-                    _ => Ok(Some(Value::Record(fields))),
+                let mut fields = Vec::new();
+                for (name, value) in values {
+                    fields.extend(value?.map(|it| (name.clone(), it)));
                 }
+                Ok(Some(match ty.base() {
+                    Type::Keyed(_) => Value::List(fields.into_iter().map(|it| it.1).collect()),
+                    _ => Value::Record(fields),
+                }))
             }
         }
     }
@@ -508,23 +532,28 @@ impl Oracle<'_> {
         Ok(url)
     }
 
-    fn conditions(&self, schema: usize, get: &dyn Fn(&str) -> Option<Value>) -> Result<(), Failed> {
-        let mut failed = false;
-        let int = |name: &str| match get(name) {
-            Some(Value::Int(it)) => Some(it),
-            _ => None,
+    /// The conditions of a schema; of fields that failed nothing more is said.
+    fn conditions(&self, schema: usize, fields: &BTreeMap<String, Maybe>) -> Result<(), Failed> {
+        let read = |name: &str| match fields.get(name) {
+            Some(Ok(value)) => Ok(value.clone()),
+            _ => Err(Failed),
         };
+        let int = |name: &str| match read(name)? {
+            Some(Value::Int(it)) => Ok(it),
+            _ => Err(Failed),
+        };
+        let holds = |condition: &Condition| -> Result<bool, Failed> { match condition {
+            Condition::AtMost(a, b) => Ok(int(a)? <= int(b)?),
+            Condition::If(a, b, least) => {
+                Ok(read(a)? != Some(Value::Bool(true)) || int(b)? >= *least)
+            }
+            Condition::IfThere(a, b) => {
+                Ok(read(a)?.is_none() || read(b)? != Some(Value::Text(String::new())))
+            }
+        }};
+        let mut failed = false;
         for condition in &self.workspace.schemas[schema].conditions {
-            let holds = match condition {
-                Condition::AtMost(a, b) => int(a) <= int(b),
-                Condition::If(a, b, least) => {
-                    get(a) != Some(Value::Bool(true)) || int(b) >= Some(*least)
-                }
-                Condition::IfThere(a, b) => {
-                    get(a).is_none() || get(b) != Some(Value::Text(String::new()))
-                }
-            };
-            if !holds {
+            if let Ok(false) = holds(condition) {
                 self.mistake("condition-failed", At::Somewhere);
                 failed = true;
             }
@@ -537,21 +566,11 @@ impl Oracle<'_> {
         let schema = &self.workspace.schemas[instance.schema];
         let built_in = ["name", "namespace", "labels", "annotations"];
         let names = built_in.into_iter().chain(schema.fields.iter().map(|it| it.name));
-        let mut failed = false;
-        let mut values = BTreeMap::new();
-        for name in names {
-            match self.field(instance, name) {
-                Ok(Some(value)) => {
-                    values.insert(name, value);
-                }
-                Ok(None) => {}
-                Err(Failed) => failed = true,
-            }
-        }
-        if failed {
-            return Err(Failed);
-        }
-        self.conditions(instance.schema, &|name| values.get(name).cloned())
+        let values: BTreeMap<String, Maybe> =
+            names.map(|name| (name.to_string(), self.field(instance, name))).collect();
+        let failed = values.values().any(Result::is_err);
+        self.conditions(instance.schema, &values)?;
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     // Compositions.
@@ -599,8 +618,10 @@ impl Oracle<'_> {
                 let name = Value::Text(self.text(instance, "name")?);
                 let port = self.field(instance, port)?.ok_or(Failed)?;
                 let ports = vec![record([("port", port)])];
-                let spec =
-                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
+                let spec = record([
+                    ("selector", record([("app", name)])),
+                    ("ports", Value::List(ports)),
+                ]);
                 let head = self.head(instance, "v1", "Service", "", Vec::new())?;
                 objects.push(with(head, [("spec", spec)]));
             }
@@ -641,12 +662,7 @@ impl Oracle<'_> {
                 };
                 for (key, value) in entries {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(
-                        instance,
-                        &format!("-{field}-{key}"),
-                        vec![],
-                        data,
-                    )?);
+                    objects.push(self.config(instance, &format!("-{field}-{key}"), vec![], data)?);
                 }
             }
             Statement::ForElements(field) => {
@@ -655,12 +671,7 @@ impl Oracle<'_> {
                 };
                 for (index, value) in elements.into_iter().enumerate() {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(
-                        instance,
-                        &format!("-{field}-{index}"),
-                        vec![],
-                        data,
-                    )?);
+                    objects.push(self.config(instance, &format!("-{field}-{index}"), vec![], data)?);
                 }
             }
             Statement::Nested { bound, schema, set } => {
@@ -868,7 +879,8 @@ impl Oracle<'_> {
     fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
         let Type::Schema(schema) = ty.base() else { return false };
         self.workspace.schemas[*schema].fields.iter().any(|it| {
-            is_it(it.name) && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
+            is_it(it.name)
+                && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
         })
     }
 
@@ -948,7 +960,7 @@ impl Oracle<'_> {
 }
 
 /// Every piece of text in the entries.
-pub fn pieces(entries: &[crate::model::Entry], visit: &mut dyn FnMut(&Piece)) {
+pub fn pieces(entries: &[Entry], visit: &mut dyn FnMut(&Piece)) {
     for entry in entries {
         if let EntryKind::Set { said, .. } = &entry.kind {
             match said {
