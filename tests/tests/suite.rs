@@ -2,6 +2,7 @@
 //! held against the rules that `docs/language.md` states.
 
 use plumb_compiler::answers::{Finding, Why};
+use plumb_compiler::diagnostics::code::CODES;
 use plumb_compiler::diagnostics::Severity;
 use plumb_compiler::eval::evaluate;
 use plumb_compiler::source::{Content, SourceFile, Workspace};
@@ -79,6 +80,21 @@ fn every_rule_of_the_reference_is_shown_by_the_suite_and_every_heading_shows_one
         );
     }
     assert!(problems.is_empty(), "{problems}");
+}
+
+#[test]
+fn every_diagnostic_is_expected_somewhere_in_the_suite() {
+    let mut paths = Vec::new();
+    collect(&root(), "md", &mut paths);
+    let pages: String = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let missing: Vec<&str> = CODES
+        .iter()
+        .map(|code| code.as_str())
+        .filter(|code| !pages.contains(&format!("error: [{code}]")))
+        .filter(|code| !pages.contains(&format!("warning: [{code}]")))
+        .collect();
+    // What is no text cannot stand in a document; its page has bytes for it, which are run too.
+    assert_eq!(missing, ["unreadable-file"]);
 }
 
 fn root() -> PathBuf {
