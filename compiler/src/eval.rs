@@ -1626,9 +1626,7 @@ impl<'a> Evaluator<'a> {
                     self.step(value.fields().map_or(0, |it| it.len() as u64))?;
                     let inner = Setting { origin: value.origin, spread: true, ..setting.clone() };
                     failed |= self
-                        .merge(|merge| {
-                            merge.set(slot, &container, value, Operation::Merge, &inner)
-                        })
+                        .merge(|merge| merge.set(slot, &container, value, Operation::Merge, &inner))
                         .is_err();
                 }
                 Err(Failed) => failed = true,

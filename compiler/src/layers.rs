@@ -369,8 +369,7 @@ impl Merge<'_> {
             for element in added.iter() {
                 let Some(key) = element_key(element, keys) else { continue };
                 // The element is added; what is in it wins over what its schema says.
-                let inner =
-                    Setting { origin: element.origin, appended: false, ..setting.clone() };
+                let inner = Setting { origin: element.origin, appended: false, ..setting.clone() };
                 let slot = taken.entry(key.clone()).or_default();
                 if !matches!(slot.content, Content::Unset | Content::Removed) {
                     let mut error = Diagnostic::error(

@@ -6,7 +6,7 @@ const DECIMAL: [&str; 6] = ["", "k", "M", "G", "T", "P"];
 const BINARY: [&str; 6] = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
 
 /// What it is worth, in thousandths.
-pub fn worth(quantity: Quantity) -> i128 {
+pub(crate) fn worth(quantity: Quantity) -> i128 {
     let amount = i128::from(quantity.amount);
     if quantity.unit == "m" {
         return amount;
@@ -21,7 +21,7 @@ pub fn worth(quantity: Quantity) -> i128 {
 }
 
 /// The largest unit of its kind that leaves no fraction.
-pub fn canonical(quantity: Quantity) -> String {
+pub(crate) fn canonical(quantity: Quantity) -> String {
     let worth = worth(quantity);
     if worth == 0 {
         return "0".into();
@@ -30,8 +30,7 @@ pub fn canonical(quantity: Quantity) -> String {
         return format!("{worth}m");
     }
     let whole = worth / 1000;
-    let (step, units) =
-        if quantity.unit.ends_with('i') { (1024, BINARY) } else { (1000, DECIMAL) };
+    let (step, units) = if quantity.unit.ends_with('i') { (1024, BINARY) } else { (1000, DECIMAL) };
     let mut found = (whole, "");
     for (power, unit) in units.iter().enumerate() {
         let size = i128::pow(step, power as u32);

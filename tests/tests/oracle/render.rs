@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// The files of a workspace.
 #[derive(Clone, Default)]
-pub struct Text {
+pub(crate) struct Text {
     pub files: BTreeMap<String, String>,
     /// The file and line of each entry.
     pub places: BTreeMap<EntryId, (String, usize)>,
@@ -17,7 +17,7 @@ pub struct Text {
     pub heads: Vec<(String, usize)>,
 }
 
-pub fn render(workspace: &Workspace) -> Text {
+pub(crate) fn render(workspace: &Workspace) -> Text {
     let mut writer = Writer { workspace, text: Text::default(), path: String::new(), depth: 0 };
     writer.environments();
     writer.schemas();
@@ -27,7 +27,7 @@ pub fn render(workspace: &Workspace) -> Text {
 }
 
 /// A string literal of the language.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for it in text.chars() {
         match it {
@@ -42,7 +42,7 @@ pub fn quoted(text: &str) -> String {
     out + "\""
 }
 
-pub fn literal(value: &Value) -> String {
+pub(crate) fn literal(value: &Value) -> String {
     match value {
         Value::None => "none".into(),
         Value::Bool(it) => it.to_string(),
@@ -118,7 +118,10 @@ impl Writer<'_> {
             }
             Type::Quantity(None) => "Quantity".into(),
             Type::Quantity(Some(most)) => {
-                format!("Quantity where it <= {} else \"too much\"", literal(&Value::Quantity(*most)))
+                format!(
+                    "Quantity where it <= {} else \"too much\"",
+                    literal(&Value::Quantity(*most))
+                )
             }
             Type::Optional(inner) => format!("{}?", self.inner(inner)),
             Type::Record(fields) => {
@@ -177,7 +180,9 @@ impl Writer<'_> {
                         let it = self.expression(it, usize::MAX);
                         self.line(&format!("{head} = {it}"));
                     }
-                    Some(Said::Braces(entries)) => self.braces(&format!("{head} = "), entries, usize::MAX),
+                    Some(Said::Braces(entries)) => {
+                        self.braces(&format!("{head} = "), entries, usize::MAX)
+                    }
                 }
             }
             self.entries(&schema.seals, usize::MAX);
@@ -216,7 +221,11 @@ impl Writer<'_> {
         for defaults in &self.workspace.defaults {
             let schema = &self.workspace.schemas[defaults.schema];
             let package = if schema.composition.is_some() { "platform" } else { "parts" };
-            let file = if defaults.beside_environments { "envs/defaults.plumb" } else { &format!("{package}/defaults.plumb") };
+            let file = if defaults.beside_environments {
+                "envs/defaults.plumb"
+            } else {
+                &format!("{package}/defaults.plumb")
+            };
             self.open(file);
             let used = used.entry(file.to_string()).or_default();
             if defaults.beside_environments && !used.contains(&schema.name) {
@@ -386,12 +395,20 @@ impl Writer<'_> {
             self.statement(schema, statement);
         }
         let behind = composition.url.map(|it| format!("/${{svc.{it}}}")).unwrap_or_default();
-        self.line(&format!("output url: String = \"http://${{svc.name}}.${{svc.namespace}}{behind}\""));
+        self.line(&format!(
+            "output url: String = \"http://${{svc.name}}.${{svc.namespace}}{behind}\""
+        ));
         self.depth = 0;
         self.line("}");
     }
 
-    fn statements(&mut self, schema: &Schema, head: &str, then: &[Statement], otherwise: &[Statement]) {
+    fn statements(
+        &mut self,
+        schema: &Schema,
+        head: &str,
+        then: &[Statement],
+        otherwise: &[Statement],
+    ) {
         self.line(&format!("{head} {{"));
         self.depth += 1;
         then.iter().for_each(|it| self.statement(schema, it));
@@ -422,7 +439,11 @@ impl Writer<'_> {
             Statement::Service { port } => {
                 self.line("emit core.Service {");
                 self.line("    metadata.name = svc.name");
-                self.line("    spec = { selector = { app = svc.name }, ports = [{ port = svc.PORT }] }".replace("PORT", port).as_str());
+                self.line(
+                    "    spec = { selector = { app = svc.name }, ports = [{ port = svc.PORT }] }"
+                        .replace("PORT", port)
+                        .as_str(),
+                );
                 self.line("}");
             }
             Statement::Deployment { replicas } => {
@@ -488,8 +509,7 @@ impl Writer<'_> {
             Made::Match(name, arms) => {
                 let mut shown = Vec::new();
                 for (index, (choice, result)) in arms.iter().enumerate() {
-                    let pattern =
-                        if index + 1 == arms.len() { "_".into() } else { quoted(choice) };
+                    let pattern = if index + 1 == arms.len() { "_".into() } else { quoted(choice) };
                     shown.push(format!("{pattern} => {}", quoted(result)));
                 }
                 format!("match svc.{name} {{ {} }}", shown.join(", "))
