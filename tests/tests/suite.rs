@@ -2,8 +2,8 @@
 //! held against the rules that `docs/language.md` states.
 
 use plumb_compiler::answers::{Finding, Why};
-use plumb_compiler::diagnostics::code::CODES;
 use plumb_compiler::diagnostics::Severity;
+use plumb_compiler::diagnostics::code::CODES;
 use plumb_compiler::eval::evaluate;
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;

@@ -3,16 +3,26 @@
 use crate::generate::Dice;
 use std::collections::BTreeMap;
 
-pub type Files = BTreeMap<String, String>;
+pub(crate) type Files = BTreeMap<String, String>;
 
 /// The words that a declaration begins with.
 const WORDS: [&str; 12] = [
-    "use ", "package ", "let ", "schema ", "abstract ", "environment ", "defaults ", "compose ",
-    "request ", "overlay ", "type ", "fn ",
+    "use ",
+    "package ",
+    "let ",
+    "schema ",
+    "abstract ",
+    "environment ",
+    "defaults ",
+    "compose ",
+    "request ",
+    "overlay ",
+    "type ",
+    "fn ",
 ];
 
 /// One edit. `sound` is what the files were before the last one that broke something.
-pub fn edit(dice: &mut Dice, files: &mut Files, sound: &Files) -> &'static str {
+pub(crate) fn edit(dice: &mut Dice, files: &mut Files, sound: &Files) -> &'static str {
     let paths: Vec<String> = files.keys().cloned().collect();
     if paths.is_empty() || dice.chance(12) {
         files.clone_from(sound);
@@ -141,7 +151,8 @@ fn with_another_value(dice: &mut Dice, text: &str) -> String {
     let values: Vec<usize> = (0..all.len()).filter(|it| is_value(&all[*it])).collect();
     if !values.is_empty() {
         let at = *dice.pick(&values);
-        all[at] = *dice.pick(&["1", "77", "-4", "\"other\"", "\"\"", "true", "none", "3Gi", "[]", "{}"]);
+        all[at] =
+            *dice.pick(&["1", "77", "-4", "\"other\"", "\"\"", "true", "none", "3Gi", "[]", "{}"]);
     }
     all.concat()
 }

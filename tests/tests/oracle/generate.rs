@@ -1,310 +1,35 @@
-//! Random workspaces, most of them sound, and how one that fails is made smaller.
+//! Random workspaces, three of four of them sound.
 
 use crate::model::{
     Composition, Condition, Defaults, Entry, EntryKind, Environment, Expression, Field, Let, Made,
     Operation, Overlay, Piece, Quantity, Request, Said, Schema, Statement, Step, Team, Type, Value,
     Workspace,
 };
-use crate::predict::{is_platform_sound, pieces, predict};
+use crate::predict::{is_platform_sound, predict};
 use proptest::prelude::*;
-use proptest::strategy::{NewTree, ValueTree};
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
-
-/// Workspaces; a quarter of them has one or two mistakes.
-#[derive(Debug)]
-pub struct Workspaces;
-
-impl Strategy for Workspaces {
-    type Tree = Shrinking;
-    type Value = Workspace;
-
-    fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let workspace = generate(&mut Dice(runner.new_rng()));
-        Ok(Shrinking { best: workspace.clone(), current: workspace, next: 0, progress: false })
-    }
-}
-
-/// Takes away what a failure does not need, one thing after the other, until nothing can go.
-pub struct Shrinking {
-    best: Workspace,
-    current: Workspace,
-    next: usize,
-    progress: bool,
-}
-
-impl Shrinking {
-    fn advance(&mut self) -> bool {
-        loop {
-            match without(&self.best, self.next) {
-                Some(Some(smaller)) => {
-                    self.next += 1;
-                    self.current = smaller;
-                    return true;
-                }
-                Some(None) => self.next += 1,
-                None if self.progress => {
-                    self.progress = false;
-                    self.next = 0;
-                }
-                None => {
-                    self.current = self.best.clone();
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-impl ValueTree for Shrinking {
-    type Value = Workspace;
-
-    fn current(&self) -> Workspace {
-        self.current.clone()
-    }
-
-    fn simplify(&mut self) -> bool {
-        if self.next > 0 {
-            self.best = self.current.clone();
-            self.progress = true;
-            // What followed has moved up.
-            self.next -= 1;
-        }
-        self.advance()
-    }
-
-    fn complicate(&mut self) -> bool {
-        self.advance()
-    }
-}
-
-/// The workspace without its `index`th thing; `Some(None)`: others need it; `None`: there are no more.
-fn without(workspace: &Workspace, index: usize) -> Option<Option<Workspace>> {
-    let mut at = index;
-    let mut smaller = workspace.clone();
-    let mut take = |count: usize| {
-        let found = (at < count).then_some(at);
-        at = at.saturating_sub(count);
-        if found.is_none() { None } else { found }
-    };
-    if let Some(it) = take(workspace.overlays.len()) {
-        smaller.overlays.remove(it);
-        return Some(Some(smaller));
-    }
-    // `take` counts down only when its list is passed; so each list is asked in turn.
-    if let Some(it) = take(workspace.defaults.len()) {
-        smaller.defaults.remove(it);
-        return Some(Some(smaller));
-    }
-    if let Some(it) = take(workspace.requests.len()) {
-        return Some(without_request(smaller, it));
-    }
-    if let Some(it) = take(workspace.lets.len()) {
-        return Some(without_let(smaller, it));
-    }
-    if take(usize::from(workspace.schemas.len() > 1)).is_some() {
-        return Some(without_schema(smaller));
-    }
-    for schema in 0..workspace.schemas.len() {
-        if let Some(it) = take(workspace.schemas[schema].conditions.len()) {
-            smaller.schemas[schema].conditions.remove(it);
-            return Some(Some(smaller));
-        }
-        if let Some(it) = take(workspace.schemas[schema].seals.len()) {
-            smaller.schemas[schema].seals.remove(it);
-            return Some(Some(smaller));
-        }
-        if let Some(composition) = &workspace.schemas[schema].composition {
-            if let Some(it) = take(composition.statements.len()) {
-                smaller.schemas[schema].composition.as_mut()?.statements.remove(it);
-                return Some(Some(smaller));
-            }
-            for statement in 0..composition.statements.len() {
-                if let Statement::Config { data, .. } = &composition.statements[statement]
-                    && let Some(it) = take(data.len())
-                {
-                    let composition = smaller.schemas[schema].composition.as_mut()?;
-                    if let Statement::Config { data, .. } = &mut composition.statements[statement] {
-                        data.remove(it);
-                    }
-                    return Some(Some(smaller));
-                }
-            }
-        }
-        if let Some(it) = take(workspace.schemas[schema].fields.len()) {
-            return Some(without_field(smaller, schema, it));
-        }
-    }
-    let mut left = at;
-    if remove_entry(&mut smaller, &mut left) {
-        return Some(Some(smaller));
-    }
-    None
-}
-
-/// Every list of entries that layers are made of.
-pub fn layers_of(workspace: &mut Workspace) -> Vec<&mut Vec<Entry>> {
-    let mut found: Vec<&mut Vec<Entry>> = Vec::new();
-    found.extend(workspace.requests.iter_mut().map(|it| &mut it.entries));
-    found.extend(workspace.overlays.iter_mut().map(|it| &mut it.entries));
-    found.extend(workspace.defaults.iter_mut().map(|it| &mut it.entries));
-    found
-}
-
-fn remove_entry(workspace: &mut Workspace, left: &mut usize) -> bool {
-    fn remove(entries: &mut Vec<Entry>, left: &mut usize) -> bool {
-        for index in 0..entries.len() {
-            if *left == 0 {
-                entries.remove(index);
-                return true;
-            }
-            *left -= 1;
-            if let EntryKind::Set { said: Said::Braces(inner), .. } = &mut entries[index].kind
-                && remove(inner, left)
-            {
-                return true;
-            }
-        }
-        false
-    }
-    layers_of(workspace).into_iter().any(|entries| remove(entries, left))
-}
-
-fn without_request(mut workspace: Workspace, gone: usize) -> Option<Workspace> {
-    let mut speaks = false;
-    for entries in layers_of(&mut workspace) {
-        pieces(entries, &mut |it| speaks |= matches!(it, Piece::Other(other, _) if *other == gone));
-    }
-    if speaks {
-        return None;
-    }
-    workspace.requests.remove(gone);
-    let moved = |it: usize| if it > gone { it - 1 } else { it };
-    for request in &mut workspace.requests {
-        request.after.retain(|it| *it != gone);
-        request.after.iter_mut().for_each(|it| *it = moved(*it));
-    }
-    for overlay in &mut workspace.overlays {
-        overlay.requests.retain(|it| *it != gone);
-        overlay.requests.iter_mut().for_each(|it| *it = moved(*it));
-    }
-    workspace.overlays.retain(|it| !it.requests.is_empty());
-    fn renumber(entries: &mut [Entry], moved: &dyn Fn(usize) -> usize) {
-        for entry in entries {
-            if let EntryKind::Set { said, .. } = &mut entry.kind {
-                match said {
-                    Said::Braces(inner) => renumber(inner, moved),
-                    Said::Expression(Expression::Text(all)) => {
-                        for piece in all {
-                            if let Piece::Other(other, _) = piece {
-                                *other = moved(*other);
-                            }
-                        }
-                    }
-                    Said::Expression(_) => {}
-                }
-            }
-        }
-    }
-    for entries in layers_of(&mut workspace) {
-        renumber(entries, &moved);
-    }
-    Some(workspace)
-}
-
-fn without_let(mut workspace: Workspace, gone: usize) -> Option<Workspace> {
-    fn speaks(entries: &mut [Entry], gone: usize) -> bool {
-        entries.iter_mut().any(|entry| match &mut entry.kind {
-            EntryKind::Spread(it) => {
-                let found = *it == gone;
-                *it -= usize::from(*it > gone);
-                found
-            }
-            EntryKind::Set { said: Said::Braces(inner), .. } => speaks(inner, gone),
-            EntryKind::Set { said: Said::Expression(Expression::Let(it)), .. } => {
-                let found = *it == gone;
-                *it -= usize::from(*it > gone);
-                found
-            }
-            EntryKind::Set { .. } => false,
-        })
-    }
-    if layers_of(&mut workspace).into_iter().any(|it| speaks(it, gone)) {
-        return None;
-    }
-    workspace.lets.remove(gone);
-    Some(workspace)
-}
-
-/// A field goes with what is said of it, unless something else reads it.
-fn without_field(mut workspace: Workspace, schema: usize, gone: usize) -> Option<Workspace> {
-    let name = format!("{:?}", workspace.schemas[schema].fields[gone].name);
-    if name == "\"name\"" {
-        return None;
-    }
-    workspace.schemas[schema].fields.remove(gone);
-    // What is inside others may be spoken of anywhere.
-    let is_part = workspace.schemas[schema].composition.is_none();
-    let schemas = workspace.schemas.iter().enumerate();
-    let own = |it: usize| it == schema || is_part && it >= schema;
-    let mut reads = schemas.filter(|it| own(it.0)).map(|it| {
-        let it = it.1;
-        format!("{:?}{:?}{:?}", it.seals, it.conditions, it.composition)
-            + &it.fields.iter().map(|it| format!("{:?}", it.default)).collect::<String>()
-    });
-    let read = reads.any(|it| it.contains(&name));
-    let layers = workspace.requests.iter().filter(|it| own(it.schema)).map(|it| &it.entries);
-    let first = |it: &Overlay| workspace.requests[it.requests[0]].schema;
-    let layers = layers
-        .chain(workspace.overlays.iter().filter(|it| own(first(it))).map(|it| &it.entries))
-        .chain(workspace.defaults.iter().filter(|it| own(it.schema)).map(|it| &it.entries));
-    let read = read
-        || layers.into_iter().any(|it| format!("{it:?}").contains(&name))
-        || format!("{:?}", workspace.lets).contains(&name)
-        || workspace.schemas.iter().any(|it| {
-            it.composition.as_ref().is_some_and(|it| {
-                it.statements.iter().any(|it| {
-                    matches!(it, Statement::Nested { schema: of, set, .. }
-                        if *of == schema && format!("{set:?}").contains(&name))
-                })
-            })
-        });
-    (!read).then_some(workspace)
-}
-
-/// The last schema goes when nothing is left that it could be known by.
-fn without_schema(mut workspace: Workspace) -> Option<Workspace> {
-    let last = workspace.schemas.len() - 1;
-    workspace.schemas.pop();
-    let requested = workspace.requests.iter().any(|it| it.schema == last);
-    let defaulted = workspace.defaults.iter().any(|it| it.schema == last);
-    (!requested && !defaulted).then_some(workspace)
-}
+use proptest::test_runner::{RngAlgorithm, TestRng};
 
 /// Decisions at random.
-pub struct Dice(TestRng);
+pub(crate) struct Dice(pub TestRng);
 
 impl Dice {
     /// Those of the `index`th run of a seed.
-    pub fn new(seed: u64, index: u64) -> Self {
+    pub(crate) fn new(seed: u64, index: u64) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         bytes[8..16].copy_from_slice(&index.to_le_bytes());
         Dice(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
-    pub fn rng(self) -> TestRng {
-        self.0
-    }
-
-    pub fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         (self.0.next_u32() as usize) % count.max(1)
     }
 
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
+    pub(crate) fn pick<'t, T>(&mut self, all: &'t [T]) -> &'t T {
         &all[self.below(all.len())]
     }
 
@@ -315,7 +40,18 @@ impl Dice {
 }
 
 const TEXTS: [&str; 12] = [
-    "", "a", "b", "plain words", "yes", "1", "1e3", "on: # \"q\"", "$x \\", "é", "two\nlines", "-",
+    "",
+    "a",
+    "b",
+    "plain words",
+    "yes",
+    "1",
+    "1e3",
+    "on: # \"q\"",
+    "$x \\",
+    "é",
+    "two\nlines",
+    "-",
 ];
 const KEYS: [&str; 4] = ["a", "b", "c", "x1"];
 const ELEMENTS: [&str; 4] = ["a", "b", "proxy", "log"];
@@ -342,9 +78,8 @@ struct Generator<'d> {
     wild: bool,
 }
 
-pub fn generate(dice: &mut Dice) -> Workspace {
-    let mut generator =
-        Generator { dice, workspace: Workspace::default(), wild: false };
+pub(crate) fn generate(dice: &mut Dice) -> Workspace {
+    let mut generator = Generator { dice, workspace: Workspace::default(), wild: false };
     generator.environments();
     generator.schemas();
     generator.teams();
@@ -371,8 +106,7 @@ impl Generator<'_> {
         let names = ["base", "dev", "prod", "prod-us", "prod-us-1"];
         let count = 2 + self.dice.below(4);
         for (index, name) in names.into_iter().take(count).enumerate() {
-            let parent =
-                (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
+            let parent = (index > 0 && self.dice.chance(60)).then(|| self.dice.below(index));
             let domain = *self.dice.pick(&[None, Some("a.test"), Some("b.test")]);
             let tier = *self.dice.pick(&[None, Some("low"), Some("high")]);
             let is_abstract = index == 0 && self.dice.chance(30);
@@ -408,9 +142,7 @@ impl Generator<'_> {
             "public" | "paused" => (Type::Bool, 10),
             "tier" => (Type::Choice(CHOICES.to_vec()), 20),
             "memory" => (Type::Quantity(None), 25),
-            "disk" => {
-                (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25)
-            }
+            "disk" => (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25),
             "env" | "marks" => (Type::Map(Box::new(Type::Text)), 15),
             "sizes" => (Type::Map(Box::new(self.int())), 15),
             "args" | "hosts" => (Type::List(Box::new(Type::Text)), 15),
@@ -436,9 +168,9 @@ impl Generator<'_> {
         let flat = ["count", "weight", "image", "note", "public", "tier", "memory", "env", "args"];
         let some = ["probe", "count", "title", "marks", "hosts", "disk", "place"];
         let all = [
-            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused", "tier",
-            "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports", "sidecars", "probe",
-            "limits", "place",
+            "count", "depth", "weight", "port", "image", "note", "title", "public", "paused",
+            "tier", "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports",
+            "sidecars", "probe", "limits", "place",
         ];
         self.schema("Sidecar", &flat, 35, false);
         self.schema("Probe", &flat, 35, false);
@@ -449,7 +181,13 @@ impl Generator<'_> {
         }
     }
 
-    fn schema(&mut self, name: &'static str, names: &[&'static str], percent: usize, composed: bool) {
+    fn schema(
+        &mut self,
+        name: &'static str,
+        names: &[&'static str],
+        percent: usize,
+        composed: bool,
+    ) {
         let schema = self.workspace.schemas.len();
         let mut fields = Vec::new();
         if name == "Sidecar" {
@@ -467,9 +205,10 @@ impl Generator<'_> {
             Schema { name, fields, seals: Vec::new(), conditions: Vec::new(), composition };
         if composed
             && self.dice.chance(10)
-            && let Some(field) = schema.fields.iter().find(|it| {
-                it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text))
-            })
+            && let Some(field) = schema
+                .fields
+                .iter()
+                .find(|it| it.default.is_some() && it.ty == Type::Map(Box::new(Type::Text)))
         {
             let path = vec![Step::Field(field.name), Step::Key("owner")];
             let said = Said::Expression(Expression::Literal(Value::Text("platform".into())));
@@ -525,8 +264,17 @@ impl Generator<'_> {
             Type::Text => Value::Text((*self.dice.pick(&TEXTS)).into()),
             Type::Choice(choices) => Value::Text((*self.dice.pick(choices)).into()),
             Type::Quantity(most) => {
-                let amounts = [(500, "m"), (1500, "m"), (2000, "m"), (128, "Mi"), (2048, "Mi"),
-                    (1, "Gi"), (3, "k"), (1000, "M"), (0, "Ki")];
+                let amounts = [
+                    (500, "m"),
+                    (1500, "m"),
+                    (2000, "m"),
+                    (128, "Mi"),
+                    (2048, "Mi"),
+                    (1, "Gi"),
+                    (3, "k"),
+                    (1000, "M"),
+                    (0, "Ki"),
+                ];
                 let over = most.is_some() && self.wild && self.dice.chance(40);
                 let (amount, unit) = if over { (11, "Gi") } else { *self.dice.pick(&amounts) };
                 Value::Quantity(Quantity { amount, unit })
@@ -648,7 +396,14 @@ impl Generator<'_> {
             }
             let before = self.workspace.clone();
             let after = Vec::new();
-            self.workspace.requests.push(Request { team, name, schema, environments, after, entries });
+            self.workspace.requests.push(Request {
+                team,
+                name,
+                schema,
+                environments,
+                after,
+                entries,
+            });
             if is_sound(&self.workspace) != Some(true) || !self.workspace.is_all_heard() {
                 self.workspace = before;
             }
@@ -657,9 +412,10 @@ impl Generator<'_> {
             if self.dice.chance(15) {
                 let before = self.workspace.clone();
                 let other = self.dice.below(self.workspace.requests.len());
-                let lives = before.built().into_iter().all(|it| {
-                    !before.runs_in(request, it) || before.runs_in(other, it)
-                });
+                let lives = before
+                    .built()
+                    .into_iter()
+                    .all(|it| !before.runs_in(request, it) || before.runs_in(other, it));
                 if other != request && lives {
                     self.workspace.requests[request].after.push(other);
                 }
@@ -675,13 +431,12 @@ impl Generator<'_> {
             for _ in 0..count {
                 let environments = self.some_environments(60);
                 let beside_environments = self.dice.chance(20);
-                let it = Defaults { schema: index, environments, beside_environments, entries: vec![] };
+                let it =
+                    Defaults { schema: index, environments, beside_environments, entries: vec![] };
                 self.workspace.defaults.push(it);
                 let place = if composed { Place::Defaults } else { Place::Parts };
                 for _ in 0..1 + self.dice.below(3) {
-                    self.grow(index, place, &|it| {
-                        it.defaults.last_mut().map(|it| &mut it.entries)
-                    });
+                    self.grow(index, place, &|it| it.defaults.last_mut().map(|it| &mut it.entries));
                 }
             }
         }
@@ -702,13 +457,19 @@ impl Generator<'_> {
             let mut requests = vec![first];
             for other in 0..self.workspace.requests.len() {
                 let it = &self.workspace.requests[other];
-                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40) {
+                if other != first && (it.schema, it.team) == (schema, team) && self.dice.chance(40)
+                {
                     requests.push(other);
                 }
             }
             let environments = self.some_environments(100);
             let apart = self.dice.chance(40);
-            self.workspace.overlays.push(Overlay { requests, environments, apart, entries: vec![] });
+            self.workspace.overlays.push(Overlay {
+                requests,
+                environments,
+                apart,
+                entries: vec![],
+            });
             if !self.workspace.is_all_heard() {
                 self.workspace.overlays.pop();
                 continue;
@@ -752,22 +513,30 @@ impl Generator<'_> {
     }
 
     fn any_entry(&mut self, schema: usize, place: Place) -> Option<Entry> {
-        if let Place::Data(team) = place {
+        if let Place::Data(_) = place {
             match self.dice.below(20) {
                 0 => {
                     let key = *self.dice.pick(&["team", "example.test/owner", "part"]);
                     let field = *self.dice.pick(&["labels", "annotations"]);
                     let value = Value::Text((*self.dice.pick(&["x", "y", "one"])).into());
                     let path = vec![Step::Field(field), Step::Key(key)];
-                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
+                    return Some(self.set(
+                        path,
+                        Operation::Set,
+                        Said::Expression(Expression::Literal(value)),
+                    ));
                 }
                 1 => {
                     let name = *self.dice.pick(&REQUESTS);
                     let value = Value::Text(format!("{name}-{}", self.dice.below(1000)));
                     let path = vec![Step::Field("name")];
-                    return Some(self.set(path, Operation::Set, Said::Expression(Expression::Literal(value))));
+                    return Some(self.set(
+                        path,
+                        Operation::Set,
+                        Said::Expression(Expression::Literal(value)),
+                    ));
                 }
-                2 => return self.spread(&Type::Schema(schema), team),
+                2 => return self.spread(&Type::Schema(schema)),
                 _ => {}
             }
         }
@@ -784,7 +553,7 @@ impl Generator<'_> {
     }
 
     /// A spread of a `let` whose fields `ty` has.
-    fn spread(&mut self, ty: &Type, team: usize) -> Option<Entry> {
+    fn spread(&mut self, ty: &Type) -> Option<Entry> {
         let fits = |it: &Let| {
             let Value::Record(fields) = &it.value else { return false };
             match ty.base() {
@@ -816,7 +585,6 @@ impl Generator<'_> {
         };
         let fitting: Vec<usize> =
             (0..self.workspace.lets.len()).filter(|it| fits(&self.workspace.lets[*it])).collect();
-        let _ = team;
         if fitting.is_empty() {
             return None;
         }
@@ -840,7 +608,8 @@ impl Generator<'_> {
                 Some(self.set(path, Operation::Append, said))
             }
             Type::Map(value) if self.dice.chance(45) => {
-                path.push(Step::Key(*self.dice.pick(&KEYS)));
+                let key = *self.dice.pick(&KEYS);
+                path.push(Step::Key(key));
                 if self.dice.chance(25) {
                     let none = Said::Expression(Expression::Literal(Value::None));
                     return Some(self.set(path, Operation::Set, none));
@@ -897,19 +666,24 @@ impl Generator<'_> {
 
     /// Gives a field a value as a whole.
     fn whole(&mut self, ty: &Type, path: Vec<Step>, place: Place) -> Option<Entry> {
-        let operation =
-            if self.dice.chance(10) && place != Place::Schema { Operation::Replace } else { Operation::Set };
+        let operation = if self.dice.chance(10) && place != Place::Schema {
+            Operation::Replace
+        } else {
+            Operation::Set
+        };
         let said = match ty.base() {
-            Type::Schema(_) | Type::Record(_) if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) => {
+            Type::Schema(_) | Type::Record(_)
+                if self.dice.chance(75) || matches!(ty.base(), Type::Schema(_)) =>
+            {
                 Said::Braces(self.inside(ty, place, 2, true))
             }
             Type::Map(value) if self.dice.chance(60) => {
                 let value = (**value).clone();
                 let mut entries = Vec::new();
-                if let Place::Data(team) = place
+                if let Place::Data(_) = place
                     && self.dice.chance(35)
                 {
-                    entries.extend(self.spread(ty, team));
+                    entries.extend(self.spread(ty));
                 }
                 for key in self.dice.some(&KEYS, 40) {
                     entries.extend(self.whole_value(&value, vec![Step::Key(key)], place));
@@ -923,7 +697,12 @@ impl Generator<'_> {
         };
         let is_sealable = matches!(place, Place::Defaults) && ty.is_scalar();
         if is_sealable && operation == Operation::Set && self.dice.chance(12) {
-            return Some(self.workspace.entry(EntryKind::Set { path, operation, sealed: true, said }));
+            return Some(self.workspace.entry(EntryKind::Set {
+                path,
+                operation,
+                sealed: true,
+                said,
+            }));
         }
         Some(self.set(path, operation, said))
     }
@@ -948,10 +727,12 @@ impl Generator<'_> {
     }
 
     fn text(&mut self, place: Place) -> Expression {
-        let mut pieces = vec![Piece::Plain(*self.dice.pick(&["of ", "x-", ""]))];
+        let before = *self.dice.pick(&["of ", "x-", ""]);
+        let mut pieces = vec![Piece::Plain(before)];
         match self.dice.below(4) {
             0 => {
-                pieces.push(Piece::Environment(*self.dice.pick(&["name", "domain", "tier"])));
+                let field = *self.dice.pick(&["name", "domain", "tier"]);
+                pieces.push(Piece::Environment(field));
             }
             1 if place != Place::Parts => pieces.push(Piece::Own("name")),
             _ => {
@@ -981,10 +762,9 @@ impl Generator<'_> {
                 .filter(|it| it.name != "name" && !it.sealed)
                 .map(|it| (it.name, it.ty.clone(), it.default.is_none() && !it.ty.is_optional()))
                 .collect(),
-            Type::Record(fields) => fields
-                .iter()
-                .map(|(name, ty)| (*name, ty.clone(), !ty.is_optional()))
-                .collect(),
+            Type::Record(fields) => {
+                fields.iter().map(|(name, ty)| (*name, ty.clone(), !ty.is_optional())).collect()
+            }
             _ => Vec::new(),
         };
         let mut entries = Vec::new();
@@ -1189,7 +969,7 @@ impl Generator<'_> {
     }
 
     fn forget(&mut self) {
-        let mut layers = layers_of(&mut self.workspace);
+        let mut layers = self.workspace.layers();
         let at = self.dice.below(layers.len());
         if let Some(entries) = layers.get_mut(at)
             && !entries.is_empty()
@@ -1204,7 +984,7 @@ impl Generator<'_> {
         self.workspace.next_entry = next;
         // What the platform says twice is its own mistake, whoever asks for it.
         let platform = self.workspace.defaults.len();
-        let mut layers = layers_of(&mut self.workspace);
+        let mut layers = self.workspace.layers();
         let at = self.dice.below(layers.len() - platform);
         if let Some(entries) = layers.get_mut(at)
             && !entries.is_empty()

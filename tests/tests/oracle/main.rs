@@ -1,4 +1,28 @@
 //! The compiler against an independent oracle: random workspaces must mean the same to both.
+//!
+//! A workspace is plain data ([`model`]), drawn at random ([`generate`]). It is written out as text for the
+//! compiler ([`render`]), and evaluated by whole layers and by hand ([`merge`], [`predict`]), after
+//! `docs/language.md`: no syntax, no queries, no types, values or places of the compiler. Both must agree on
+//!
+//! - the manifests of every environment, read back from the printed YAML and JSON, with the order of
+//!   manifests, keys and elements;
+//! - every chain of `plumb why`, of every field, entry and element of every request that is built;
+//! - which requests are blocked where, and the codes of all errors.
+//!
+//! It knows schemas with defaults, `final`, ranges and conditions; records, maps, lists and keyed lists inside
+//! each other; `defaults`, requests and overlays along descending environments; paths, braces, spreads,
+//! `none`, `+=`, `replace`; texts that read the environment, the request and other requests; compositions with
+//! branches, loops, `match` and composites inside. It does not know unions of records, includes, functions,
+//! durations, floats, files, dependencies, `initial`, warnings, where exactly a mistake is told, nor how
+//! a syntax or type error is found. Where the reference leaves open what a workspace means, it has no opinion
+//! (`is_unclear`): two mistakes in one field, two objects of one identity.
+//!
+//! [`incremental`] edits such workspaces as text, breaks and repairs them, and holds a warm database against a
+//! cold one.
+//!
+//! `PLUMB_ORACLE_SEED`, `PLUMB_ORACLE_CASES` and `PLUMB_ORACLE_EDITS` say what is drawn and how much. A failure is
+//! made smaller and printed with its files; what it shows then becomes a test of the suite.
+
 mod edits;
 mod generate;
 mod incremental;
@@ -7,8 +31,9 @@ mod model;
 mod predict;
 mod quantity;
 mod render;
+mod shrink;
 
-use generate::{Dice, Workspaces};
+use generate::Dice;
 use model::Workspace as Model;
 use plumb_compiler::answers::Finding;
 use plumb_compiler::diagnostics::Severity;
@@ -17,6 +42,7 @@ use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::{Database, build, check, json, why, yaml};
 use predict::{ChainLine, Prediction, is_platform_sound, predict};
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use shrink::Workspaces;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,10 +59,9 @@ fn workspaces_mean_the_same_to_the_compiler_and_to_the_oracle() {
         max_shrink_iters: 4000,
         ..Config::default()
     };
-    let rng = Dice::new(seed, 0).rng();
-    let result = TestRunner::new_with_rng(config, rng).run(&Workspaces, |workspace| {
-        agree(&workspace).map_err(TestCaseError::fail)
-    });
+    let rng = Dice::new(seed, 0).0;
+    let result = TestRunner::new_with_rng(config, rng)
+        .run(&Workspaces, |workspace| agree(&workspace).map_err(TestCaseError::fail));
     match result {
         Ok(()) => {}
         Err(TestError::Fail(_, workspace)) => {
@@ -159,28 +184,31 @@ fn compare(
         if predicted.blocked.iter().any(|it| address.starts_with(&format!("{it}."))) {
             continue;
         }
-        let found: Result<Vec<ChainLine>, String> = why(db, workspace, environment, address).map(|it| {
-            it.layers
-                .iter()
-                .map(|layer| {
-                    let value = layer.value.as_ref().map_or("none".to_string(), |value| {
-                        let mut text = String::new();
-                        json::write(&mut text, value, false);
-                        text
-                    });
-                    let cell = if layer.path.is_empty() {
-                        value
-                    } else {
-                        format!("{} = {value}", layer.path)
-                    };
-                    (cell, layer.layer.clone(), layer.effect)
-                })
-                .collect()
-        });
+        let found: Result<Vec<ChainLine>, String> =
+            why(db, workspace, environment, address).map(|it| {
+                it.layers
+                    .iter()
+                    .map(|layer| {
+                        let value = layer.value.as_ref().map_or("none".to_string(), |value| {
+                            let mut text = String::new();
+                            json::write(&mut text, value, false);
+                            text
+                        });
+                        let cell = if layer.path.is_empty() {
+                            value
+                        } else {
+                            format!("{} = {value}", layer.path)
+                        };
+                        (cell, layer.layer.clone(), layer.effect)
+                    })
+                    .collect()
+            });
         let expected = Ok(chain.clone());
         if found != expected {
             let lines = |it: &Result<Vec<ChainLine>, String>| match it {
-                Ok(lines) => lines.iter().map(|it| format!("{} | {} | {}", it.0, it.1, it.2)).collect(),
+                Ok(lines) => {
+                    lines.iter().map(|it| format!("{} | {} | {}", it.0, it.1, it.2)).collect()
+                }
                 Err(why) => vec![why.clone()],
             };
             let _ = writeln!(problems, "why {address} --env {environment}:");

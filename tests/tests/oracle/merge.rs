@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// A layer: where it stands and what `plumb why` calls it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// Higher wins; layers of one level may not set the same leaf.
     pub level: usize,
     pub shown: String,
@@ -19,7 +19,7 @@ pub struct Layer {
 
 /// A word on exactly one field, entry or element.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub(crate) struct Told {
     pub layer: Layer,
     pub entry: EntryId,
     /// Brought in by a spread, or by what lies at the bottom of a schema's value.
@@ -29,7 +29,7 @@ pub struct Told {
 }
 
 #[derive(Clone, Debug, Default)]
-pub enum Here {
+pub(crate) enum Here {
     #[default]
     Nothing,
     Out,
@@ -38,7 +38,7 @@ pub enum Here {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Node {
+pub(crate) struct Node {
     pub here: Here,
     /// The earliest first, since it began anew.
     pub told: Vec<Told>,
@@ -55,14 +55,14 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn part(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn part(&self, name: &str) -> Option<&Node> {
         match &self.here {
             Here::Parts(parts) => parts.iter().find(|it| it.0 == name).map(|it| &it.1),
             _ => None,
         }
     }
 
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         !matches!(self.here, Here::Nothing | Here::Out)
     }
 
@@ -118,9 +118,9 @@ impl Word<'_> {
 }
 
 /// What is wrong, and the entry that is.
-pub type Wrong = (&'static str, EntryId);
+pub(crate) type Wrong = (&'static str, EntryId);
 
-pub struct Merge<'w> {
+pub(crate) struct Merge<'w> {
     pub workspace: &'w Workspace,
     pub environment: usize,
     pub wrong: Vec<Wrong>,
@@ -133,7 +133,7 @@ pub struct Merge<'w> {
 }
 
 /// The parts of a record, made where there are none.
-pub fn parts_of(node: &mut Node) -> &mut Vec<(String, Node)> {
+pub(crate) fn parts_of(node: &mut Node) -> &mut Vec<(String, Node)> {
     if !matches!(node.here, Here::Parts(_)) {
         node.here = Here::Parts(Vec::new());
     }
@@ -143,7 +143,7 @@ pub fn parts_of(node: &mut Node) -> &mut Vec<(String, Node)> {
     }
 }
 
-pub fn entry_of<'n>(parts: &'n mut Vec<(String, Node)>, name: &str) -> &'n mut Node {
+pub(crate) fn entry_of<'n>(parts: &'n mut Vec<(String, Node)>, name: &str) -> &'n mut Node {
     let at = match parts.iter().position(|it| it.0 == name) {
         Some(at) => at,
         None => {
@@ -155,7 +155,7 @@ pub fn entry_of<'n>(parts: &'n mut Vec<(String, Node)>, name: &str) -> &'n mut N
 }
 
 impl<'w> Merge<'w> {
-    pub fn new(workspace: &'w Workspace, environment: usize) -> Self {
+    pub(crate) fn new(workspace: &'w Workspace, environment: usize) -> Self {
         Merge {
             workspace,
             environment,
@@ -183,7 +183,7 @@ impl<'w> Merge<'w> {
     }
 
     /// Applies the entries of a layer to a record of `ty`: what it spreads, then what it says.
-    pub fn layer(&mut self, node: &mut Node, ty: &Type, entries: &[Entry], layer: &Layer) {
+    pub(crate) fn layer(&mut self, node: &mut Node, ty: &Type, entries: &[Entry], layer: &Layer) {
         for entry in entries {
             if let EntryKind::Spread(index) = &entry.kind {
                 let Value::Record(fields) = self.workspace.lets[*index].value.clone() else {
@@ -223,7 +223,7 @@ impl<'w> Merge<'w> {
 
     /// What a schema says of its values, below every layer: defaults of its fields, what it makes
     /// final, and the `defaults` of the environment.
-    pub fn bottom(&mut self, schema: usize) -> Vec<(String, Node)> {
+    pub(crate) fn bottom(&mut self, schema: usize) -> Vec<(String, Node)> {
         let mut node = Node::default();
         parts_of(&mut node);
         self.schema_layer(&mut node, schema, true);
@@ -239,7 +239,7 @@ impl<'w> Merge<'w> {
     }
 
     /// What a schema itself says of its fields.
-    pub fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
+    pub(crate) fn schema_layer(&mut self, node: &mut Node, schema: usize, is_below: bool) {
         let workspace = self.workspace;
         let schema = &workspace.schemas[schema];
         let layer =
@@ -267,7 +267,7 @@ impl<'w> Merge<'w> {
     }
 
     /// The `defaults` that speak in the environment, the earliest first, each with its level.
-    pub fn defaults_of(&self, schema: usize) -> Vec<(usize, Vec<Entry>, Layer)> {
+    pub(crate) fn defaults_of(&self, schema: usize) -> Vec<(usize, Vec<Entry>, Layer)> {
         let workspace = self.workspace;
         let mut found = Vec::new();
         for it in workspace.defaults.iter().filter(|it| it.schema == schema) {
@@ -319,6 +319,7 @@ impl<'w> Merge<'w> {
             let is_there = node.part(name).is_some_and(Node::is_there);
             let adds = rest.is_empty() && !takes_out;
             if !is_there && !adds {
+                self.is_unclear |= takes_out && !rest.is_empty();
                 // It may have been there for the layers below.
                 self.is_unclear |= node.part(name).is_some_and(|it| it.is_told(word));
                 self.wrong.push(("keyed-element", word.entry));
@@ -526,7 +527,7 @@ impl<'w> Merge<'w> {
     }
 
     /// Gives a field of the whole a value, as `layer` does.
-    pub fn give(
+    pub(crate) fn give(
         &mut self,
         root: &mut Node,
         (name, ty): (&str, &Type),
@@ -542,7 +543,7 @@ impl<'w> Merge<'w> {
 }
 
 /// ` in dev, prod`
-pub fn within(workspace: &Workspace, environments: &[usize]) -> String {
+pub(crate) fn within(workspace: &Workspace, environments: &[usize]) -> String {
     if environments.is_empty() {
         return String::new();
     }

@@ -1,10 +1,10 @@
 //! A workspace as plain data: what is generated, written out as text, and evaluated naively.
 
 /// Where an entry of a layer is known by, in the text and in what is predicted.
-pub type EntryId = u32;
+pub(crate) type EntryId = u32;
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Takes out; never part of a finished value.
     None,
     Bool(bool),
@@ -18,13 +18,13 @@ pub enum Value {
 
 /// An amount as it is written: `1500m`, `64Mi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Quantity {
+pub(crate) struct Quantity {
     pub amount: i64,
     pub unit: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Type {
+pub(crate) enum Type {
     Bool,
     /// With the least and the most it may be.
     Int(Option<(i64, i64)>),
@@ -42,7 +42,7 @@ pub enum Type {
 }
 
 #[derive(Clone, Debug)]
-pub struct Field {
+pub(crate) struct Field {
     pub name: &'static str,
     pub ty: Type,
     pub default: Option<Said>,
@@ -50,7 +50,7 @@ pub struct Field {
 }
 
 #[derive(Clone, Debug)]
-pub struct Schema {
+pub(crate) struct Schema {
     pub name: &'static str,
     pub fields: Vec<Field>,
     /// `final path = value` beside the fields.
@@ -62,7 +62,7 @@ pub struct Schema {
 
 /// `require` over fields of one schema.
 #[derive(Clone, Debug)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// `require a <= b`, of two `Int`s.
     AtMost(&'static str, &'static str),
     /// `if a { require b >= n }`, of a `Bool` and an `Int`.
@@ -72,7 +72,7 @@ pub enum Condition {
 }
 
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     pub name: &'static str,
     pub parent: Option<usize>,
     pub is_abstract: bool,
@@ -82,13 +82,13 @@ pub struct Environment {
 
 /// A statement of a layer.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub id: EntryId,
     pub kind: EntryKind,
 }
 
 #[derive(Clone, Debug)]
-pub enum EntryKind {
+pub(crate) enum EntryKind {
     /// `...common`
     Spread(usize),
     Set {
@@ -100,7 +100,7 @@ pub enum EntryKind {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     Field(&'static str),
     /// An entry of a map.
     Key(&'static str),
@@ -109,7 +109,7 @@ pub enum Step {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Operation {
+pub(crate) enum Operation {
     Set,
     Append,
     Replace,
@@ -117,13 +117,13 @@ pub enum Operation {
 
 /// The right side of an entry.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub(crate) enum Said {
     Expression(Expression),
     Braces(Vec<Entry>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Expression {
+pub(crate) enum Expression {
     Literal(Value),
     /// A `let` of the package.
     Let(usize),
@@ -135,7 +135,7 @@ pub enum Expression {
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
+pub(crate) enum Piece {
     Plain(&'static str),
     /// A field of the environment.
     Environment(&'static str),
@@ -146,7 +146,7 @@ pub enum Piece {
 }
 
 #[derive(Clone, Debug)]
-pub struct Defaults {
+pub(crate) struct Defaults {
     pub schema: usize,
     pub environments: Vec<usize>,
     /// In the package of the environments rather than that of the schema.
@@ -156,21 +156,21 @@ pub struct Defaults {
 
 /// A package of requests.
 #[derive(Clone, Debug)]
-pub struct Team {
+pub(crate) struct Team {
     pub name: &'static str,
     /// The namespace is the team's name; with the environment's after it where this is set.
     pub is_split: bool,
 }
 
 #[derive(Clone, Debug)]
-pub struct Let {
+pub(crate) struct Let {
     pub team: usize,
     pub name: &'static str,
     pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     pub team: usize,
     pub name: &'static str,
     pub schema: usize,
@@ -182,7 +182,7 @@ pub struct Request {
 }
 
 #[derive(Clone, Debug)]
-pub struct Overlay {
+pub(crate) struct Overlay {
     /// Of one team.
     pub requests: Vec<usize>,
     pub environments: Vec<usize>,
@@ -193,14 +193,14 @@ pub struct Overlay {
 
 /// What a composition of schema `S` as `svc` says.
 #[derive(Clone, Debug)]
-pub struct Composition {
+pub(crate) struct Composition {
     pub statements: Vec<Statement>,
     /// `output url`, with this field behind the name.
     pub url: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// `emit core.ConfigMap`, `suffix` behind its name.
     Config { suffix: &'static str, label: Option<&'static str>, data: Vec<(&'static str, Made)> },
     /// `emit core.Service` with the field as its port.
@@ -221,7 +221,7 @@ pub enum Statement {
 
 /// An expression of a composition. In configs its text is what counts.
 #[derive(Clone, Debug)]
-pub enum Made {
+pub(crate) enum Made {
     Literal(Value),
     /// `svc.field` as it is, of a type that fits.
     Field(&'static str),
@@ -242,7 +242,7 @@ pub enum Made {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     pub environments: Vec<Environment>,
     /// A schema speaks of earlier ones only.
     pub schemas: Vec<Schema>,
@@ -255,31 +255,31 @@ pub struct Workspace {
 }
 
 impl Type {
-    pub fn base(&self) -> &Type {
+    pub(crate) fn base(&self) -> &Type {
         match self {
             Type::Optional(inner) => inner,
             other => other,
         }
     }
 
-    pub fn is_optional(&self) -> bool {
+    pub(crate) fn is_optional(&self) -> bool {
         matches!(self, Type::Optional(_))
     }
 
-    pub fn is_scalar(&self) -> bool {
+    pub(crate) fn is_scalar(&self) -> bool {
         matches!(self, Type::Bool | Type::Int(_) | Type::Text | Type::Choice(_) | Type::Quantity(_))
     }
 }
 
 impl Schema {
-    pub fn field(&self, name: &str) -> Option<&Field> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|it| it.name == name)
     }
 }
 
 impl Workspace {
     /// An environment's ancestors, the oldest first, itself last.
-    pub fn descent(&self, environment: usize) -> Vec<usize> {
+    pub(crate) fn descent(&self, environment: usize) -> Vec<usize> {
         let mut found = match self.environments[environment].parent {
             Some(parent) => self.descent(parent),
             None => Vec::new(),
@@ -289,17 +289,17 @@ impl Workspace {
     }
 
     /// How near an environment is to one of those named: the place in its descent of the nearest.
-    pub fn nearest(&self, named: &[usize], environment: usize) -> Option<usize> {
+    pub(crate) fn nearest(&self, named: &[usize], environment: usize) -> Option<usize> {
         self.descent(environment).iter().rposition(|it| named.contains(it))
     }
 
-    pub fn runs_in(&self, request: usize, environment: usize) -> bool {
+    pub(crate) fn runs_in(&self, request: usize, environment: usize) -> bool {
         let named = &self.requests[request].environments;
         named.is_empty() || self.nearest(named, environment).is_some()
     }
 
     /// Whether each request and overlay has a say in some environment that is built.
-    pub fn is_all_heard(&self) -> bool {
+    pub(crate) fn is_all_heard(&self) -> bool {
         let built = self.built();
         (0..self.requests.len()).all(|it| built.iter().any(|at| self.runs_in(it, *at)))
             && self.overlays.iter().all(|overlay| {
@@ -311,11 +311,20 @@ impl Workspace {
             })
     }
 
-    pub fn built(&self) -> Vec<usize> {
+    pub(crate) fn built(&self) -> Vec<usize> {
         (0..self.environments.len()).filter(|it| !self.environments[*it].is_abstract).collect()
     }
 
-    pub fn entry(&mut self, kind: EntryKind) -> Entry {
+    /// Every list of entries that layers are made of: requests, overlays, `defaults`.
+    pub(crate) fn layers(&mut self) -> Vec<&mut Vec<Entry>> {
+        let mut found: Vec<&mut Vec<Entry>> = Vec::new();
+        found.extend(self.requests.iter_mut().map(|it| &mut it.entries));
+        found.extend(self.overlays.iter_mut().map(|it| &mut it.entries));
+        found.extend(self.defaults.iter_mut().map(|it| &mut it.entries));
+        found
+    }
+
+    pub(crate) fn entry(&mut self, kind: EntryKind) -> Entry {
         self.next_entry += 1;
         Entry { id: self.next_entry, kind }
     }

@@ -2,7 +2,8 @@
 
 use crate::merge::{Here, Layer, Merge, Node, parts_of, within};
 use crate::model::{
-    Condition, Entry, EntryId, EntryKind, Expression, Made, Operation, Piece, Said, Statement, Type, Value, Workspace,
+    Condition, Entry, EntryId, EntryKind, Expression, Made, Operation, Piece, Said, Statement,
+    Type, Value, Workspace,
 };
 use crate::quantity::{canonical, worth};
 use std::cell::{Cell, RefCell};
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a mistake is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum At {
+pub(crate) enum At {
     Entry(EntryId),
     /// The head of a request.
     Head(usize),
@@ -19,10 +20,10 @@ pub enum At {
 }
 
 /// A line of `plumb why`: value, layer, effect.
-pub type ChainLine = (String, String, &'static str);
+pub(crate) type ChainLine = (String, String, &'static str);
 
 #[derive(Clone, Debug, Default)]
-pub struct Prediction {
+pub(crate) struct Prediction {
     /// In their order.
     pub manifests: Vec<Value>,
     /// The requests that have none, by package and name.
@@ -34,12 +35,12 @@ pub struct Prediction {
 
 /// The request failed, and it is told where.
 #[derive(Clone, Debug)]
-pub struct Failed;
+pub(crate) struct Failed;
 
 type Maybe = Result<Option<Value>, Failed>;
 
 /// `None` where the reference leaves open what the workspace means.
-pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> {
+pub(crate) fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> {
     let oracle = Oracle {
         workspace,
         environment,
@@ -52,7 +53,7 @@ pub fn predict(workspace: &Workspace, environment: usize) -> Option<Prediction> 
 }
 
 /// Whether what the platform says is right by itself: that it is not is told whoever asks for what.
-pub fn is_platform_sound(workspace: &Workspace) -> bool {
+pub(crate) fn is_platform_sound(workspace: &Workspace) -> bool {
     let once = workspace.defaults.iter().all(|it| {
         let mut merge = Merge::new(workspace, 0);
         let layer = Layer { level: 1, shown: String::new(), creates: false, is_below: false };
@@ -78,11 +79,8 @@ pub fn is_platform_sound(workspace: &Workspace) -> bool {
         })
     });
     // A default is checked where it stands, with what is said in every environment.
-    let mut everywhere = Workspace {
-        requests: Vec::new(),
-        overlays: Vec::new(),
-        ..workspace.clone()
-    };
+    let mut everywhere =
+        Workspace { requests: Vec::new(), overlays: Vec::new(), ..workspace.clone() };
     everywhere.defaults.retain(|it| it.environments.is_empty());
     let oracle = Oracle {
         workspace: &everywhere,
@@ -142,10 +140,16 @@ impl Oracle<'_> {
         found.mistakes = self.mistakes.borrow().clone();
         // Of two objects with one identity, the reference does not say whose request is blocked.
         let identity = |it: &Value| match it {
-            Value::Record(fields) => format!("{:?}", &fields[..3].iter().map(|it| match &it.1 {
-                Value::Record(metadata) => metadata[..2].to_vec(),
-                plain => vec![(String::new(), plain.clone())],
-            }).collect::<Vec<_>>()),
+            Value::Record(fields) => format!(
+                "{:?}",
+                &fields[..3]
+                    .iter()
+                    .map(|it| match &it.1 {
+                        Value::Record(metadata) => metadata[..2].to_vec(),
+                        plain => vec![(String::new(), plain.clone())],
+                    })
+                    .collect::<Vec<_>>()
+            ),
             _ => String::new(),
         };
         let identities: BTreeSet<String> = found.manifests.iter().map(identity).collect();
@@ -192,7 +196,9 @@ impl Oracle<'_> {
         let group: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|it| *it == request || reached.contains(it) && self.reached(*it).contains(&request))
+            .filter(|it| {
+                *it == request || reached.contains(it) && self.reached(*it).contains(&request)
+            })
             .collect();
         for member in &group {
             let needs = self.needs(*member);
@@ -273,8 +279,7 @@ impl Oracle<'_> {
         } else {
             String::new()
         };
-        let package =
-            Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
+        let package = Layer { level: 0, shown: "package".into(), creates: true, is_below: false };
         let namespace = Value::Text(format!("{}{behind}", team.name));
         merge.give(&mut root, ("namespace", &Type::Text), namespace, &package, 0);
         // What every request has, before any layer.
@@ -338,7 +343,25 @@ impl Oracle<'_> {
         if built_in && !node.is_there() {
             return Ok(Some(Value::Record(Vec::new())));
         }
-        self.finish(instance, &instance.root, node, &ty, At::Head(instance.request))
+        let found = self.finish(instance, &instance.root, node, &ty, At::Head(instance.request));
+        // What loses is evaluated all the same, since it is told.
+        self.every_word(instance, node)?;
+        found
+    }
+
+    /// Fails where something that was said of a node, or under it, cannot be read here.
+    fn every_word(&self, instance: &Instance, node: &Node) -> Result<(), Failed> {
+        let mut failed = false;
+        for it in &node.told {
+            if let Expression::Text(_) = it.said {
+                failed |= self.expression(instance, &instance.root, &it.said, it.entry).is_err();
+            }
+        }
+        if let Here::Parts(parts) = &node.here {
+            failed |= parts.iter().any(|it| self.every_word(instance, &it.1).is_err());
+        }
+        failed |= node.before.iter().any(|it| self.every_word(instance, it).is_err());
+        if failed { Err(Failed) } else { Ok(()) }
     }
 
     /// The text of a scalar field.
@@ -465,8 +488,13 @@ impl Oracle<'_> {
                 }
                 let nothing = Node::default();
                 let node = record.part(name).unwrap_or(&nothing);
-                let ty = self.type_beside(instance, record, node, name);
-                match self.finish(instance, record, node, &ty, At::Head(instance.request))? {
+                match self.finish(
+                    instance,
+                    record,
+                    node,
+                    &Type::Int(None),
+                    At::Head(instance.request),
+                )? {
                     Some(Value::Int(it)) => Ok(Some(Value::Int(it + more))),
                     other => Ok(other),
                 }
@@ -494,14 +522,6 @@ impl Oracle<'_> {
                 Ok(Some(Value::Text(text)))
             }
         }
-    }
-
-    /// The type of a field beside another: of the instance's schema, or of a nested one's.
-    fn type_beside(&self, instance: &Instance, record: &Node, node: &Node, name: &str) -> Type {
-        let _ = (record, node);
-        let own = self.workspace.schemas[instance.schema].field(name);
-        let any = || self.workspace.schemas.iter().find_map(|it| it.field(name));
-        own.or_else(any).map_or(Type::Int(None), |it| it.ty.clone())
     }
 
     fn environment_field(&self, name: &str) -> String {
@@ -542,15 +562,17 @@ impl Oracle<'_> {
             Some(Value::Int(it)) => Ok(it),
             _ => Err(Failed),
         };
-        let holds = |condition: &Condition| -> Result<bool, Failed> { match condition {
-            Condition::AtMost(a, b) => Ok(int(a)? <= int(b)?),
-            Condition::If(a, b, least) => {
-                Ok(read(a)? != Some(Value::Bool(true)) || int(b)? >= *least)
+        let holds = |condition: &Condition| -> Result<bool, Failed> {
+            match condition {
+                Condition::AtMost(a, b) => Ok(int(a)? <= int(b)?),
+                Condition::If(a, b, least) => {
+                    Ok(read(a)? != Some(Value::Bool(true)) || int(b)? >= *least)
+                }
+                Condition::IfThere(a, b) => {
+                    Ok(read(a)?.is_none() || read(b)? != Some(Value::Text(String::new())))
+                }
             }
-            Condition::IfThere(a, b) => {
-                Ok(read(a)?.is_none() || read(b)? != Some(Value::Text(String::new())))
-            }
-        }};
+        };
         let mut failed = false;
         for condition in &self.workspace.schemas[schema].conditions {
             if let Ok(false) = holds(condition) {
@@ -618,10 +640,8 @@ impl Oracle<'_> {
                 let name = Value::Text(self.text(instance, "name")?);
                 let port = self.field(instance, port)?.ok_or(Failed)?;
                 let ports = vec![record([("port", port)])];
-                let spec = record([
-                    ("selector", record([("app", name)])),
-                    ("ports", Value::List(ports)),
-                ]);
+                let spec =
+                    record([("selector", record([("app", name)])), ("ports", Value::List(ports))]);
                 let head = self.head(instance, "v1", "Service", "", Vec::new())?;
                 objects.push(with(head, [("spec", spec)]));
             }
@@ -662,7 +682,12 @@ impl Oracle<'_> {
                 };
                 for (key, value) in entries {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{key}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{key}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::ForElements(field) => {
@@ -671,7 +696,12 @@ impl Oracle<'_> {
                 };
                 for (index, value) in elements.into_iter().enumerate() {
                     let data = vec![("value".to_string(), Value::Text(written(&value)))];
-                    objects.push(self.config(instance, &format!("-{field}-{index}"), vec![], data)?);
+                    objects.push(self.config(
+                        instance,
+                        &format!("-{field}-{index}"),
+                        vec![],
+                        data,
+                    )?);
                 }
             }
             Statement::Nested { bound, schema, set } => {
@@ -879,8 +909,7 @@ impl Oracle<'_> {
     fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
         let Type::Schema(schema) = ty.base() else { return false };
         self.workspace.schemas[*schema].fields.iter().any(|it| {
-            is_it(it.name)
-                && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
+            is_it(it.name) && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
         })
     }
 
@@ -960,7 +989,7 @@ impl Oracle<'_> {
 }
 
 /// Every piece of text in the entries.
-pub fn pieces(entries: &[Entry], visit: &mut dyn FnMut(&Piece)) {
+pub(crate) fn pieces(entries: &[Entry], visit: &mut dyn FnMut(&Piece)) {
     for entry in entries {
         if let EntryKind::Set { said, .. } = &entry.kind {
             match said {
@@ -985,7 +1014,7 @@ fn with<const N: usize>(value: Value, more: [(&str, Value); N]) -> Value {
 }
 
 /// A scalar in a text.
-pub fn written(value: &Value) -> String {
+pub(crate) fn written(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         Value::Quantity(it) => canonical(*it),
@@ -994,7 +1023,7 @@ pub fn written(value: &Value) -> String {
 }
 
 /// A value as compact JSON.
-pub fn json(value: &Value) -> String {
+pub(crate) fn json(value: &Value) -> String {
     match value {
         Value::None => "null".into(),
         Value::Bool(it) => it.to_string(),

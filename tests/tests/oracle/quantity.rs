@@ -6,7 +6,7 @@ const DECIMAL: [&str; 6] = ["", "k", "M", "G", "T", "P"];
 const BINARY: [&str; 6] = ["", "Ki", "Mi", "Gi", "Ti", "Pi"];
 
 /// What it is worth, in thousandths.
-pub fn worth(quantity: Quantity) -> i128 {
+pub(crate) fn worth(quantity: Quantity) -> i128 {
     let amount = i128::from(quantity.amount);
     if quantity.unit == "m" {
         return amount;
@@ -21,7 +21,7 @@ pub fn worth(quantity: Quantity) -> i128 {
 }
 
 /// The largest unit of its kind that leaves no fraction.
-pub fn canonical(quantity: Quantity) -> String {
+pub(crate) fn canonical(quantity: Quantity) -> String {
     let worth = worth(quantity);
     if worth == 0 {
         return "0".into();

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 /// The files of a workspace.
 #[derive(Clone, Default)]
-pub struct Text {
+pub(crate) struct Text {
     pub files: BTreeMap<String, String>,
     /// The file and line of each entry.
     pub places: BTreeMap<EntryId, (String, usize)>,
@@ -17,7 +17,7 @@ pub struct Text {
     pub heads: Vec<(String, usize)>,
 }
 
-pub fn render(workspace: &Workspace) -> Text {
+pub(crate) fn render(workspace: &Workspace) -> Text {
     let mut writer = Writer { workspace, text: Text::default(), path: String::new(), depth: 0 };
     writer.environments();
     writer.schemas();
@@ -27,7 +27,7 @@ pub fn render(workspace: &Workspace) -> Text {
 }
 
 /// A string literal of the language.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for it in text.chars() {
         match it {
@@ -42,7 +42,7 @@ pub fn quoted(text: &str) -> String {
     out + "\""
 }
 
-pub fn literal(value: &Value) -> String {
+pub(crate) fn literal(value: &Value) -> String {
     match value {
         Value::None => "none".into(),
         Value::Bool(it) => it.to_string(),
