@@ -1,14 +1,16 @@
-//! Plans against what they are a shortcut of: for every request in every environment, what
-//! [`Planned`](plumb_compiler::plan::Planned) writes is what [`objects`](plumb_compiler::objects::objects)
-//! print.
+//! Plans and batches against what they are shortcuts of: for every request in every environment, what
+//! [`Planned`] writes is what [`objects`] print, and a batch that forgets finds and prints what is found and
+//! built otherwise.
 
+use plumb_compiler::batch::{Batch, Extent, Form, Maker, Piece, Turn};
 use plumb_compiler::eval::evaluate;
 use plumb_compiler::names::environment_order;
 use plumb_compiler::objects::objects;
 use plumb_compiler::outputs::requests;
 use plumb_compiler::plan::{Made, Planned};
 use plumb_compiler::source::Workspace;
-use plumb_compiler::{Database, yaml};
+use plumb_compiler::{Database, build, check, environments, yaml};
+use std::convert::Infallible;
 
 /// What was compared.
 #[derive(Default, Debug)]
@@ -62,5 +64,50 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
             }
         }
     }
+    in_batch(db, workspace, &mut compared.differences);
     compared
+}
+
+/// A batch that forgets what it made finds and prints what one finds and makes that remembers.
+fn in_batch(db: &Database, workspace: Workspace, differences: &mut Vec<String>) {
+    let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
+    for environment in environments(db, workspace) {
+        let Some(mut maker) = Maker::new(db, workspace, &environment, Form::Text) else { continue };
+        let (mut text, mut printed) = (String::new(), String::new());
+        let mut print = |piece: Piece<'_>| {
+            if let Piece::Text(document) = piece {
+                printed.push_str(document);
+            }
+            Ok::<(), Infallible>(())
+        };
+        batch.begin(&environment);
+        for turn in batch.turns() {
+            let Ok(()) = match turn {
+                Turn::Make(request, is_early) => {
+                    text.clear();
+                    let outcome = maker.make(request, &mut text);
+                    batch.take(outcome, &text, is_early, &mut print)
+                }
+                Turn::Rest(request) => batch.rest(request, &mut print),
+            };
+        }
+        let Ok(()) = batch.end(&mut print);
+        let built = build(db, workspace, &environment);
+        let mut whole = String::new();
+        for manifest in &built.manifests {
+            whole.push_str("---\n");
+            yaml::write_document(&mut whole, &manifest.object);
+        }
+        if printed != whole {
+            differences.push(format!("{environment}: printed\n{printed}\nrather than\n{whole}"));
+        }
+        let blocked = batch.blocked();
+        if blocked != built.blocked {
+            differences.push(format!("{environment}: {blocked:?} rather than {:?}", built.blocked));
+        }
+    }
+    let (found, all) = (batch.findings(), check(db, workspace));
+    if found != all {
+        differences.push(format!("found {found:#?}\nrather than {all:#?}"));
+    }
 }

@@ -109,8 +109,7 @@ fn agree(model: &Model) -> Result<(), String> {
     for environment in model.built() {
         let Some(predicted) = predict(model, environment) else { return Ok(()) };
         let name = model.environments[environment].name;
-        for (code, at) in &predicted.mistakes {
-            let _ = at;
+        for (code, _) in &predicted.mistakes {
             expected.entry(code).or_default().insert(name.to_string());
         }
         compare(&db, workspace, name, &predicted, &mut problems);
@@ -123,6 +122,9 @@ fn agree(model: &Model) -> Result<(), String> {
     let wanted: BTreeSet<&str> = expected.keys().copied().collect();
     if codes != wanted {
         let _ = writeln!(problems, "codes: the oracle says {wanted:?}, the compiler {told:#?}");
+    }
+    for difference in plumb_tests::plans::compare(&db, workspace).differences {
+        let _ = writeln!(problems, "{difference}");
     }
     if problems.is_empty() {
         Ok(())
