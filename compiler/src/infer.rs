@@ -1492,7 +1492,7 @@ impl<'a> Infer<'a> {
                 path.segments[1..].iter().rev().fold(found, |inner, segment| match &segment.kind {
                     SegmentKind::Key(name) => Ty::Record(Arc::new(RecordTy {
                         fields: vec![(name.clone(), inner)],
-                        open: true,
+                        open: false,
                     })),
                     SegmentKind::Index(_) => Ty::Unknown,
                 })
@@ -1500,10 +1500,13 @@ impl<'a> Infer<'a> {
                 found
             };
             match first {
-                Some(name) => {
-                    own.retain(|(known, _)| *known != name);
-                    own.push((name, found));
-                }
+                Some(name) => match own.iter_mut().find(|(known, _)| *known == name) {
+                    // Several paths may lead into one record.
+                    Some((_, known)) => {
+                        *known = stepped(std::mem::replace(known, Ty::Unknown), found)
+                    }
+                    None => own.push((name, found)),
+                },
                 None => own.push((Name::default(), found)),
             }
         }
@@ -3519,6 +3522,26 @@ struct Leaves {
     /// Where `+=` adds to it.
     added: Option<NodeId>,
     parts: BTreeMap<Name, Leaves>,
+}
+
+/// The type of what is set in two steps: records are merged, else the later one holds.
+fn stepped(before: Ty, after: Ty) -> Ty {
+    match (before, after) {
+        (Ty::Record(before), Ty::Record(after)) => {
+            let mut whole = (*before).clone();
+            whole.open |= after.open;
+            for (name, ty) in &after.fields {
+                match whole.fields.iter_mut().find(|(known, _)| known == name) {
+                    Some((_, known)) => {
+                        *known = stepped(std::mem::replace(known, Ty::Unknown), ty.clone());
+                    }
+                    None => whole.fields.push((name.clone(), ty.clone())),
+                }
+            }
+            Ty::Record(Arc::new(whole))
+        }
+        (_, after) => after,
+    }
 }
 
 impl Leaves {
