@@ -394,13 +394,17 @@ impl<'w> Merge<'w> {
     }
 
     fn braces(&mut self, node: &mut Node, ty: &Type, entries: &[Entry], word: &Word) {
+        // What may not be said as a whole, and holds what may not be said either.
+        let wrong_inside = takes_out(entries);
         if word.operation == Operation::Replace {
             if !self.may_go(node, word) {
+                self.is_unclear |= wrong_inside;
                 return;
             }
             node.begin_anew();
         }
         if !self.open(node, ty, word, true) {
+            self.is_unclear |= wrong_inside;
             return;
         }
         // Two braces of one record in one layer: the reference does not say.
@@ -540,6 +544,17 @@ impl<'w> Merge<'w> {
         let node = entry_of(parts_of(root), name);
         self.of_field(name, |it| it.value(node, ty, &Expression::Literal(value), &word));
     }
+}
+
+/// Whether something in the braces is taken out.
+fn takes_out(entries: &[Entry]) -> bool {
+    entries.iter().any(|it| match &it.kind {
+        EntryKind::Set { said: Said::Braces(inner), .. } => takes_out(inner),
+        EntryKind::Set { said: Said::Expression(it), .. } => {
+            *it == Expression::Literal(Value::None)
+        }
+        EntryKind::Spread(_) => false,
+    })
 }
 
 /// ` in dev, prod`

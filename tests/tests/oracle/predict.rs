@@ -328,6 +328,10 @@ impl Oracle<'_> {
     /// A field of an instance, a built-in one too.
     fn field(&self, instance: &Instance, name: &str) -> Maybe {
         if instance.failed.contains(name) {
+            // Which of several mistakes of one field are told, the reference does not say.
+            let more =
+                instance.root.part(name).is_some_and(|it| self.every_word(instance, it).is_err());
+            self.is_unclear.set(self.is_unclear.get() | more);
             return Err(Failed);
         }
         let ty = match name {
