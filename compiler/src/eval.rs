@@ -355,6 +355,13 @@ fn same_within(a: &Value, b: &Value, room: &mut u64) -> Option<bool> {
     Some(match (&a.data, &b.data) {
         (Data::None, Data::None) | (Data::Null, Data::Null) => true,
         (Data::Bool(a), Data::Bool(b)) => a == b,
+        (Data::String(a), Data::String(b)) => {
+            if a.len() != b.len() {
+                return Some(false);
+            }
+            *room = room.checked_sub((a.len() / BYTES_PER_STEP) as u64)?;
+            a == b
+        }
         (Data::List(a), Data::List(b)) => {
             if a.len() != b.len() {
                 return Some(false);
@@ -366,7 +373,10 @@ fn same_within(a: &Value, b: &Value, room: &mut u64) -> Option<bool> {
             }
             true
         }
+        // Both are counted before the first of their fields is compared.
         (Data::Record(a), Data::Record(b)) => {
+            let counted = (a.fields.len() + b.fields.len()) / BYTES_PER_STEP;
+            *room = room.checked_sub(counted as u64)?;
             let there =
                 |record: &RecordValue| record.fields.values().filter(|it| !it.is_none()).count();
             if there(a) != there(b) {
@@ -3832,7 +3842,10 @@ impl<'a> Evaluator<'a> {
                     (Data::Record(record), Data::String(key)) => {
                         truth(record.fields.get(key).is_some_and(|it| !it.is_none()))
                     }
-                    (Data::String(text), Data::String(part)) => truth(text.contains(part.as_str())),
+                    (Data::String(text), Data::String(part)) => {
+                        self.charge_text(text.len())?;
+                        truth(text.contains(part.as_str()))
+                    }
                     _ => Err(Failed),
                 };
             }
@@ -3847,6 +3860,9 @@ impl<'a> Evaluator<'a> {
             | BinaryOp::LessOrEqual
             | BinaryOp::Greater
             | BinaryOp::GreaterOrEqual => {
+                if let (Data::String(a), Data::String(b)) = (&a.data, &b.data) {
+                    self.charge_text(a.len().min(b.len()))?;
+                }
                 let order = compare(&a.data, &b.data).ok_or(Failed)?;
                 return truth(match op {
                     BinaryOp::Less => order.is_lt(),
@@ -3931,9 +3947,7 @@ impl<'a> Evaluator<'a> {
                 a.checked_mul(*b).map(Data::Duration).ok_or_else(overflow)
             }
             (Add, Data::String(a), Data::String(b)) => {
-                if a.len() + b.len() > MAX_BYTES {
-                    return Err(Some("this text is larger than 16 MiB".into()));
-                }
+                // Each is bounded, so what is made before it is refused is no more than twice that.
                 Ok(Data::String(format!("{a}{b}").into()))
             }
             (Add, Data::List(a), Data::List(b)) => {

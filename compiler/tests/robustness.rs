@@ -447,3 +447,192 @@ fn many_declarations_and_many_entries_take_time_that_grows_with_them() {
     .unwrap();
     assert_eq!(on_a_small_stack(beside_the_platform(text)), []);
 }
+
+/// What is found where the request reads what `read` says beside `text`.
+fn reading(text: &str, read: &str) -> Vec<Finding> {
+    let mut sources = beside_the_platform(format!("{text}let read = json({read})\n"));
+    request_with(&mut sources, "env.A = platform.read");
+    on_a_small_stack(sources)
+}
+
+fn codes(found: &[Finding]) -> Vec<&str> {
+    let mut codes: Vec<_> = found.iter().map(|it| it.code.as_str()).collect();
+    codes.dedup();
+    codes
+}
+
+#[test]
+fn what_doubles_with_every_line_ends_at_the_budget() {
+    let spread = chain(64, "let x64 = [1]\n", |a, b| format!("let x{a} = [...x{b}, ...x{b}]"));
+    let joined = chain(64, "let x64 = [1]\n", |a, b| format!("let x{a} = x{b} + x{b}"));
+    for text in [spread, joined] {
+        let found = reading(&text, "len(x0)");
+        assert_eq!(codes(&found), ["over-budget"], "{found:#?}\n{}", &text[..80]);
+    }
+    for line in [
+        |a, b| format!("let x{a} = \"${{x{b}}}${{x{b}}}\""),
+        |a, b| format!("let x{a} = x{b} + x{b}"),
+        |a, b| format!("let x{a} = join([x{b}, x{b}], x{b})"),
+        |a, b| format!("let x{a} = replace(x{b}, \"a\", \"aa\")"),
+    ] as [fn(usize, usize) -> String; 4]
+    {
+        let found = reading(&chain(64, "let x64 = \"a\"\n", line), "x0");
+        assert_eq!(codes(&found), ["over-budget"], "{found:#?}\n{}", line(0, 1));
+    }
+    let calls = chain(64, "fn f64(n: Int) -> Int = n\n", |a, b| {
+        format!("fn f{a}(n: Int) -> Int = f{b}(n) + f{b}(n)")
+    });
+    assert_eq!(codes(&reading(&calls, "f0(1)")), ["over-budget"]);
+}
+
+#[test]
+fn looking_through_a_large_text_again_and_again_ends_at_the_budget() {
+    let text = chain(20, "let x20 = \"a\"\n", |a, b| format!("let x{a} = x{b} + x{b}"));
+    let text = text + "let other = x1 + x1\n";
+    for look in ["\"b\" in x0", "x0 < other", "x0 == other", "x0 matches r\"b\"", "x0 in [other]"] {
+        let found = reading(&text, &format!("[for i in 1..=100000 => {look}]"));
+        assert_eq!(codes(&found), ["over-budget"], "{look}: {found:#?}");
+    }
+}
+
+#[test]
+fn spreads_of_records_that_double_hold_each_name_once() {
+    let text = chain(64, "let x64 = { a = 1 }\n", |a, b| {
+        format!("let x{a} = {{ ...x{b}, ...x{b}, k{a} = 1 }}")
+    });
+    assert_eq!(reading(&text, "len(x0)"), []);
+}
+
+#[test]
+fn comprehensions_in_one_another_end_at_the_budget() {
+    for deep in [3, 40] {
+        let list = "[for i in 1..=1000 => ".repeat(deep) + "i" + &"]".repeat(deep);
+        let found = reading("", &format!("len({list})"));
+        assert_eq!(codes(&found), ["over-budget"], "{found:#?}");
+        let map = "{ for i in 1..=1000 => [string(i)] = ".repeat(deep) + "i" + &" }".repeat(deep);
+        let found = reading("", &format!("len({map})"));
+        assert_eq!(codes(&found), ["over-budget"], "{found:#?}");
+    }
+}
+
+#[test]
+fn numbers_that_are_too_large_are_mistakes() {
+    let digits = "9".repeat(100_000);
+    for number in [
+        "9223372036854775808".to_owned(),
+        "-9223372036854775809".to_owned(),
+        digits.clone(),
+        format!("{digits}.{digits}"),
+        format!("{digits}Gi"),
+        format!("{digits}m"),
+        format!("{digits}h"),
+        "1e999999999".to_owned(),
+        format!("0x{}", "f".repeat(100_000)),
+        "9223372036854775807 + 1".to_owned(),
+        "9223372036854775807 * 9223372036854775807".to_owned(),
+        "-9223372036854775807 - 2".to_owned(),
+        "range(9223372036854775807)".to_owned(),
+        "len(0..=9223372036854775807)".to_owned(),
+        "len([for i in -9223372036854775807..=9223372036854775807 => i])".to_owned(),
+        "1 / 0".to_owned(),
+    ] {
+        let found = reading("", &number);
+        let shown = number.chars().take(40).collect::<String>();
+        assert!(!found.is_empty(), "{shown}");
+        assert!(found.len() < 4, "{shown}: {found:#?}");
+        let longest = found.iter().map(|it| it.message.len() + it.label.len()).max();
+        assert!(longest < Some(1_000), "{shown}: a message of {longest:?} bytes");
+    }
+}
+
+#[test]
+fn patterns_that_are_too_large_are_mistakes_and_no_text_makes_one_slow() {
+    for pattern in [
+        "(a{1000}){1000}".to_owned(),
+        "((((a{100}){100}){100}){100}){100}".to_owned(),
+        "a{4294967295}".to_owned(),
+        "a{99999999999999999999}".to_owned(),
+        "(".repeat(10_000) + &")".repeat(10_000),
+        "(a|".repeat(10_000) + &")".repeat(10_000),
+        "\\pL{5000}".to_owned(),
+        "[a-z".repeat(10_000),
+        "(?i)[^a]".repeat(10_000),
+        "(a*)*(b".to_owned(),
+        "(a)\\1".to_owned(),
+    ] {
+        let found = reading("", &format!("\"a\" matches r\"{pattern}\""));
+        let shown = pattern.chars().take(40).collect::<String>();
+        assert_eq!(codes(&found), ["bad-pattern"], "{shown}: {found:#?}");
+        let longest = found.iter().map(|it| it.message.len() + it.label.len()).max();
+        assert!(longest < Some(1_000), "{shown}: a message of {longest:?} bytes");
+    }
+    // What takes exponential time where a matcher goes back.
+    let text = "a".repeat(1 << 16);
+    let text = format!(
+        "let t = \"{text}!\"\nlet n = [t matches r\"^(a+)+$\", t matches r\"^(a|a)*$\", t matches r\"(x+x+)+y\"]\n"
+    );
+    assert_eq!(reading(&text, "n"), []);
+}
+
+#[test]
+fn a_million_requests_are_more_than_a_file_holds() {
+    let mut text = String::from("use platform\n");
+    for number in 0..1_000_000 {
+        writeln!(text, "request r{number}: platform.Service {{}}").unwrap();
+    }
+    let mut sources = beside_the_platform(String::new());
+    sources.insert("apps/many.plumb".into(), text);
+    let found = on_a_small_stack(sources);
+    assert_eq!(codes(&found), ["unreadable-file"]);
+    assert!(found[0].message.contains("larger than 4 MiB"), "{}", found[0].message);
+}
+
+#[test]
+fn ends_of_lines_and_a_byte_order_mark_change_nothing() {
+    let built = |sources: &Sources| {
+        let db = Database::default();
+        let workspace = workspace(&db, sources);
+        let mut texts = Vec::new();
+        for environment in environments(&db, workspace) {
+            for manifest in build(&db, workspace, &environment).manifests {
+                let mut text = String::new();
+                plumb_compiler::yaml::write_document(&mut text, &manifest.object);
+                texts.push(text);
+            }
+        }
+        let messages = check(&db, workspace).into_iter().map(|it| (it.code, it.message));
+        (texts, messages.collect::<Vec<_>>())
+    };
+    let mut seen = 0;
+    for sources in corpus().iter().step_by(5) {
+        let other = |text: &String| format!("\u{FEFF}{}", text.replace('\n', "\r\n"));
+        let windows = sources.iter().map(|(path, text)| (path.clone(), other(text))).collect();
+        let before = built(sources);
+        seen += before.0.len();
+        assert_eq!(before, built(&windows), "{sources:#?}");
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn formatting_changes_no_manifest() {
+    let built = |sources: &Sources| {
+        let db = Database::default();
+        let workspace = workspace(&db, sources);
+        let built = environments(&db, workspace).into_iter().map(|environment| {
+            let built = build(&db, workspace, &environment);
+            let mut text = String::new();
+            for manifest in &built.manifests {
+                plumb_compiler::yaml::write_document(&mut text, &manifest.object);
+            }
+            (environment, text, built.findings.len())
+        });
+        built.collect::<Vec<_>>()
+    };
+    for sources in corpus() {
+        let formatted = |text: &String| plumb_compiler::format(text).text;
+        let formatted =
+            sources.iter().map(|(path, text)| (path.clone(), formatted(text))).collect();
+        assert_eq!(built(sources), built(&formatted), "{sources:#?}");
+    }
+}

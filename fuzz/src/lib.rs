@@ -3,7 +3,7 @@
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
-use plumb_compiler::{Database, build, check, environments, yaml};
+use plumb_compiler::{Database, build, check, environments, format, yaml};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -59,10 +59,18 @@ pub fn checked(sources: &Sources) {
     }
 }
 
-/// Builds every environment: what is written is read back, and a request with an error has nothing.
+/// Builds every environment: what is written is read back, a request with an error has nothing, and the
+/// same is written where every file is formatted first.
 pub fn built(sources: &Sources) {
+    let formatted = sources.iter().map(|(path, text)| (path.clone(), format(text).text)).collect();
+    assert_eq!(manifests(sources), manifests(&formatted), "formatting changes what is built");
+}
+
+/// The manifests of every environment as text.
+fn manifests(sources: &Sources) -> Vec<String> {
     let (db, workspace) = open(sources);
     let findings = check(&db, workspace);
+    let mut texts = Vec::new();
     for environment in environments(&db, workspace) {
         let made = build(&db, workspace, &environment);
         made.findings.iter().for_each(|finding| holds(sources, finding));
@@ -74,11 +82,13 @@ pub fn built(sources: &Sources) {
             let mut again = String::new();
             yaml::write_document(&mut again, &read);
             assert_eq!(text, again, "reads back as something else");
+            texts.push(format!("{environment}: {text}"));
         }
         if findings.is_empty() {
             assert!(made.blocked.is_empty(), "blocked, and nothing said: {:?}", made.blocked);
         }
     }
+    texts
 }
 
 fn holds(sources: &Sources, finding: &Finding) {

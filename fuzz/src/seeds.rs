@@ -4,13 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The line that begins another file in an input.
+const FILE: &str = "// file: ";
+
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (mut plumb, mut yaml) = (Vec::new(), Vec::new());
     for folder in ["compiler", "docs", "examples", "stdlib", "tests", "cli", "README.md"] {
         collect(&root.join(folder), &mut plumb, &mut yaml);
     }
-    for target in ["parse", "check", "build", "format"] {
+    for target in ["parse", "check", "builds", "format"] {
         write(target, &plumb);
     }
     write("yaml", &yaml);
@@ -37,8 +40,33 @@ fn collect(path: &Path, plumb: &mut Vec<String>, yaml: &mut Vec<String>) {
     match path.extension().and_then(|it| it.to_str()) {
         Some("plumb") => plumb.push(text),
         Some("yaml") => yaml.extend(text.split("---\n").map(str::to_string)),
-        Some("md") => blocks(&text, plumb, yaml),
+        Some("md") => {
+            blocks(&text, plumb, yaml);
+            // A heading of the suite is a workspace.
+            for heading in text.split("\n## ").skip(1) {
+                let mut files = Vec::new();
+                blocks(heading, &mut files, &mut Vec::new());
+                plumb.push(files.iter().map(|it| within(FILE, it)).collect());
+            }
+        }
+        // The cases of mistakes and of the style.
+        Some("txt") => {
+            for case in text.split("=== ").skip(1) {
+                let case = case.split_once('\n').map_or("", |(_, text)| text);
+                let (before, _) = case.split_once("--- is written\n").unwrap_or((case, ""));
+                plumb.push(before.replace("\n--- ", &format!("\n{FILE}")).replacen("--- ", FILE, 1));
+            }
+        }
         _ => {}
+    }
+}
+
+/// A block with the line that says which file it is; a request's where it has none.
+fn within(line: &str, block: &str) -> String {
+    if block.starts_with(line) {
+        block.to_string()
+    } else {
+        format!("{line}apps/shop/shop.plumb\n{block}")
     }
 }
 

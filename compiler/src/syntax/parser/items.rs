@@ -50,7 +50,7 @@ impl Parser<'_> {
                 return;
             }
             let errors = self.errors.len();
-            let (start, end) = (self.at, self.end);
+            let (start, end, height) = (self.at, self.end, self.height);
             let is_guess = !self.at_declaration();
             let Some(word) = self.declaration_word() else {
                 self.no_declaration();
@@ -60,6 +60,8 @@ impl Parser<'_> {
             if is_guess && self.is_wrong_guess(start, errors) {
                 self.errors.truncate(errors);
                 (self.at, self.end, self.reported_at) = (start, end, None);
+                // What made it stop was read as something that it is not.
+                (self.stopped, self.height) = (false, height);
                 self.no_declaration();
                 continue;
             }

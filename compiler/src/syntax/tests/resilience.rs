@@ -241,6 +241,13 @@ fn too_deep(text: &str) {
 }
 
 #[test]
+fn what_nests_too_deep_after_a_word_that_is_no_declaration_is_a_mistake() {
+    let text = format!("cet a = {}1{}\n", "[".repeat(200), "]".repeat(200));
+    assert_eq!(shown_errors(&text, &parse(&text)).lines().count(), 1);
+    assert_eq!(crate::format(&text).text, text);
+}
+
+#[test]
 fn ten_thousand_nested_things_are_one_error() {
     on_a_small_stack(|| {
         let n = 10_000;
