@@ -7,9 +7,8 @@ use plumb_compiler::syntax::{format, parse};
 fuzz_target!(|text: &str| {
     let formatted = format(text).text;
     assert_eq!(format(&formatted).text, formatted, "formatted twice is something else");
-    let items = |text: &str| {
-        parse(text).items.into_iter().map(|it| (it.item, it.docs)).collect::<Vec<_>>()
-    };
+    let items =
+        |text: &str| parse(text).items.into_iter().map(|it| (it.item, it.docs)).collect::<Vec<_>>();
     let (before, after) = (parse(text), parse(&formatted));
     assert_eq!(before.errors.len(), after.errors.len(), "other errors");
     if before.errors.is_empty() {

@@ -54,7 +54,8 @@ fn collect(path: &Path, plumb: &mut Vec<String>, yaml: &mut Vec<String>) {
             for case in text.split("=== ").skip(1) {
                 let case = case.split_once('\n').map_or("", |(_, text)| text);
                 let (before, _) = case.split_once("--- is written\n").unwrap_or((case, ""));
-                plumb.push(before.replace("\n--- ", &format!("\n{FILE}")).replacen("--- ", FILE, 1));
+                plumb
+                    .push(before.replace("\n--- ", &format!("\n{FILE}")).replacen("--- ", FILE, 1));
             }
         }
         _ => {}
