@@ -219,6 +219,17 @@ impl Slot {
         self.replaced = None;
     }
 
+    /// The setting that took it out, where nothing has given it since: a path may only have spoken of
+    /// what is inside.
+    fn taken_out(&self) -> Option<&Setting> {
+        let only_spoken_of = |it: &Slot| matches!(it.content, Content::Parts { given: false, .. });
+        let last = match only_spoken_of(self) {
+            true => self.before.iter().rev().find(|it| !only_spoken_of(it))?,
+            false => self,
+        };
+        last.history.last().filter(|_| matches!(last.content, Content::Removed))
+    }
+
     /// Puts this below every layer: whatever is written out wins over it.
     pub(crate) fn lay_below(&mut self) {
         let below = |setting: &mut Setting| {
@@ -723,9 +734,7 @@ pub fn finish(slot: &Slot) -> Option<Value> {
             for (name, part) in parts {
                 if let Some(value) = finish(part) {
                     fields.insert(name.clone(), value);
-                } else if let (Some(_), Content::Removed, Some(last)) =
-                    (schema, &part.content, part.history.last())
-                {
+                } else if let (Some(_), Some(last)) = (schema, part.taken_out()) {
                     // A default that is still to come must not fill it again.
                     fields.insert(name.clone(), Value::new(Data::None, last.origin));
                 }
