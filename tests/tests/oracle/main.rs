@@ -126,7 +126,7 @@ fn agree(model: &Model) -> Result<(), String> {
         compare(&db, workspace, name, &predicted, &mut problems);
     }
     for it in told.iter().filter(|it| !expected.contains(it.code)) {
-        let _ = writeln!(problems, "not expected: {it:?}");
+        let _ = writeln!(problems, "not expected: {it}");
     }
     for difference in plumb_tests::plans::compare(&db, workspace).differences {
         let _ = writeln!(problems, "{difference}");
@@ -134,12 +134,12 @@ fn agree(model: &Model) -> Result<(), String> {
     if problems.is_empty() {
         Ok(())
     } else {
+        let told: Vec<String> = told.iter().map(Told::to_string).collect();
         Err(format!("{problems}\nthe compiler tells {told:#?}"))
     }
 }
 
 /// An error as the compiler tells it.
-#[derive(Debug)]
 struct Told {
     code: &'static str,
     message: String,
@@ -166,6 +166,13 @@ impl Told {
 
     fn shows_in(&self, environment: &str) -> bool {
         self.environments.is_empty() || self.environments.iter().any(|it| it == environment)
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Told { code, message, at: (path, line), environments } = self;
+        write!(f, "{path}:{line} [{code}] {message} in {}", environments.join(", "))
     }
 }
 
