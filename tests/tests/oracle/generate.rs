@@ -255,7 +255,7 @@ impl Generator<'_> {
                 let (least, most) = range.unwrap_or((-3, 9));
                 let width = usize::try_from((most - least).min(30)).expect("ranges are not empty");
                 match range {
-                    Some(_) if self.wild && self.dice.chance(40) => {
+                    Some(_) if self.wild && self.dice.chance(70) => {
                         Value::Int(*self.dice.pick(&[least - 1, most + 7]))
                     }
                     _ => Value::Int(least + self.dice.below(width + 1) as i64),
@@ -275,7 +275,7 @@ impl Generator<'_> {
                     (1000, "M"),
                     (0, "Ki"),
                 ];
-                let over = most.is_some() && self.wild && self.dice.chance(40);
+                let over = most.is_some() && self.wild && self.dice.chance(70);
                 let (amount, unit) = if over { (11, "Gi") } else { *self.dice.pick(&amounts) };
                 Value::Quantity(Quantity { amount, unit })
             }
@@ -952,9 +952,10 @@ impl Generator<'_> {
         let mut wanted = 1 + self.dice.below(2);
         for _ in 0..40 {
             let before = self.workspace.clone();
-            match self.dice.below(4) {
-                0 => self.forget(),
-                1 => self.repeat(),
+            // To say something again is always a mistake, the others often are none.
+            match self.dice.below(16) {
+                0 => self.repeat(),
+                1..4 => self.forget(),
                 _ => self.grow_wildly(),
             }
             if is_sound(&self.workspace) == Some(false) {

@@ -18,7 +18,7 @@ const EDITS: u64 = 12;
 #[test]
 fn after_every_edit_a_warm_database_answers_as_a_cold_one_does() {
     let seed = number("PLUMB_ORACLE_SEED", 1);
-    let edits = number("PLUMB_ORACLE_EDITS", 240);
+    let edits = number("PLUMB_ORACLE_EDITS", 180);
     println!("PLUMB_ORACLE_SEED={seed} PLUMB_ORACLE_EDITS={edits}");
     for index in 0..edits.div_ceil(EDITS) {
         let mut dice = Dice::new(seed, index);
