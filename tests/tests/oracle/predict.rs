@@ -347,10 +347,9 @@ impl Oracle<'_> {
         if built_in && !node.is_there() {
             return Ok(Some(Value::Record(Vec::new())));
         }
-        let found = self.finish(instance, &instance.root, node, &ty, At::Head(instance.request));
         // What loses is evaluated all the same, since it is told.
         self.every_word(instance, node)?;
-        found
+        self.finish(instance, &instance.root, node, &ty, At::Head(instance.request))
     }
 
     /// Fails where something that was said of a node, or under it, cannot be read here.

@@ -323,8 +323,8 @@ impl Writer<'_> {
     fn entries(&mut self, entries: &[Entry], team: usize) {
         for entry in entries {
             let before = self.text.files[&self.path].lines().count();
-            self.text.places.insert(entry.id, (self.path.clone(), before + 1));
             match &entry.kind {
+                // What it brings in is told where it was written, so it has no line of its own.
                 EntryKind::Spread(index) => {
                     let it = &self.workspace.lets[*index];
                     let shown = self.shared(*index, team);
@@ -332,6 +332,7 @@ impl Writer<'_> {
                     self.line(&format!("...{shown}"));
                 }
                 EntryKind::Set { path, operation, sealed, said } => {
+                    self.text.places.insert(entry.id, (self.path.clone(), before + 1));
                     let word = match (sealed, operation) {
                         (true, _) => "final ",
                         (_, Operation::Replace) => "replace ",
