@@ -126,6 +126,8 @@ pub(crate) struct Merge<'w> {
     pub wrong: Vec<Wrong>,
     /// The fields of the whole that something is wrong with: nothing more is said of them.
     pub failed: BTreeSet<String>,
+    /// What may not be said where it is said.
+    pub refused: Vec<Expression>,
     /// The field of the whole that is spoken of.
     speaking_of: Option<String>,
     /// The reference leaves open what this means.
@@ -161,6 +163,7 @@ impl<'w> Merge<'w> {
             environment,
             wrong: Vec::new(),
             failed: BTreeSet::new(),
+            refused: Vec::new(),
             speaking_of: None,
             is_unclear: false,
         }
@@ -481,10 +484,12 @@ impl<'w> Merge<'w> {
                 node.told.push(word.told(Expression::Literal(Value::List(added))));
             }
             (value, _) => {
+                let said = value.map_or_else(|| said.clone(), Expression::Literal);
                 if self.may_go(node, word) {
-                    let said = value.map_or_else(|| said.clone(), Expression::Literal);
                     node.here = Here::Plain(said.clone());
                     node.told.push(word.told(said));
+                } else {
+                    self.refused.push(said);
                 }
             }
         }

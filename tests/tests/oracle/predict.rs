@@ -109,6 +109,8 @@ struct Instance {
     root: Node,
     /// The fields that a mistake of a layer touches.
     failed: BTreeSet<String>,
+    /// What was said there and may not be.
+    refused: Vec<Expression>,
 }
 
 struct Oracle<'w> {
@@ -320,7 +322,7 @@ impl Oracle<'_> {
         for (code, entry) in merge.wrong {
             self.mistake(code, At::Entry(entry));
         }
-        Instance { request, schema, root, failed: merge.failed }
+        Instance { request, schema, root, failed: merge.failed, refused: merge.refused }
     }
 
     // Values.
@@ -329,8 +331,12 @@ impl Oracle<'_> {
     fn field(&self, instance: &Instance, name: &str) -> Maybe {
         if instance.failed.contains(name) {
             // Which of several mistakes of one field are told, the reference does not say.
-            let more =
-                instance.root.part(name).is_some_and(|it| self.every_word(instance, it).is_err());
+            let root = &instance.root;
+            let more = root.part(name).is_some_and(|it| self.every_word(instance, it).is_err())
+                || instance
+                    .refused
+                    .iter()
+                    .any(|it| self.expression(instance, root, it, 0).is_err());
             self.is_unclear.set(self.is_unclear.get() | more);
             return Err(Failed);
         }
