@@ -367,6 +367,10 @@ impl<'w> Merge<'w> {
             self.wrong.push(("set-twice", word.entry));
             return false;
         }
+        // Beside what cannot be taken out and was: two mistakes again.
+        let none = Expression::Literal(Value::None);
+        self.is_unclear |= !matches!(node.here, Here::Out)
+            && node.told.iter().any(|it| word.clashes(it) && it.said == none);
         if !matches!(node.here, Here::Parts(_)) {
             if node.told.iter().any(|it| word.clashes(it)) {
                 self.wrong.push(("set-twice", word.entry));
