@@ -126,10 +126,38 @@ enum Site {
     Environment,
 }
 
+/// What is known of each expression of a declaration: for who shows it, evaluates nothing and asks seldom.
+#[derive(Clone, Debug, Default)]
+pub struct Sight {
+    /// The types of expressions, and of the names that are bound, by the name.
+    pub types: FxHashMap<NodeId, Ty>,
+    /// What each expression's place takes.
+    pub wanted: FxHashMap<NodeId, Ty>,
+    /// What each step of a field path is taken in, by the step.
+    pub containers: FxHashMap<NodeId, Ty>,
+    /// Where the names of the surrounding blocks are bound, by the word that reads one.
+    pub locals: FxHashMap<NodeId, NodeId>,
+}
+
 /// The types of one declaration's expressions.
 #[salsa::tracked]
 pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
-    let Some(tree) = item(db, id) else { return Inference::default() };
+    inferred(db, workspace, id, None).0
+}
+
+/// As [`infer`], with all that an editor shows. Of most declarations nobody asks: nothing is remembered.
+pub fn sight(db: &dyn Db, workspace: Workspace, id: ItemId) -> (Inference, Sight) {
+    let (inference, sight) = inferred(db, workspace, id, Some(Box::default()));
+    (inference, sight.map(|it| *it).unwrap_or_default())
+}
+
+fn inferred(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    sight: Option<Box<Sight>>,
+) -> (Inference, Option<Box<Sight>>) {
+    let Some(tree) = item(db, id) else { return (Inference::default(), sight) };
     let site = match id.kind(db) {
         Kind::Request | Kind::Overlay => Site::Data,
         Kind::Schema => Site::Schema,
@@ -157,9 +185,10 @@ pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
         in_object: false,
         leavable: FxHashSet::default(),
         result: Inference::default(),
+        sight,
     };
     infer.item(tree);
-    infer.result
+    (infer.result, infer.sight)
 }
 
 /// The members of a circle that a message shows.
@@ -183,7 +212,7 @@ struct Infer<'a> {
     workspace: Workspace,
     item: ItemId,
     site: Site,
-    locals: Vec<(Name, Ty)>,
+    locals: Vec<Local>,
     it: Option<Ty>,
     /// The schema whose fields are in scope.
     own: Option<ItemId>,
@@ -210,9 +239,26 @@ struct Infer<'a> {
     /// The values of an object's fields, which `initial` can be.
     leavable: FxHashSet<NodeId>,
     result: Inference,
+    /// What an editor wants to know beside it.
+    sight: Option<Box<Sight>>,
+}
+
+/// A name of the surrounding block, parameter or loop.
+struct Local {
+    name: Name,
+    /// Where it is bound.
+    node: NodeId,
+    ty: Ty,
 }
 
 impl<'a> Infer<'a> {
+    fn bind(&mut self, name: &Ident, ty: Ty) {
+        if let Some(sight) = &mut self.sight {
+            sight.types.insert(name.id, ty.clone());
+        }
+        self.locals.push(Local { name: name.text.clone(), node: name.id, ty });
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
         self.result.diagnostics.push(diagnostic);
     }
@@ -503,7 +549,7 @@ impl<'a> Infer<'a> {
                         .related(name_place(db, first), "the other one is here"),
                     );
                 }
-                self.locals.push((binder.text.clone(), Ty::Request(found)));
+                self.bind(binder, Ty::Request(found));
                 self.block(block, Some(false));
             }
             ItemKind::Fn { params, result, body, .. } => {
@@ -512,14 +558,14 @@ impl<'a> Infer<'a> {
                 }
                 for param in params {
                     let ty = self.lower(&param.ty);
-                    if self.locals.iter().any(|(name, _)| *name == param.name.text) {
+                    if self.locals.iter().any(|it| it.name == param.name.text) {
                         self.report(self.error(
                             code::DUPLICATE_NAME,
                             param.name.id,
                             format!("parameter `{}` is declared twice", param.name.text),
                         ));
                     }
-                    self.locals.push((param.name.text.clone(), ty));
+                    self.bind(&param.name, ty);
                 }
                 let ty = self.lower(result);
                 self.target = vec![Subject::Result(id.name(db).clone())];
@@ -803,7 +849,7 @@ impl<'a> Infer<'a> {
                         .help("use it directly"),
                     );
                 }
-                self.locals.push((name.text.clone(), ty.present().clone()));
+                self.bind(name, ty.present().clone());
             }
             None => {
                 self.part(&head.expr, &Ty::Bool, "`if`");
@@ -823,7 +869,7 @@ impl<'a> Infer<'a> {
                         Some(ty) => ty,
                         None => self.bounded(found, it.name.id),
                     };
-                    self.locals.push((it.name.text.clone(), found));
+                    self.bind(&it.name, found);
                 }
                 StatementKind::Emit { bind, value } => {
                     let Some(looped) = emits else {
@@ -964,7 +1010,7 @@ impl<'a> Infer<'a> {
             }
         }
         if let Some(bind) = bind {
-            self.locals.push((bind.text.clone(), bound));
+            self.bind(bind, bound);
         }
     }
 
@@ -1010,9 +1056,9 @@ impl<'a> Infer<'a> {
                 (Ty::Unknown, Ty::Unknown)
             }
         };
-        self.locals.push((clause.first.text.clone(), first));
+        self.bind(&clause.first, first);
         if let Some(name) = &clause.second {
-            self.locals.push((name.text.clone(), second));
+            self.bind(name, second);
         }
     }
 
@@ -1413,6 +1459,9 @@ impl<'a> Infer<'a> {
         let around = self.target.len();
         let told = self.result.diagnostics.len();
         let (ty, parent) = self.path_type(path, base);
+        if let Some(sight) = &mut self.sight {
+            sight.wanted.insert(value.id, ty.clone());
+        }
         let names_requests =
             matches!(&ty, Ty::List(item, _) if matches!(**item, Ty::Outputs(None)));
         let reads = std::mem::replace(&mut self.reads_request, names_requests);
@@ -1539,6 +1588,9 @@ impl<'a> Infer<'a> {
         let mut container = Ty::Unknown;
         for segment in &path.segments {
             container = record_arm(ty.base()).clone();
+            if let Some(sight) = &mut self.sight {
+                sight.containers.insert(segment.id, ty.clone());
+            }
             match &segment.kind {
                 SegmentKind::Key(name) => {
                     if name.is_empty() {
@@ -2153,6 +2205,10 @@ impl<'a> Infer<'a> {
         let site = self.site;
         let found = stacker::maybe_grow(64 << 10, 1 << 20, || self.expr_inner(expr, wanted));
         self.site = site;
+        if let Some(sight) = &mut self.sight {
+            sight.types.insert(expr.id, found.clone());
+            sight.wanted.insert(expr.id, wanted.clone());
+        }
         found
     }
 
@@ -2388,9 +2444,12 @@ impl<'a> Infer<'a> {
 
     fn name(&mut self, expr: &Expr, name: &Name, wanted: &Ty) -> Ty {
         let node = expr.id;
-        if let Some((_, ty)) = self.locals.iter().rev().find(|(local, _)| local == name) {
+        if let Some(local) = self.locals.iter().rev().find(|it| it.name == *name) {
             self.result.resolutions.insert(node, Resolution::Local);
-            return ty.clone();
+            if let Some(sight) = &mut self.sight {
+                sight.locals.insert(node, local.node);
+            }
+            return local.ty.clone();
         }
         match name.as_str() {
             "it" => {
@@ -2506,8 +2565,8 @@ impl<'a> Infer<'a> {
             error.help = Some(format!("for the request's own field write `self.{name}`"));
             return error;
         }
-        let binder = self.locals.iter().find(|(_, ty)| matches!(ty, Ty::Request(_)));
-        if let Some((binder, ty)) = binder {
+        let binder = self.locals.iter().find(|it| matches!(it.ty, Ty::Request(_)));
+        if let Some(Local { name: binder, ty, .. }) = binder {
             if name == "self" {
                 return change(unknown, binder.to_string());
             }
@@ -2522,7 +2581,7 @@ impl<'a> Infer<'a> {
                 format!("`{name}` is a function: call it with its arguments in parentheses"),
             );
         }
-        let mut locals: Vec<Name> = self.locals.iter().map(|(name, _)| name.clone()).collect();
+        let mut locals: Vec<Name> = self.locals.iter().map(|it| it.name.clone()).collect();
         if let Some(own) = self.own {
             let fields = &schema(self.db, self.workspace, own).fields;
             locals.extend(fields.iter().map(|it| it.name.clone()));
@@ -2560,7 +2619,7 @@ impl<'a> Infer<'a> {
     fn global(&self, expr: &Expr) -> Option<Target> {
         let names = chain(expr)?;
         if names.len() < 2
-            || self.locals.iter().any(|(local, _)| *local == names[0].text)
+            || self.locals.iter().any(|it| it.name == names[0].text)
             || names.iter().any(Ident::is_hole)
         {
             return None;
@@ -2588,7 +2647,7 @@ impl<'a> Infer<'a> {
         }
         let names = chain(expr);
         if let Some(names) = &names
-            && !self.locals.iter().any(|(local, _)| *local == names[0].text)
+            && !self.locals.iter().any(|it| it.name == names[0].text)
             && let Some(Target::Package(_)) =
                 resolve_word(self.db, self.workspace, self.item.file(self.db), &names[0].text)
             && let Err(error) = resolve_path(self.db, self.workspace, self.item, names)
@@ -2838,7 +2897,7 @@ impl<'a> Infer<'a> {
                     }
                     left.retain(|it| !covers(self.db, self.workspace, &narrowed, it));
                     self.result.patterns.insert(arm.id, narrowed.clone());
-                    self.locals.push((name.text.clone(), narrowed));
+                    self.bind(name, narrowed);
                 }
             }
             results.push(self.check(&arm.value, wanted));
@@ -2870,7 +2929,7 @@ impl<'a> Infer<'a> {
 
     fn call(&mut self, expr: &Expr, callee: &Expr, args: &[Arg], wanted: &Ty) -> Ty {
         let target = match &callee.kind {
-            ExprKind::Name(name) if !self.locals.iter().any(|(local, _)| local == name) => {
+            ExprKind::Name(name) if !self.locals.iter().any(|it| it.name == *name) => {
                 match resolve_word(self.db, self.workspace, self.item.file(self.db), name) {
                     Some(Target::Item(found)) if found.kind(self.db) == Kind::Fn => Some(found),
                     Some(_) => None,
