@@ -109,6 +109,15 @@ pub(crate) enum Command {
     /// Write files in the one style
     #[command(after_help = FMT_EXAMPLES)]
     Fmt(Fmt),
+    /// Serve an editor: the language server protocol on standard input and output
+    #[command(
+        after_help = "Editors start this by themselves; docs/editors.md says how to set them up."
+    )]
+    Lsp {
+        /// What it does anyway, for clients that say so
+        #[arg(long, hide = true)]
+        stdio: bool,
+    },
     /// Make a workspace to begin with
     #[command(after_help = "Example:\n  plumb init shop && cd shop && plumb build --env prod")]
     Init {

@@ -58,6 +58,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Build(args) => build(args, cli.color),
         Command::Why(args) => why(args, cli.color),
         Command::Fmt(args) => fmt::run(args, cli.color),
+        Command::Lsp { .. } => plumb_lsp::server::serve()
+            .map(|()| 0)
+            .map_err(|error| Stop::Failed(format!("cannot start: {error}"))),
         Command::Init { directory } => init(directory),
         Command::Explain { code } => explain_code(code.as_deref(), cli.color),
         Command::Completions { shell } => completions(*shell),

@@ -47,7 +47,7 @@ pub(crate) fn parse_ahead(db: &dyn Db, file: SourceFile) {
 #[salsa::tracked(no_eq)]
 fn places(db: &dyn Db, file: SourceFile) -> Vec<Places> {
     let items = read(db, file).items.into_iter();
-    items.map(|ParsedItem { spans, docs, .. }| Places { spans, docs }).collect()
+    items.map(|ParsedItem { spans, docs, range, .. }| Places { spans, docs, range }).collect()
 }
 
 /// The places of a declaration: see [`ParsedItem`].
@@ -55,6 +55,7 @@ fn places(db: &dyn Db, file: SourceFile) -> Vec<Places> {
 struct Places {
     spans: Vec<TextRange>,
     docs: Vec<(NodeId, Name)>,
+    range: TextRange,
 }
 
 fn read(db: &dyn Db, file: SourceFile) -> Parse {
@@ -116,6 +117,17 @@ fn places_of(db: &dyn Db, id: ItemId) -> Option<&Places> {
     let file = id.file(db);
     let position = positions(db, file).get(&id)?;
     places(db, file).get(*position)
+}
+
+/// The places of a declaration's nodes by their number, in bytes of its file; none once it is gone. As
+/// everything that knows places, it is for who shows something.
+pub fn spans(db: &dyn Db, id: ItemId) -> &[TextRange] {
+    places_of(db, id).map_or(&[], |it| &it.spans)
+}
+
+/// Where a declaration stands, with its documentation and annotations.
+pub fn extent(db: &dyn Db, id: ItemId) -> TextRange {
+    places_of(db, id).map(|it| it.range).unwrap_or_default()
 }
 
 /// Where a place is now. A declaration that is gone is at the start of its file.

@@ -316,6 +316,16 @@ pub fn used_packages(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Vec
     found
 }
 
+/// What the first segments of the path of a `use` mean, which begins at the root of the workspace.
+pub fn resolve_use(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    segments: &[Ident],
+) -> Option<Target> {
+    resolve_absolute(db, workspace, id, segments).ok()
+}
+
 /// Resolves the absolute path of a `use`. An `Err` without a diagnostic is a hole, which the parser
 /// spoke of.
 fn resolve_absolute(

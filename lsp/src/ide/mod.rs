@@ -1,0 +1,7 @@
+//! Answers for an editor as plain data: paths and byte ranges, nothing of the protocol.
+//!
+//! Everything here is a plain function over the database, so that the editor and the tests call the same.
+
+pub mod format;
+pub mod meaning;
+pub mod tree;

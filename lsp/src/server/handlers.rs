@@ -1,0 +1,484 @@
+//! One handler a request: convert in, call [`crate::ide`], convert out.
+
+use super::convert::{Encoding, Lines};
+use super::diagnostics::Publisher;
+use super::owner::{Owner, Snapshot};
+use plumb_compiler::source::SourceFile;
+use plumb_compiler::syntax::ast::Name;
+use salsa::{Cancelled, Database as _};
+use serde::{Deserialize, Serialize};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tower_lsp_server::jsonrpc::{Error, Result};
+use tower_lsp_server::ls_types::*;
+use tower_lsp_server::{Client, LanguageServer};
+
+/// How often a question that edits cancel is asked again.
+const TRIES: usize = 5;
+
+/// What the client can do, said once.
+#[derive(Clone, Debug)]
+pub(crate) struct Abilities {
+    pub(crate) encoding: Encoding,
+    /// It asks for the diagnostics of documents.
+    pub(crate) pulls: bool,
+    pub(crate) refreshes_diagnostics: bool,
+    pub(crate) refreshes_hints: bool,
+    pub(crate) refreshes_lenses: bool,
+    pub(crate) progress: bool,
+    pub(crate) watches: bool,
+    pub(crate) related: bool,
+    pub(crate) snippets: bool,
+    /// The commands that it can run for code lenses.
+    pub(crate) commands: Vec<String>,
+}
+
+impl Abilities {
+    fn of(params: &InitializeParams) -> Self {
+        let capabilities = &params.capabilities;
+        let workspace = capabilities.workspace.as_ref();
+        let document = capabilities.text_document.as_ref();
+        let window = capabilities.window.as_ref();
+        let general = capabilities.general.as_ref();
+        let encodings = general.and_then(|it| it.position_encodings.as_ref());
+        let is_utf8 = encodings.is_some_and(|it| it.contains(&PositionEncodingKind::UTF8));
+        let options: Options = params
+            .initialization_options
+            .clone()
+            .and_then(|it| serde_json::from_value(it).ok())
+            .unwrap_or_default();
+        Abilities {
+            encoding: if is_utf8 { Encoding::Utf8 } else { Encoding::Utf16 },
+            pulls: document.is_some_and(|it| it.diagnostic.is_some()),
+            refreshes_diagnostics: workspace
+                .and_then(|it| it.diagnostics.as_ref())
+                .is_some_and(|it| it.refresh_support == Some(true)),
+            refreshes_hints: workspace
+                .and_then(|it| it.inlay_hint.as_ref())
+                .is_some_and(|it| it.refresh_support == Some(true)),
+            refreshes_lenses: workspace
+                .and_then(|it| it.code_lens.as_ref())
+                .is_some_and(|it| it.refresh_support == Some(true)),
+            progress: window.is_some_and(|it| it.work_done_progress == Some(true)),
+            watches: workspace
+                .and_then(|it| it.did_change_watched_files.as_ref())
+                .is_some_and(|it| it.dynamic_registration == Some(true)),
+            related: document
+                .and_then(|it| it.publish_diagnostics.as_ref())
+                .is_some_and(|it| it.related_information == Some(true)),
+            snippets: document
+                .and_then(|it| it.completion.as_ref())
+                .and_then(|it| it.completion_item.as_ref())
+                .is_some_and(|it| it.snippet_support == Some(true)),
+            commands: options.client_commands,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Options {
+    environment: Option<String>,
+    client_commands: Vec<String>,
+}
+
+/// The server, as the protocol sees it.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    client: Client,
+    owner: Owner,
+    abilities: OnceLock<Arc<Abilities>>,
+    publisher: OnceLock<Publisher>,
+    /// The environment that the user looks at.
+    environment: Mutex<Option<Name>>,
+    /// The folders to open once the client is ready.
+    folders: Mutex<Vec<PathBuf>>,
+}
+
+/// Cancels what runs on a snapshot when the client no longer waits for it.
+struct Withdraw(Option<salsa::CancellationToken>);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        if let Some(token) = self.0.take() {
+            token.cancel();
+        }
+    }
+}
+
+impl Backend {
+    pub(crate) fn new(client: Client) -> Self {
+        Backend {
+            client,
+            owner: Owner::start(),
+            abilities: OnceLock::new(),
+            publisher: OnceLock::new(),
+            environment: Mutex::new(None),
+            folders: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(crate) fn abilities(&self) -> Arc<Abilities> {
+        self.abilities.get().cloned().unwrap_or_else(|| {
+            Arc::new(Abilities::of(&InitializeParams::default()))
+        })
+    }
+
+    fn chosen(&self) -> Option<Name> {
+        self.environment.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks about a document that the client holds. `None` where it holds no such document.
+    fn ask<T: Send + 'static>(
+        &self,
+        uri: &Uri,
+        answer: impl Fn(&Snapshot, SourceFile) -> T + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
+        let address = uri.as_str().to_owned();
+        let encoding = self.abilities().encoding;
+        self.on_snapshot(
+            move |worlds| Snapshot::with(worlds, &address, encoding),
+            move |(snapshot, path)| snapshot.file(path).map(|file| answer(snapshot, file)),
+            |(snapshot, _)| &snapshot.db,
+        )
+    }
+
+    /// Asks about all that is open.
+    fn ask_all<T: Send + 'static>(
+        &self,
+        answer: impl Fn(&[Snapshot]) -> T + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
+        let encoding = self.abilities().encoding;
+        self.on_snapshot(
+            move |worlds| Some(Snapshot::all(worlds, encoding)).filter(|it| !it.is_empty()),
+            move |snapshots| Some(answer(snapshots)),
+            |snapshots| &snapshots[0].db,
+        )
+    }
+
+    /// Takes a snapshot and answers on a thread of the pool; once more where an edit comes in between. The
+    /// first task is queued at once, before anything is awaited.
+    fn on_snapshot<S: Send + 'static, T: Send + 'static>(
+        &self,
+        take: impl Fn(&super::worlds::Worlds) -> Option<S> + Send + Sync + 'static,
+        answer: impl Fn(&S) -> Option<T> + Send + Sync + 'static,
+        database: fn(&S) -> &plumb_compiler::Database,
+    ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
+        let (take, answer) = (Arc::new(take), Arc::new(answer));
+        let (owner, client) = (self.owner.clone(), self.client.clone());
+        let request = move || {
+            let (sender, receiver) = tokio::sync::oneshot::channel();
+            let take = take.clone();
+            owner.send(move |worlds| {
+                // Who asked may be gone.
+                let _ = sender.send(take(worlds));
+            });
+            receiver
+        };
+        let first = request();
+        async move {
+            let mut receiver = Some(first);
+            for _ in 0..TRIES {
+                let receiver = receiver.take().unwrap_or_else(&request);
+                let Ok(taken) = receiver.await else { return Err(Error::internal_error()) };
+                let Some(snapshot) = taken else { return Ok(None) };
+                let token = database(&snapshot).cancellation_token();
+                let mut withdraw = Withdraw(Some(token));
+                let answer = answer.clone();
+                let run = tokio::task::spawn_blocking(move || {
+                    Cancelled::catch(AssertUnwindSafe(|| answer(&snapshot)))
+                });
+                let outcome = run.await;
+                withdraw.0 = None;
+                match outcome {
+                    Ok(Ok(found)) => return Ok(found),
+                    Ok(Err(Cancelled::PendingWrite)) => {}
+                    Ok(Err(_)) => return Err(Error::request_cancelled()),
+                    Err(panic) => {
+                        let what = panic
+                            .into_panic()
+                            .downcast::<String>()
+                            .map_or_else(|_| "a panic".to_owned(), |it| *it);
+                        let report = format!("this is a mistake in Plumb, please report it: {what}");
+                        client.log_message(MessageType::ERROR, report).await;
+                        return Err(Error::internal_error());
+                    }
+                }
+            }
+            Err(Error::content_modified())
+        }
+    }
+
+    /// Does something with all that is open, then has told what changed.
+    fn alter(&self, paths: Vec<Name>, task: impl FnOnce(&mut super::worlds::Worlds) + Send + 'static) {
+        self.owner.send(task);
+        if let Some(publisher) = self.publisher.get() {
+            publisher.changed(paths);
+        }
+    }
+
+    /// `plumb/environments`
+    pub(crate) async fn environments(&self, _: serde_json::Value) -> Result<Environments> {
+        let found = self.ask_all(|snapshots| {
+            let mut found: Vec<String> = Vec::new();
+            for snapshot in snapshots {
+                for name in plumb_compiler::environments(&snapshot.db, snapshot.workspace) {
+                    if !found.iter().any(|it| *it == name) {
+                        found.push(name.into());
+                    }
+                }
+            }
+            found
+        });
+        Ok(Environments { environments: found.await?.unwrap_or_default() })
+    }
+
+    /// `plumb/setEnvironment`
+    pub(crate) async fn set_environment(&self, params: SetEnvironment) {
+        *self.environment.lock().unwrap_or_else(PoisonError::into_inner) =
+            params.environment.map(Name::from);
+        self.refresh().await;
+    }
+
+    /// `plumb/preview`
+    pub(crate) async fn preview(&self, _params: serde_json::Value) -> Result<Option<serde_json::Value>> {
+        Ok(None)
+    }
+
+    /// Has the client ask again for what follows the environment.
+    async fn refresh(&self) {
+        let (client, abilities) = (self.client.clone(), self.abilities());
+        tokio::spawn(async move {
+            // What the client does not take it may refuse.
+            if abilities.refreshes_lenses {
+                let _ = client.code_lens_refresh().await;
+            }
+            if abilities.refreshes_hints {
+                let _ = client.inlay_hint_refresh().await;
+            }
+        });
+    }
+
+    async fn open_folders(&self, folders: Vec<PathBuf>) {
+        let progress = if self.abilities().progress && !folders.is_empty() {
+            let token = ProgressToken::String("plumb/load".to_owned());
+            match self.client.create_work_done_progress(token.clone()).await {
+                Ok(()) => Some(self.client.progress(token, "Plumb: reading the workspace").begin().await),
+                Err(_) => None,
+            }
+        } else {
+            None
+        };
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.alter(Vec::new(), move |worlds| {
+            let mut told = Vec::new();
+            for folder in &folders {
+                match worlds.load(folder) {
+                    Ok(()) | Err(plumb_workspace::LoadError::NoSources(_)) => {}
+                    Err(error) => told.push(error.to_string()),
+                }
+            }
+            let _ = sender.send(told);
+        });
+        for problem in receiver.await.unwrap_or_default() {
+            self.client.show_message(MessageType::WARNING, problem).await;
+        }
+        if let Some(progress) = progress {
+            progress.finish().await;
+        }
+    }
+}
+
+/// The answer of `plumb/environments`.
+#[derive(Serialize)]
+pub(crate) struct Environments {
+    environments: Vec<String>,
+}
+
+/// The question of `plumb/setEnvironment`.
+#[derive(Deserialize)]
+pub(crate) struct SetEnvironment {
+    environment: Option<String>,
+}
+
+fn folder_path(uri: &Uri) -> Option<PathBuf> {
+    (uri.scheme().as_str() == "file").then(|| uri.to_file_path().map(|it| it.into_owned())).flatten()
+}
+
+impl LanguageServer for Backend {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let abilities = Arc::new(Abilities::of(&params));
+        let options: Options = params
+            .initialization_options
+            .clone()
+            .and_then(|it| serde_json::from_value(it).ok())
+            .unwrap_or_default();
+        *self.environment.lock().unwrap_or_else(PoisonError::into_inner) =
+            options.environment.map(Name::from);
+        let mut folders: Vec<PathBuf> = params
+            .workspace_folders
+            .iter()
+            .flatten()
+            .filter_map(|it| folder_path(&it.uri))
+            .collect();
+        #[allow(deprecated, reason = "clients that know no folders send it")]
+        if folders.is_empty() {
+            folders.extend(params.root_uri.as_ref().and_then(folder_path));
+        }
+        *self.folders.lock().unwrap_or_else(PoisonError::into_inner) = folders;
+        let encoding = match abilities.encoding {
+            Encoding::Utf8 => PositionEncodingKind::UTF8,
+            Encoding::Utf16 => PositionEncodingKind::UTF16,
+        };
+        let _ = self.abilities.set(abilities.clone());
+        let publisher = Publisher::start(self.client.clone(), self.owner.clone(), abilities);
+        let _ = self.publisher.set(publisher);
+        Ok(InitializeResult {
+            capabilities: ServerCapabilities {
+                position_encoding: Some(encoding),
+                text_document_sync: Some(TextDocumentSyncCapability::Options(
+                    TextDocumentSyncOptions {
+                        open_close: Some(true),
+                        change: Some(TextDocumentSyncKind::INCREMENTAL),
+                        save: Some(TextDocumentSyncSaveOptions::Supported(true)),
+                        ..TextDocumentSyncOptions::default()
+                    },
+                )),
+                document_formatting_provider: Some(OneOf::Left(true)),
+                diagnostic_provider: Some(DiagnosticServerCapabilities::Options(
+                    DiagnosticOptions {
+                        identifier: Some("plumb".to_owned()),
+                        inter_file_dependencies: true,
+                        workspace_diagnostics: false,
+                        ..DiagnosticOptions::default()
+                    },
+                )),
+                workspace: Some(WorkspaceServerCapabilities {
+                    workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                        supported: Some(true),
+                        change_notifications: Some(OneOf::Left(true)),
+                    }),
+                    ..WorkspaceServerCapabilities::default()
+                }),
+                ..ServerCapabilities::default()
+            },
+            server_info: Some(ServerInfo {
+                name: "plumb".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+            ..InitializeResult::default()
+        })
+    }
+
+    async fn initialized(&self, _: InitializedParams) {
+        if self.abilities().watches {
+            let watchers = ["**/*.plumb", "**/plumb.toml"].map(|glob| FileSystemWatcher {
+                glob_pattern: GlobPattern::String(glob.to_owned()),
+                kind: None,
+            });
+            let options = DidChangeWatchedFilesRegistrationOptions { watchers: watchers.to_vec() };
+            let registration = Registration {
+                id: "plumb/watch".to_owned(),
+                method: "workspace/didChangeWatchedFiles".to_owned(),
+                register_options: serde_json::to_value(options).ok(),
+            };
+            let client = self.client.clone();
+            tokio::spawn(async move {
+                if let Err(error) = client.register_capability(vec![registration]).await {
+                    let what = format!("the client does not watch files: {error}");
+                    client.log_message(MessageType::WARNING, what).await;
+                }
+            });
+        }
+        let folders = std::mem::take(
+            &mut *self.folders.lock().unwrap_or_else(PoisonError::into_inner),
+        );
+        self.open_folders(folders).await;
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn did_open(&self, params: DidOpenTextDocumentParams) {
+        let TextDocumentItem { uri, version, text, .. } = params.text_document;
+        let Some(path) = folder_path(&uri) else { return };
+        self.alter(vec![], move |worlds| {
+            worlds.open(uri.as_str(), &path, version, text.into());
+        });
+    }
+
+    async fn did_change(&self, params: DidChangeTextDocumentParams) {
+        let VersionedTextDocumentIdentifier { uri, version } = params.text_document;
+        let encoding = self.abilities().encoding;
+        self.alter(vec![], move |worlds| {
+            let Some(document) = worlds.documents.get(uri.as_str()) else { return };
+            let mut text = document.text.to_string();
+            for change in params.content_changes {
+                match change.range {
+                    None => text = change.text,
+                    Some(range) => {
+                        let lines = Lines::of(&text);
+                        let start = lines.offset(&text, range.start, encoding) as usize;
+                        let end = lines.offset(&text, range.end, encoding) as usize;
+                        text.replace_range(start..end.max(start), &change.text);
+                    }
+                }
+            }
+            worlds.change(uri.as_str(), version, text.into());
+        });
+    }
+
+    async fn did_save(&self, params: DidSaveTextDocumentParams) {
+        let Some(path) = folder_path(&params.text_document.uri) else { return };
+        self.alter(vec![], move |worlds| worlds.changed_on_disk(&[path]));
+    }
+
+    async fn did_close(&self, params: DidCloseTextDocumentParams) {
+        self.alter(vec![], move |worlds| worlds.close(params.text_document.uri.as_str()));
+    }
+
+    async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
+        let paths: Vec<PathBuf> =
+            params.changes.iter().filter_map(|it| folder_path(&it.uri)).collect();
+        self.alter(vec![], move |worlds| worlds.changed_on_disk(&paths));
+    }
+
+    async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
+        let gone: Vec<PathBuf> =
+            params.event.removed.iter().filter_map(|it| folder_path(&it.uri)).collect();
+        let added = params.event.added.iter().filter_map(|it| folder_path(&it.uri)).collect();
+        self.alter(vec![], move |worlds| gone.iter().for_each(|it| worlds.leave(it)));
+        self.open_folders(added).await;
+    }
+
+    async fn formatting(&self, params: DocumentFormattingParams) -> Result<Option<Vec<TextEdit>>> {
+        let found = self.ask(&params.text_document.uri, |snapshot, file| {
+            let (lines, text) = snapshot.lines(file);
+            let edits = crate::ide::format::whole(text);
+            edits
+                .into_iter()
+                .map(|(range, new_text)| TextEdit {
+                    range: lines.range(text, range, snapshot.encoding),
+                    new_text,
+                })
+                .collect()
+        });
+        found.await
+    }
+
+    async fn diagnostic(&self, params: DocumentDiagnosticParams) -> Result<DocumentDiagnosticReportResult> {
+        let abilities = self.abilities();
+        let found = self.ask(&params.text_document.uri, move |snapshot, file| {
+            super::diagnostics::of_file(snapshot, file, &abilities)
+        });
+        let items = found.await?.unwrap_or_default();
+        Ok(DocumentDiagnosticReportResult::Report(DocumentDiagnosticReport::Full(
+            RelatedFullDocumentDiagnosticReport {
+                related_documents: None,
+                full_document_diagnostic_report: FullDocumentDiagnosticReport { result_id: None, items },
+            },
+        )))
+    }
+}
