@@ -3,6 +3,7 @@
 use super::convert::{Encoding, Lines};
 use super::diagnostics::Publisher;
 use super::owner::{Owner, Snapshot};
+use crate::ide;
 use plumb_compiler::source::SourceFile;
 use plumb_compiler::syntax::ast::Name;
 use salsa::{Cancelled, Database as _};
@@ -346,6 +347,7 @@ impl LanguageServer for Backend {
                     },
                 )),
                 document_formatting_provider: Some(OneOf::Left(true)),
+                hover_provider: Some(HoverProviderCapability::Simple(true)),
                 diagnostic_provider: Some(DiagnosticServerCapabilities::Options(
                     DiagnosticOptions {
                         identifier: Some("plumb".to_owned()),
@@ -453,10 +455,30 @@ impl LanguageServer for Backend {
         self.open_folders(added).await;
     }
 
+    async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        let TextDocumentPositionParams { text_document, position } =
+            params.text_document_position_params;
+        let chosen = self.chosen();
+        let found = self.ask(&text_document.uri, move |snapshot, file| {
+            let offset = snapshot.offset(file, position);
+            let chosen = chosen.as_deref();
+            let found = ide::hover::hover(&snapshot.db, snapshot.workspace, file, offset, chosen)?;
+            let (lines, text) = snapshot.lines(file);
+            Some(Hover {
+                range: Some(lines.range(text, found.range, snapshot.encoding)),
+                contents: HoverContents::Markup(MarkupContent {
+                    kind: MarkupKind::Markdown,
+                    value: found.text,
+                }),
+            })
+        });
+        Ok(found.await?.flatten())
+    }
+
     async fn formatting(&self, params: DocumentFormattingParams) -> Result<Option<Vec<TextEdit>>> {
         let found = self.ask(&params.text_document.uri, |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
-            let edits = crate::ide::format::whole(text);
+            let edits = ide::format::whole(text);
             edits
                 .into_iter()
                 .map(|(range, new_text)| TextEdit {
