@@ -2,9 +2,11 @@
 //!
 //! Everything here is a plain function over the database, so that the editor and the tests call the same.
 
+pub mod complete;
 pub mod cursor;
 pub mod format;
 pub mod hover;
+pub mod imports;
 pub mod meaning;
 pub mod tree;
 pub mod values;

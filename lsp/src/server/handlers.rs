@@ -5,7 +5,7 @@ use super::diagnostics::Publisher;
 use super::owner::{Owner, Snapshot};
 use crate::ide;
 use plumb_compiler::source::SourceFile;
-use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::syntax::ast::{Name, TextRange};
 use salsa::{Cancelled, Database as _};
 use serde::{Deserialize, Serialize};
 use std::panic::AssertUnwindSafe;
@@ -307,6 +307,51 @@ fn folder_path(uri: &Uri) -> Option<PathBuf> {
     (uri.scheme().as_str() == "file").then(|| uri.to_file_path().map(|it| it.into_owned())).flatten()
 }
 
+fn completion_item(
+    it: ide::complete::Completion,
+    index: usize,
+    has_snippets: bool,
+    range: &dyn Fn(TextRange) -> Range,
+) -> CompletionItem {
+    use ide::complete::CompletionKind as Kind;
+    let kind = match it.kind {
+        Kind::Field => CompletionItemKind::FIELD,
+        Kind::Value => CompletionItemKind::ENUM_MEMBER,
+        Kind::Keyword => CompletionItemKind::KEYWORD,
+        Kind::Local => CompletionItemKind::VARIABLE,
+        Kind::Constant => CompletionItemKind::CONSTANT,
+        Kind::Function => CompletionItemKind::FUNCTION,
+        Kind::Schema | Kind::KubernetesKind => CompletionItemKind::CLASS,
+        Kind::Type => CompletionItemKind::INTERFACE,
+        Kind::Package => CompletionItemKind::MODULE,
+        Kind::Environment => CompletionItemKind::ENUM,
+        Kind::Request => CompletionItemKind::STRUCT,
+        Kind::Output => CompletionItemKind::PROPERTY,
+        Kind::Snippet => CompletionItemKind::SNIPPET,
+    };
+    let is_snippet = has_snippets && it.snippet != it.plain;
+    let new_text = if is_snippet { it.snippet } else { it.plain };
+    let also: Vec<TextEdit> = it
+        .also
+        .into_iter()
+        .map(|(at, new_text)| TextEdit { range: range(at), new_text })
+        .collect();
+    CompletionItem {
+        label: it.label,
+        kind: Some(kind),
+        detail: it.detail,
+        documentation: it.documentation.map(|value| {
+            Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value })
+        }),
+        tags: it.deprecated.then(|| vec![CompletionItemTag::DEPRECATED]),
+        sort_text: Some(format!("{index:05}")),
+        insert_text_format: is_snippet.then_some(InsertTextFormat::SNIPPET),
+        text_edit: Some(CompletionTextEdit::Edit(TextEdit { range: range(it.replace), new_text })),
+        additional_text_edits: (!also.is_empty()).then_some(also),
+        ..CompletionItem::default()
+    }
+}
+
 impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let abilities = Arc::new(Abilities::of(&params));
@@ -347,6 +392,10 @@ impl LanguageServer for Backend {
                     },
                 )),
                 document_formatting_provider: Some(OneOf::Left(true)),
+                completion_provider: Some(CompletionOptions {
+                    trigger_characters: Some([".", "\"", "{", " "].map(str::to_owned).to_vec()),
+                    ..CompletionOptions::default()
+                }),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
                 diagnostic_provider: Some(DiagnosticServerCapabilities::Options(
                     DiagnosticOptions {
@@ -453,6 +502,28 @@ impl LanguageServer for Backend {
         let added = params.event.added.iter().filter_map(|it| folder_path(&it.uri)).collect();
         self.alter(vec![], move |worlds| gone.iter().for_each(|it| worlds.leave(it)));
         self.open_folders(added).await;
+    }
+
+    async fn completion(&self, params: CompletionParams) -> Result<Option<CompletionResponse>> {
+        let TextDocumentPositionParams { text_document, position } = params.text_document_position;
+        let has_snippets = self.abilities().snippets;
+        // A space asks only where a list of words is sure to come.
+        let by_space = params.context.is_some_and(|it| it.trigger_character.as_deref() == Some(" "));
+        let found = self.ask(&text_document.uri, move |snapshot, file| {
+            let offset = snapshot.offset(file, position);
+            let (lines, text) = snapshot.lines(file);
+            if by_space && !ide::complete::begins_list(text, offset) {
+                return Vec::new();
+            }
+            let range = |range| lines.range(text, range, snapshot.encoding);
+            ide::complete::complete(&snapshot.db, snapshot.workspace, file, offset)
+                .into_iter()
+                .enumerate()
+                .map(|(index, it)| completion_item(it, index, has_snippets, &range))
+                .collect()
+        });
+        let items = found.await?.unwrap_or_default();
+        Ok(Some(CompletionResponse::List(CompletionList { is_incomplete: false, items })))
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
