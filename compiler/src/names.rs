@@ -95,6 +95,23 @@ fn home(db: &dyn Db, workspace: Workspace, package: Package) -> Option<&Dependen
     workspace.dependencies(db).iter().find(|it| it.name == root)
 }
 
+/// A package as a `use` of another names it: `platform.web`; `None` where it cannot, since the workspace of the
+/// one does not depend on that of the other. Empty: the root, which has no name.
+pub fn use_path(db: &dyn Db, workspace: Workspace, from: Package, to: Package) -> Option<String> {
+    let root = |package: Package| match package.path(db).split('.').next() {
+        Some(first) if first.starts_with('@') => first.to_owned(),
+        _ => String::new(),
+    };
+    let (own, its) = (root(from), root(to));
+    let rest = to.path(db).strip_prefix(its.as_str())?;
+    if own == its {
+        return Some(rest.trim_start_matches('.').to_owned());
+    }
+    let known = &home(db, workspace, from)?.knows;
+    let (name, _) = known.iter().find(|(_, full)| **full == its)?;
+    Some(format!("{name}{rest}"))
+}
+
 /// The source files of each package, by the package's path.
 #[salsa::tracked]
 pub fn packages(db: &dyn Db, workspace: Workspace) -> Arc<BTreeMap<Name, Vec<SourceFile>>> {

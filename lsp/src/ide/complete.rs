@@ -12,7 +12,7 @@ use plumb_compiler::builtins::Builtin;
 use plumb_compiler::items::{documentation, item};
 use plumb_compiler::names::{
     BUILT_IN_TYPES, Target, environments, package_of, packages, prelude_names, resolve_path,
-    resolve_use, scope, uses,
+    resolve_use, scope, use_path, uses,
 };
 use plumb_compiler::source::{Content, ItemId, Kind as Declares, Package, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::*;
@@ -536,7 +536,9 @@ impl<'a> List<'a> {
             let is_built_in = matches!(container.base(), Ty::Request(id)
                 if schema(db, workspace, *id).field(&name).is_none());
             let symbol = meaning::field(db, workspace, container, &name);
-            let rank = match (is_required, is_built_in) {
+            // What the cluster says of an object nobody writes.
+            let is_status = name == "status" && matches!(container.base(), Ty::Kind(_));
+            let rank = match (is_required, is_built_in || is_status) {
                 (true, _) => 0,
                 (_, false) => 1,
                 (_, true) => 3,
@@ -550,7 +552,7 @@ impl<'a> List<'a> {
             let shown = display(db, workspace, &ty);
             it.detail = Some(match (&default, is_required) {
                 (Some(default), _) => format!("{shown} = {default}"),
-                (None, true) => format!("{shown}, required"),
+                (None, true) => format!("{}, required", shown.trim_end_matches('?')),
                 (None, false) => shown,
             });
             it.documentation = symbol.and_then(|it| it.documentation(db, workspace));
@@ -807,13 +809,14 @@ impl<'a> List<'a> {
     /// The schemas of packages that the file may not use yet: a `use` line comes with them.
     fn schemas_elsewhere(&mut self, own: Package, requestable: bool) {
         let (db, workspace, file) = (self.db, self.workspace, self.file);
-        for path in packages(db, workspace).keys().filter(|it| !it.is_empty() && !it.contains('@')) {
+        for path in packages(db, workspace).keys() {
             let package = Package::new(db, workspace, path.clone());
-            if package == own {
+            let Some(path) = use_path(db, workspace, own, package) else { continue };
+            if package == own || path.is_empty() {
                 continue;
             }
-            let last = path.rsplit('.').next().unwrap_or(path);
-            let alias = package_alias(db, workspace, file, path);
+            let last = path.rsplit('.').next().unwrap_or(&path);
+            let alias = package_alias(db, workspace, file, package);
             for (name, id) in &scope(db, package).names {
                 if id.kind(db) != Declares::Schema
                     || item(db, *id).as_ref().is_some_and(|it| it.private)
@@ -862,14 +865,18 @@ impl<'a> List<'a> {
             .map(|(_, word)| Ident { id: NodeId(0), text: (*word).into() })
             .collect();
         if path.is_empty() {
-            let mut firsts: Vec<Name> = packages(db, workspace)
-                .keys()
-                .map(|it| it.split('.').next().unwrap_or_default().into())
-                .filter(|it: &Name| !it.is_empty())
+            let own = package_of(db, workspace, self.file);
+            let all = packages(db, workspace).keys();
+            let mut firsts: Vec<String> = all
+                .map(|path| Package::new(db, workspace, path.clone()))
+                .filter_map(|it| use_path(db, workspace, own, it))
+                .filter_map(|path| path.split('.').next().map(str::to_owned))
+                .filter(|it| !it.is_empty())
                 .collect();
+            firsts.sort();
             firsts.dedup();
-            for name in firsts.iter().filter(|it| !it.contains('@')) {
-                self.add(name, CompletionKind::Package, 1);
+            for name in firsts {
+                self.add(&name, CompletionKind::Package, 1);
             }
             self.add("k8s", CompletionKind::Package, 2);
             return;
@@ -899,10 +906,13 @@ impl<'a> List<'a> {
         if before.in_string {
             return;
         }
+        let Some(cursor) = cursor else { return };
         if let Ty::Outputs(None) = wanted.base() {
             self.own_requests();
+            let own = cursor.reading.id.name(db);
+            self.found.retain(|it| it.label != *own);
+            return;
         }
-        let Some(cursor) = cursor else { return };
         let is_data =
             matches!(cursor.reading.id.kind(db), Declares::Request | Declares::Overlay);
         for (name, ty) in self.locals(cursor) {
@@ -915,11 +925,13 @@ impl<'a> List<'a> {
                 it.detail = Some(display(db, workspace, &field.ty));
             }
         }
+        // Before the braces of a record only.
+        let names_records = !is_data && !wanted.present().is_scalar();
         let own = package_of(db, workspace, file);
         let is_value = |id: &ItemId| matches!(id.kind(db), Declares::Let | Declares::Fn | Declares::Request);
         for (name, (target, _)) in &uses(db, workspace, file).names {
             match target {
-                Target::Item(id) if is_value(id) || !is_data && id.kind(db) == Declares::Schema => {
+                Target::Item(id) if is_value(id) || names_records && id.kind(db) == Declares::Schema => {
                     self.declared(name, *id, 2);
                 }
                 Target::Package(_) => {
@@ -933,7 +945,7 @@ impl<'a> List<'a> {
         }
         for (name, id) in &scope(db, own).names {
             let is_schema = id.kind(db) == Declares::Schema;
-            if is_value(id) && *id != cursor.reading.id || is_schema && !is_data {
+            if is_value(id) && *id != cursor.reading.id || is_schema && names_records {
                 self.declared(name, *id, 2);
             }
         }
@@ -1186,4 +1198,31 @@ fn default_text(db: &dyn Db, owner: ItemId, name: NodeId) -> Option<String> {
     let at = plumb_compiler::items::spans(db, owner).get(default.id.0 as usize)?;
     let text = text.get(at.start as usize..at.end as usize)?;
     (!text.contains('\n') && text.len() <= 40).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ide::fixture::{Fixture, SHOP};
+
+    fn complete_in(text: &str) -> Vec<Completion> {
+        let it = Fixture::new(&format!("{SHOP}{text}"));
+        complete(&it.db, it.workspace, it.file, it.offset)
+    }
+
+    /// The labels, one after the other.
+    fn labels(text: &str) -> String {
+        let labels: Vec<String> = complete_in(text).into_iter().map(|it| it.label).collect();
+        labels.join(" ")
+    }
+
+    #[test]
+    fn a_schema_of_another_package_brings_its_use() {
+        for text in ["request x: We$0", "request x: We$0\n", "request x: $0 {\n}\n"] {
+            let found = complete_in(text);
+            let web = found.iter().find(|it| it.label == "platform.Web").expect(text);
+            assert_eq!(web.also.len(), 1);
+            assert_eq!(web.also[0].1, "use platform\n\n");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use plumb_compiler::Db;
 use plumb_compiler::items::{extent, keyed_items};
 use plumb_compiler::names::{Target, uses};
-use plumb_compiler::source::{Kind, SourceFile, Workspace};
+use plumb_compiler::source::{Kind, Package, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::{Name, TextRange};
 
 /// The change that adds a `use` line, such as `use platform`: after the last one, else at the top.
@@ -21,9 +21,14 @@ pub fn add_use(db: &dyn Db, file: SourceFile, line: &str) -> (TextRange, String)
 }
 
 /// What a file calls a package: `web` after `use platform.web`; `None` where it does not use it.
-pub fn package_alias(db: &dyn Db, workspace: Workspace, file: SourceFile, path: &str) -> Option<Name> {
+pub fn package_alias(
+    db: &dyn Db,
+    workspace: Workspace,
+    file: SourceFile,
+    package: Package,
+) -> Option<Name> {
     uses(db, workspace, file).names.iter().find_map(|(name, (target, _))| match target {
-        Target::Package(package) if package.path(db) == path => Some(name.clone()),
+        Target::Package(found) if *found == package => Some(name.clone()),
         _ => None,
     })
 }

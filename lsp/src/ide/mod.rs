@@ -4,6 +4,8 @@
 
 pub mod complete;
 pub mod cursor;
+#[cfg(test)]
+mod fixture;
 pub mod format;
 pub mod hover;
 pub mod imports;
