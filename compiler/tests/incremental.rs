@@ -335,29 +335,62 @@ fn a_warm_database_answers_as_a_cold_one_does() {
     ];
     for (path, from, to) in edits {
         warm.edit(path, from, to);
-        let files: Vec<(String, String)> = warm
-            .files
-            .iter()
-            .map(|(path, file)| match file.content(&warm.db) {
-                Content::Text(text) => (path.clone(), text.to_string()),
-                Content::Unreadable(why) => panic!("{path} {why}"),
-            })
-            .collect();
-        let files: Vec<(&str, &str)> =
-            files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
-        let cold = Recorded::new(&files);
+        assert_cold_answers_so(&warm, &format!("after {to:?} in {path}"));
+    }
+}
+
+/// Values that differ in nothing but their order are not the same to who prints them.
+#[test]
+fn another_order_is_printed_anew() {
+    let mut warm = Recorded::new(&[
+        ("platform/env.plumb", ENVIRONMENTS),
+        (
+            "platform/note.plumb",
+            r#"
+use k8s.core.v1 as core
+
+let names = ["b", "a"]
+let crossed = {for name in names => [name] = "x"}
+
+schema Note { lines: {String: String} = crossed }
+
+compose Note as note {
+    emit core.ConfigMap { metadata.name = note.name, data = note.lines }
+}
+"#,
+        ),
+        (
+            "apps/note.plumb",
+            "use platform\n\npackage { namespace = \"apps\" }\n\nrequest note: platform.Note {}\n",
+        ),
+    ]);
+    assert_eq!(warm.everything(), [], "the workspace is sound");
+    let before = printed(&warm, "dev");
+    warm.edit("platform/note.plumb", r#"["b", "a"]"#, r#"["a", "b"]"#);
+    assert_ne!(printed(&warm, "dev"), before);
+    assert_cold_answers_so(&warm, "after the names changed their order");
+}
+
+#[track_caller]
+fn assert_cold_answers_so(warm: &Recorded, when: &str) {
+    let files: Vec<(String, String)> = warm
+        .files
+        .iter()
+        .map(|(path, file)| match file.content(&warm.db) {
+            Content::Text(text) => (path.clone(), text.to_string()),
+            Content::Unreadable(why) => panic!("{path} {why}"),
+        })
+        .collect();
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let cold = Recorded::new(&files);
+    assert_eq!(check(&warm.db, warm.workspace), check(&cold.db, cold.workspace), "{when}");
+    for environment in environments(&cold.db, cold.workspace) {
         assert_eq!(
-            check(&warm.db, warm.workspace),
-            check(&cold.db, cold.workspace),
-            "after {to:?} in {path}"
+            printed(warm, &environment),
+            printed(&cold, &environment),
+            "{environment} {when}"
         );
-        for environment in environments(&cold.db, cold.workspace) {
-            assert_eq!(
-                printed(&warm, &environment),
-                printed(&cold, &environment),
-                "{environment} after {to:?} in {path}"
-            );
-        }
     }
 }
 

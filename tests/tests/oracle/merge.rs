@@ -17,6 +17,13 @@ pub(crate) struct Layer {
     pub is_below: bool,
 }
 
+impl Layer {
+    /// A request, an overlay, or what a composition asks for by itself.
+    fn is_data(&self) -> bool {
+        self.creates && self.level > 0
+    }
+}
+
 /// A word on exactly one field, entry or element.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
@@ -46,8 +53,11 @@ pub(crate) struct Node {
     pub is_given: bool,
     /// The layer that made it final.
     pub sealed: Option<Layer>,
-    /// The entry that made the record or map.
+    /// The entry that gave the record or map first, by a request or overlay where one gives it too:
+    /// what it lacks is told there.
     pub made_by: EntryId,
+    /// That entry is of such a one.
+    is_asked_for: bool,
     /// What was there each time it began anew.
     pub before: Vec<Node>,
     /// The level and entry that replaced the whole.
@@ -381,9 +391,15 @@ impl<'w> Merge<'w> {
                 Type::Schema(schema) => self.bottom(*schema),
                 _ => Vec::new(),
             });
-            node.made_by = word.entry;
         }
-        node.is_given |= makes;
+        if makes {
+            let asks = word.layer.is_data();
+            if !node.is_given || asks && !node.is_asked_for {
+                node.made_by = word.entry;
+                node.is_asked_for = asks;
+            }
+            node.is_given = true;
+        }
         true
     }
 
