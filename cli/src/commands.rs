@@ -306,7 +306,7 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
                 let (db, workspace) = (&session.db, session.workspace);
                 tracer = Some(Tracer::new(db, workspace, manifest.item, environment));
             }
-            let mut tell = |value: &Value| {
+            let mut tell = |value: &Value, _| {
                 let source = tracer.as_mut()?.source(manifest, value);
                 Some(note(&source, &printer.line(&source.location)))
             };

@@ -124,6 +124,13 @@ pub struct Outcome {
     objects: Vec<Object>,
 }
 
+impl Outcome {
+    /// What it makes, where objects are wanted; `None` where an error stands in the way.
+    pub fn objects(&self) -> Option<&[Object]> {
+        self.made.is_some().then_some(&self.objects)
+    }
+}
+
 impl<'a> Maker<'a> {
     /// Of an environment; `None` where there is no such.
     pub fn new(

@@ -21,8 +21,9 @@ pub fn write_document(out: &mut String, value: &Value) {
     let _ = write_within(out, value, usize::MAX);
 }
 
-/// What to say of a value in a comment behind it; `None`: nothing.
-pub type Note<'n> = dyn FnMut(&Value) -> Option<String> + 'n;
+/// What to say of a value in a comment behind it, by the value and the byte of the output where it begins;
+/// `None`: nothing.
+pub type Note<'n> = dyn FnMut(&Value, usize) -> Option<String> + 'n;
 
 /// [`write_document`] with a comment behind each scalar, empty record and empty list: what `note` says
 /// of it. Only what can be seen of a note is written, on one line.
@@ -190,7 +191,7 @@ impl Printer<'_, '_> {
         if place != Place::Top {
             self.out.push(' ');
         }
-        let comment = match self.note.as_mut().and_then(|note| note(value)) {
+        let comment = match self.note.as_mut().and_then(|note| note(value, self.out.len())) {
             Some(note) => {
                 let seen: String =
                     note.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
@@ -844,7 +845,7 @@ spec:
         let value = read(text, origin()).unwrap();
         let mut out = String::new();
         let mut notes = 0;
-        write_annotated(&mut out, &value, &mut |_| {
+        write_annotated(&mut out, &value, &mut |_, _| {
             notes += 1;
             Some(format!("note {notes}\nsecond line: [x"))
         });

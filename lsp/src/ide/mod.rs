@@ -7,8 +7,10 @@ pub mod cursor;
 #[cfg(test)]
 mod fixture;
 pub mod format;
+pub mod hints;
 pub mod hover;
 pub mod imports;
 pub mod meaning;
+pub mod preview;
 pub mod tree;
 pub mod values;

@@ -126,12 +126,12 @@ impl Backend {
         })
     }
 
-    fn chosen(&self) -> Option<Name> {
+    pub(crate) fn chosen(&self) -> Option<Name> {
         self.environment.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Asks about a document that the client holds. `None` where it holds no such document.
-    fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         uri: &Uri,
         answer: impl Fn(&Snapshot, SourceFile) -> T + Send + Sync + 'static,
@@ -146,7 +146,7 @@ impl Backend {
     }
 
     /// Asks about all that is open.
-    fn ask_all<T: Send + 'static>(
+    pub(crate) fn ask_all<T: Send + 'static>(
         &self,
         answer: impl Fn(&[Snapshot]) -> T + Send + Sync + 'static,
     ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
@@ -240,11 +240,6 @@ impl Backend {
         *self.environment.lock().unwrap_or_else(PoisonError::into_inner) =
             params.environment.map(Name::from);
         self.refresh().await;
-    }
-
-    /// `plumb/preview`
-    pub(crate) async fn preview(&self, _params: serde_json::Value) -> Result<Option<serde_json::Value>> {
-        Ok(None)
     }
 
     /// Has the client ask again for what follows the environment.
@@ -396,6 +391,8 @@ impl LanguageServer for Backend {
                     trigger_characters: Some([".", "\"", "{", " "].map(str::to_owned).to_vec()),
                     ..CompletionOptions::default()
                 }),
+                code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(true) }),
+                inlay_hint_provider: Some(OneOf::Left(true)),
                 hover_provider: Some(HoverProviderCapability::Simple(true)),
                 diagnostic_provider: Some(DiagnosticServerCapabilities::Options(
                     DiagnosticOptions {
@@ -524,6 +521,18 @@ impl LanguageServer for Backend {
         });
         let items = found.await?.unwrap_or_default();
         Ok(Some(CompletionResponse::List(CompletionList { is_incomplete: false, items })))
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        self.hints(params).await
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        self.lenses(params).await
+    }
+
+    async fn code_lens_resolve(&self, params: CodeLens) -> Result<CodeLens> {
+        self.resolved_lens(params).await
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {

@@ -13,6 +13,7 @@ mod convert;
 mod diagnostics;
 mod handlers;
 mod owner;
+mod shown;
 mod worlds;
 
 use handlers::Backend;
