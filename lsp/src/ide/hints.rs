@@ -166,20 +166,6 @@ fn requested(db: &dyn Db, package: Package) -> Vec<(ItemId, ItemId)> {
     requests.filter_map(|it| Some((*it, request_schema(db, workspace, *it)?))).collect()
 }
 
-/// The requests for a schema, by package and name: where each is declared.
-pub fn requests_for(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Vec<Location> {
-    let mut found = Vec::new();
-    for path in packages(db, workspace).keys() {
-        let package = Package::new(db, workspace, path.clone());
-        if is_foreign(db, package) {
-            continue;
-        }
-        let requests = requested(db, package).iter().filter(|(_, of)| *of == schema);
-        found.extend(requests.map(|(request, _)| location(db, name_place(db, *request))));
-    }
-    found
-}
-
 /// How many requests there are for a schema.
 pub fn count_requests_for(db: &dyn Db, workspace: Workspace, schema: ItemId) -> usize {
     let all = packages(db, workspace).keys();
@@ -222,7 +208,6 @@ mod tests {
         let it = Fixture::new(&SHOP.replace("schema Web {", "schema W$0eb {"));
         let schema = lens_of(&it.db, it.file, "Web", LensKind::Requests).expect("a schema");
         assert_eq!(count_requests_for(&it.db, it.workspace, schema), 1);
-        assert_eq!(requests_for(&it.db, it.workspace, schema)[0].path, "apps/shop/team.plumb");
         let found = lenses(&it.db, it.workspace, it.file);
         assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["Web"]);
     }

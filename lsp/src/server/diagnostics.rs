@@ -204,7 +204,11 @@ fn everything(snapshots: &[Snapshot], abilities: &Abilities) -> (Told, Vec<Strin
             }
             let Some(uri) = snapshot.address(&location.path) else { continue };
             let Some(diagnostic) = diagnostic(snapshot, finding, abilities) else { continue };
-            told.entry(uri.as_str().to_owned()).or_default().push(diagnostic);
+            let told = told.entry(uri.as_str().to_owned()).or_default();
+            // Several workspaces may see one file, and mistakes in it.
+            if !told.iter().any(|it| (it.range, &it.code) == (diagnostic.range, &diagnostic.code)) {
+                told.push(diagnostic);
+            }
         }
         if !abilities.pulls {
             for (address, _) in snapshot.held.values() {

@@ -136,12 +136,27 @@ impl Backend {
         uri: &Uri,
         answer: impl Fn(&Snapshot, SourceFile) -> T + Send + Sync + 'static,
     ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
+        self.ask_every(uri, move |all| {
+            let (snapshot, file) = all.first()?;
+            Some(answer(snapshot, *file))
+        })
+    }
+
+    /// Asks about a document in every workspace that sees it, first the one that it belongs to.
+    pub(crate) fn ask_every<T: Send + 'static>(
+        &self,
+        uri: &Uri,
+        answer: impl Fn(&[(&Snapshot, SourceFile)]) -> Option<T> + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<Option<T>>> + Send + 'static {
         let address = uri.as_str().to_owned();
         let encoding = self.abilities().encoding;
         self.on_snapshot(
-            move |worlds| Snapshot::with(worlds, &address, encoding),
-            move |(snapshot, path)| snapshot.file(path).map(|file| answer(snapshot, file)),
-            |(snapshot, _)| &snapshot.db,
+            move |worlds| Some(Snapshot::with(worlds, &address, encoding)).filter(|it| !it.is_empty()),
+            move |all| {
+                let files = all.iter().filter_map(|(it, path)| Some((it, it.file(path)?)));
+                answer(&files.collect::<Vec<_>>())
+            },
+            |all| &all[0].0.db,
         )
     }
 

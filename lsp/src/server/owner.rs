@@ -67,24 +67,31 @@ impl Snapshot {
 
     fn of(worlds: &Worlds, index: usize, encoding: Encoding) -> Self {
         let world = &worlds.worlds[index];
-        let held = worlds.documents.iter().filter(|(_, it)| it.root == world.root);
+        let held = worlds.documents.iter().filter_map(|(address, it)| {
+            Some((world.name_of(&it.path)?, (address.clone(), it.version)))
+        });
         Snapshot {
             db: worlds.db.clone(),
             root: world.root.clone(),
             workspace: world.workspace,
             findings: world.findings.clone(),
-            held: held
-                .map(|(address, it)| (it.path.clone(), (address.clone(), it.version)))
-                .collect(),
+            held: held.collect(),
             encoding,
         }
     }
 
-    /// Of the workspace of a document that the client holds, with the document's path.
-    pub(crate) fn with(worlds: &Worlds, address: &str, encoding: Encoding) -> Option<(Self, Name)> {
-        let document = worlds.documents.get(address)?;
-        let index = worlds.worlds.iter().position(|it| it.root == document.root)?;
-        Some((Self::of(worlds, index, encoding), document.path.clone()))
+    /// Of the workspaces that see a document that the client holds, each with what it calls it; first the one
+    /// that it belongs to.
+    pub(crate) fn with(worlds: &Worlds, address: &str, encoding: Encoding) -> Vec<(Self, Name)> {
+        let Some(document) = worlds.documents.get(address) else { return Vec::new() };
+        let mut indices: Vec<usize> = (0..worlds.worlds.len()).collect();
+        indices.sort_by_key(|it| worlds.worlds[*it].root != document.home);
+        let all = indices.into_iter().filter_map(|index| {
+            let world = &worlds.worlds[index];
+            let name = world.name_of(&document.path)?;
+            world.workspace.files(&worlds.db).contains_key(&name).then_some((index, name))
+        });
+        all.map(|(index, name)| (Self::of(worlds, index, encoding), name)).collect()
     }
 
     /// A file of the workspace.

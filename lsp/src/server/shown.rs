@@ -120,12 +120,18 @@ impl Backend {
         let (chosen, abilities) = (self.chosen(), self.abilities());
         let uri = data.uri.clone();
         let position = lens.range.start;
-        let found = self.ask(&uri, move |snapshot, file| {
+        let found = self.ask_every(&uri, move |all| {
             let can = |command: &str| abilities.commands.iter().any(|it| it == command);
-            lens_command(snapshot, file, &data, chosen.as_deref(), position, &can)
+            match data.is_request {
+                true => {
+                    let (snapshot, file) = all.first()?;
+                    manifests_command(snapshot, *file, &data, chosen.as_deref(), &can)
+                }
+                false => requests_command(all, &data, position, &can),
+            }
         });
         // What is gone since has nothing to say.
-        lens.command = Some(found.await?.flatten().unwrap_or_default());
+        lens.command = Some(found.await?.unwrap_or_default());
         Ok(lens)
     }
 
@@ -186,44 +192,60 @@ fn label_parts(snapshot: &Snapshot, hint: &hints::Hint) -> Vec<InlayHintLabelPar
     parts
 }
 
-fn lens_command(
+/// The title, and what the client does about it where it can.
+fn command(
+    title: String,
+    name: &str,
+    arguments: Vec<serde_json::Value>,
+    can: &dyn Fn(&str) -> bool,
+) -> Command {
+    match can(name) {
+        true => Command { title, command: name.to_owned(), arguments: Some(arguments) },
+        false => Command { title, command: String::new(), arguments: None },
+    }
+}
+
+fn manifests_command(
     snapshot: &Snapshot,
     file: SourceFile,
     data: &LensData,
     chosen: Option<&str>,
-    position: Position,
     can: &dyn Fn(&str) -> bool,
 ) -> Option<Command> {
     let (db, workspace) = (&snapshot.db, snapshot.workspace);
-    let command = |title: String, command: &str, arguments: Vec<serde_json::Value>| match can(command)
-    {
-        true => Command { title, command: command.to_owned(), arguments: Some(arguments) },
-        false => Command { title, command: String::new(), arguments: None },
+    let request = hints::lens_of(db, file, &data.name, LensKind::Manifests)?;
+    let usual = || preview::usual_environment(db, workspace, request);
+    let environment = chosen.map(Name::from).or_else(usual)?;
+    let title = match preview::count(db, workspace, request, &environment) {
+        None => format!("no manifests in {environment}: something is wrong"),
+        Some(1) => format!("1 manifest in {environment}"),
+        Some(count) => format!("{count} manifests in {environment}"),
     };
-    if data.is_request {
-        let request = hints::lens_of(db, file, &data.name, LensKind::Manifests)?;
-        let usual = || preview::usual_environment(db, workspace, request);
-        let environment = chosen.map(Name::from).or_else(usual)?;
-        let title = match preview::count(db, workspace, request, &environment) {
-            None => format!("no manifests in {environment}: something is wrong"),
-            Some(1) => format!("1 manifest in {environment}"),
-            Some(count) => format!("{count} manifests in {environment}"),
-        };
-        let named = plumb_compiler::engine::address(db, workspace, request);
-        let argument = json!({ "uri": data.uri, "request": named.as_str(), "environment": environment.as_str() });
-        return Some(command(title, PREVIEW, vec![argument]));
-    }
-    let schema = hints::lens_of(db, file, &data.name, LensKind::Requests)?;
-    let title = match hints::count_requests_for(db, workspace, schema) {
-        0 => return Some(command("used by no request".to_owned(), "", Vec::new())),
+    let named = plumb_compiler::engine::address(db, workspace, request);
+    let argument =
+        json!({ "uri": data.uri, "request": named.as_str(), "environment": environment.as_str() });
+    Some(command(title, PREVIEW, vec![argument], can))
+}
+
+fn requests_command(
+    all: &[(&Snapshot, SourceFile)],
+    data: &LensData,
+    position: Position,
+    can: &dyn Fn(&str) -> bool,
+) -> Option<Command> {
+    // Where they are is asked for when somebody wants to know: that takes reading each of their files.
+    let counts = all.iter().filter_map(|(snapshot, file)| {
+        let schema = hints::lens_of(&snapshot.db, *file, &data.name, LensKind::Requests)?;
+        Some(hints::count_requests_for(&snapshot.db, snapshot.workspace, schema))
+    });
+    // A workspace that depends on another sees the same requests and more.
+    let title = match counts.max().unwrap_or_default() {
+        0 => return Some(command("used by no request".to_owned(), "", Vec::new(), &|_| false)),
         1 => "used by 1 request".to_owned(),
         count => format!("used by {count} requests"),
     };
-    let places: Vec<Location> = hints::requests_for(db, workspace, schema)
-        .iter()
-        .filter_map(|it| snapshot.location(it))
-        .collect();
-    Some(command(title, REFERENCES, vec![json!(data.uri), json!(position), json!(places)]))
+    let arguments = vec![json!(data.uri), json!(position)];
+    Some(command(title, REFERENCES, arguments, can))
 }
 
 fn preview_result(

@@ -27,15 +27,41 @@ pub(crate) struct World {
     disk: BTreeMap<Name, Content>,
     /// The inputs, those of files that are gone too: a file that comes back is the one that it was.
     inputs: FxHashMap<Name, SourceFile>,
+    /// Where the workspaces are that this one depends on, and what its paths into them begin with.
+    others: Vec<(PathBuf, Name)>,
+}
+
+impl World {
+    /// What the workspace calls a file; `None` where it lies neither in it nor in one that it depends on.
+    pub(crate) fn name_of(&self, path: &Path) -> Option<Name> {
+        if let Some(name) = relative(&self.root, path) {
+            return Some(name);
+        }
+        self.others.iter().find_map(|(directory, name)| {
+            Some(format!("{name}/{}", relative(directory, path)?).into())
+        })
+    }
+
+    /// The same of a file that is one of its own: it belongs to the workspace, or the disk has it there.
+    fn own_name_of(&self, document: &Document) -> Option<Name> {
+        let name = self.name_of(&document.path)?;
+        (document.home == self.root || self.disk.contains_key(&name)).then_some(name)
+    }
+}
+
+fn relative(root: &Path, path: &Path) -> Option<Name> {
+    let parts = path.strip_prefix(root).ok()?.components();
+    let parts: Option<Vec<&str>> = parts.map(|part| part.as_os_str().to_str()).collect();
+    Some(parts?.join("/").into())
 }
 
 /// A text that the editor holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Document {
-    /// The workspace it belongs to, by its directory.
-    pub(crate) root: PathBuf,
-    /// Relative to it.
-    pub(crate) path: Name,
+    /// The workspace it belongs to, by its directory. Others may depend on that and see it too.
+    pub(crate) home: PathBuf,
+    /// Absolute, without symbolic links.
+    pub(crate) path: PathBuf,
     /// The text.
     pub(crate) text: Arc<str>,
     /// As the client counts.
@@ -75,6 +101,7 @@ impl Worlds {
                     findings: Arc::default(),
                     disk: BTreeMap::new(),
                     inputs: FxHashMap::default(),
+                    others: Vec::new(),
                 });
                 self.worlds.len() - 1
             }
@@ -84,6 +111,12 @@ impl Worlds {
         if workspace.kubernetes(db) != manifest.kubernetes {
             workspace.set_kubernetes(db).to(manifest.kubernetes);
         }
+        let others = dependencies.iter().filter(|it| !it.directory.is_empty());
+        let others = others.filter_map(|it| {
+            let directory = std::fs::canonicalize(world.root.join(&*it.directory)).ok()?;
+            Some((directory, it.directory.clone()))
+        });
+        world.others = others.collect();
         if **workspace.dependencies(db) != dependencies {
             workspace.set_dependencies(db).to(Arc::new(dependencies));
         }
@@ -98,14 +131,16 @@ impl Worlds {
     /// Hands the engine the files of a workspace: what the editor holds, else what the disk does.
     fn settle(&mut self, index: usize) {
         let world = &mut self.worlds[index];
-        let mut texts: BTreeMap<&Name, Content> =
-            world.disk.iter().map(|(path, content)| (path, content.clone())).collect();
-        for document in self.documents.values().filter(|it| it.root == world.root) {
-            texts.insert(&document.path, Content::Text(document.text.clone()));
+        let mut texts: BTreeMap<Name, Content> =
+            world.disk.iter().map(|(path, content)| (path.clone(), content.clone())).collect();
+        for document in self.documents.values() {
+            if let Some(name) = world.own_name_of(document) {
+                texts.insert(name, Content::Text(document.text.clone()));
+            }
         }
         let mut files = BTreeMap::new();
         for (path, content) in texts {
-            let file = match world.inputs.get(path) {
+            let file = match world.inputs.get(&path) {
                 Some(file) => {
                     if *file.content(&self.db) != content {
                         file.set_content(&mut self.db).to(content);
@@ -118,7 +153,7 @@ impl Worlds {
                     file
                 }
             };
-            files.insert(path.clone(), file);
+            files.insert(path, file);
         }
         if **world.workspace.files(&self.db) != files {
             world.workspace.set_files(&mut self.db).to(Arc::new(files));
@@ -129,7 +164,7 @@ impl Worlds {
     fn settle_file(&mut self, index: usize, path: &Name) {
         let world = &self.worlds[index];
         let mut documents = self.documents.values();
-        let held = documents.find(|it| it.root == world.root && it.path == *path);
+        let held = documents.find(|it| world.own_name_of(it).as_ref() == Some(path));
         let content = match held {
             Some(document) => Some(Content::Text(document.text.clone())),
             None => world.disk.get(path).cloned(),
@@ -186,21 +221,14 @@ impl Worlds {
         std::fs::canonicalize(parent).map_or_else(|_| path.to_owned(), |it| it.join(name))
     }
 
-    fn relative(root: &Path, path: &Path) -> Option<Name> {
-        let parts = path.strip_prefix(root).ok()?.components();
-        let parts: Option<Vec<&str>> = parts.map(|part| part.as_os_str().to_str()).collect();
-        Some(parts?.join("/").into())
-    }
-
     /// The editor holds a text from now on. `false` where it is none of a workspace's.
     pub(crate) fn open(&mut self, address: &str, path: &Path, version: i32, text: Arc<str>) -> bool {
         let path = Self::canonical(path);
         let Some(index) = self.world_of(&path) else { return false };
-        let root = self.worlds[index].root.clone();
-        let Some(path) = Self::relative(&root, &path) else { return false };
-        let document = Document { root, path: path.clone(), text, version };
+        let home = self.worlds[index].root.clone();
+        let document = Document { home, path: path.clone(), text, version };
         self.documents.insert(address.to_owned(), document);
-        self.told(index, &path);
+        self.told(&path);
         true
     }
 
@@ -209,28 +237,30 @@ impl Worlds {
         let Some(document) = self.documents.get_mut(address) else { return };
         document.text = text;
         document.version = version;
-        let (root, path) = (document.root.clone(), document.path.clone());
-        if let Some(index) = self.worlds.iter().position(|it| it.root == root) {
-            self.told(index, &path);
-        }
+        let path = document.path.clone();
+        self.told(&path);
     }
 
     /// The editor no longer holds a text: the disk's is what counts.
     pub(crate) fn close(&mut self, address: &str) {
         let Some(document) = self.documents.remove(address) else { return };
-        if let Some(index) = self.worlds.iter().position(|it| it.root == document.root) {
-            let file = document.root.join(&*document.path);
-            self.read(index, &document.path, &file);
-            self.told(index, &document.path);
+        for index in 0..self.worlds.len() {
+            if let Some(name) = self.worlds[index].name_of(&document.path) {
+                self.read(index, &name, &document.path);
+            }
         }
+        self.told(&document.path);
     }
 
-    /// What a file's change changes: itself; with `plumb.toml`, all that it says.
-    fn told(&mut self, index: usize, path: &Name) {
-        if path == MANIFEST {
-            self.reload(index);
-        } else {
-            self.settle_file(index, path);
+    /// What a file's change changes, in every workspace that sees it: itself; with `plumb.toml`, all that it
+    /// says.
+    fn told(&mut self, path: &Path) {
+        for index in 0..self.worlds.len() {
+            match self.worlds[index].name_of(path) {
+                Some(name) if name == MANIFEST => self.reload(index),
+                Some(name) => self.settle_file(index, &name),
+                None => {}
+            }
         }
     }
 
@@ -268,11 +298,7 @@ impl Worlds {
         for path in paths {
             let path = Self::canonical(path);
             for index in 0..self.worlds.len() {
-                let root = self.worlds[index].root.clone();
-                let Some(name) = Self::relative(&root, &path) else {
-                    again[index] |= self.depends_on(index, &path);
-                    continue;
-                };
+                let Some(name) = self.worlds[index].name_of(&path) else { continue };
                 let is_source = name.ends_with(".plumb") && !path.is_dir();
                 let directory = name.rsplit_once('/').map_or("", |(it, _)| it);
                 let is_here = self.worlds[index]
@@ -293,21 +319,10 @@ impl Worlds {
         }
     }
 
-    /// Whether a file is one of another workspace that this one depends on.
-    fn depends_on(&self, index: usize, path: &Path) -> bool {
-        let world = &self.worlds[index];
-        let others = world.workspace.dependencies(&self.db).iter();
-        let mut others = others.filter(|it| !it.directory.is_empty());
-        others.any(|it| {
-            let directory = std::fs::canonicalize(world.root.join(&*it.directory));
-            directory.is_ok_and(|it| path.starts_with(it))
-        })
-    }
-
     /// A folder is no longer of interest; the documents of it that are open still are.
     pub(crate) fn leave(&mut self, path: &Path) {
         let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let held: Vec<PathBuf> = self.documents.values().map(|it| it.root.clone()).collect();
+        let held: Vec<PathBuf> = self.documents.values().map(|it| it.home.clone()).collect();
         self.worlds.retain(|it| !it.root.starts_with(&path) || held.contains(&it.root));
     }
 
