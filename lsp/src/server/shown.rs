@@ -54,6 +54,9 @@ pub(crate) struct PreviewResult {
     map: Vec<PreviewMapping>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// The text that it is held against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<String>,
 }
@@ -156,14 +159,14 @@ impl Backend {
             let asked = params.environment.as_deref().map(Name::from);
             let environment = asked.or_else(|| chosen.clone()).or_else(usual)?;
             let found = preview::preview(db, workspace, request, &environment)?;
-            let difference = params.against.as_ref().and_then(|against| match against {
+            let old = params.against.as_ref().and_then(|against| match against {
                 Against::Environment(other) => {
                     let old = preview::preview(db, workspace, request, other)?;
-                    Some(preview::difference((other, &old.text), (&environment, &found.text)))
+                    Some((other.clone(), old.text))
                 }
                 Against::Revision(_) => None,
             });
-            Some(preview_result(snapshot, found, difference))
+            Some(preview_result(snapshot, found, old))
         });
         Ok(found.await?.flatten())
     }
@@ -251,12 +254,15 @@ fn requests_command(
 fn preview_result(
     snapshot: &Snapshot,
     found: preview::Preview,
-    difference: Option<String>,
+    old: Option<(String, String)>,
 ) -> PreviewResult {
     let lines = super::convert::Lines::of(&found.text);
     let range = |at| lines.range(&found.text, at, snapshot.encoding);
     let manifests = found.manifests.iter();
     let map = found.map.iter();
+    let difference = old.as_ref().map(|(name, text)| {
+        preview::difference((name, text), (&found.environment, &found.text))
+    });
     PreviewResult {
         manifests: manifests
             .map(|(title, at)| PreviewManifest { title: title.clone(), range: range(*at) })
@@ -271,6 +277,7 @@ fn preview_result(
         environment: found.environment.to_string(),
         note: found.note,
         difference,
+        before: old.map(|(_, text)| text),
         text: found.text,
     }
 }
