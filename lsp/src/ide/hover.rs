@@ -38,7 +38,9 @@ pub fn hover(
     chosen: Option<&str>,
 ) -> Option<Hover> {
     let cursor = Cursor::at(db, workspace, file, offset)?;
-    let Some(found) = cursor.occurrence() else { return of_literal(&cursor, chosen) };
+    let Some(found) = cursor.occurrence() else {
+        return of_key(&cursor, chosen).or_else(|| of_literal(&cursor, chosen));
+    };
     let symbol = &found.symbol;
     let mut text = String::new();
     code(&mut text, &head(&cursor, symbol, found.node));
@@ -55,6 +57,18 @@ pub fn hover(
     }
     table(&mut text, &held(&cursor, symbol), chosen);
     Some(Hover { range: cursor.span(found.node), text })
+}
+
+/// Of an entry of a map, whose key nothing declares.
+fn of_key(cursor: &Cursor<'_>, chosen: Option<&str>) -> Option<Hover> {
+    let reading = &cursor.reading;
+    let Some(Node::Segment(segment)) = cursor.way.last() else { return None };
+    let SegmentKind::Key(name) = &segment.kind else { return None };
+    let Ty::Map(_, value) = reading.sight.containers.get(&segment.id)?.base() else { return None };
+    let mut text = String::new();
+    code(&mut text, &format!("{name}: {}", display(reading.db, reading.workspace, value)));
+    table(&mut text, &values::in_layer(reading, &cursor.way), chosen);
+    Some(Hover { range: cursor.span(segment.id), text })
 }
 
 /// Of a value that is written out, its type and what becomes of it.
@@ -289,13 +303,13 @@ fn condition(db: &dyn Db, refined: &Refined) -> Option<String> {
                 }
             });
             let (expr, otherwise) = found?;
-            let words = match describe_condition(expr) {
+            // What its author says of it is better than what can be said of any.
+            if let Some(ExprKind::Literal(Literal::String(why))) = otherwise.map(|it| &it.kind) {
+                return Some(sentence(why));
+            }
+            Some(match describe_condition(expr) {
                 Some(words) => format!("Must be {words}."),
                 None => format!("Must hold: `{}`.", source(db, *owner, expr.id)?),
-            };
-            Some(match otherwise.map(|it| &it.kind) {
-                Some(ExprKind::Literal(Literal::String(why))) => format!("{words} {why}"),
-                _ => words,
             })
         }
         Check::Range(Some(low), Some(high)) => Some(format!("From {low} to {high}.")),
@@ -307,6 +321,13 @@ fn condition(db: &dyn Db, refined: &Refined) -> Option<String> {
         Check::Base64 => Some("Base64.".to_owned()),
         Check::DateTime => Some("A time as RFC 3339 writes it.".to_owned()),
     }
+}
+
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// What the word is in each environment.
@@ -352,5 +373,101 @@ fn table(out: &mut String, held: &[Held], chosen: Option<&str>) {
             None => "—".to_owned(),
         };
         let _ = writeln!(out, "| {of}{name} | {value} | {} |", it.layer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ide::fixture::{Fixture, SHOP};
+
+    /// The text at a place of the shop's file, or of the platform's where `$0` is put into it.
+    fn shown(text: &str) -> String {
+        let it = Fixture::new(&format!("{SHOP}{text}"));
+        hover(&it.db, it.workspace, it.file, it.offset, Some("prod")).map_or("none".into(), |it| it.text)
+    }
+
+    fn on_platform(from: &str, to: &str) -> String {
+        let it = Fixture::new(&SHOP.replacen(from, to, 1));
+        hover(&it.db, it.workspace, it.file, it.offset, None).map_or("none".into(), |it| it.text)
+    }
+
+    const WEB: &str = "use platform\nrequest x: platform.Web {\n    image = \"x:1\"\n    owner = \"me\"\n    FIELD\n}\noverlay x in prod { replicas = 4, env.LOG = \"warn\" }\n";
+
+    #[test]
+    fn a_field_is_shown_with_its_value_in_each_environment() {
+        insta::assert_snapshot!(shown(&WEB.replace("FIELD", "repl$0icas = 3")), @r"
+        ```plumb
+        # schema Web
+        replicas: Int where it in 1..=50 = 1
+        ```
+
+        Pods that serve traffic.
+
+        Must be from 1 to 50.
+
+        | | | |
+        |---|---|---|
+        | dev | `3` | request x |
+        | **prod** | `4` | overlay x in prod |
+        ");
+    }
+
+    #[test]
+    fn so_is_an_entry_of_a_map() {
+        insta::assert_snapshot!(shown(&WEB.replace("FIELD", "env = { LO$0G = \"info\" }")), @r#"
+        ```plumb
+        LOG: String
+        ```
+
+        | | | |
+        |---|---|---|
+        | dev | `"info"` | request x |
+        | **prod** | `"warn"` | overlay x in prod |
+        "#);
+    }
+
+    #[test]
+    fn a_field_that_is_not_set_and_a_request_with_a_mistake_say_so() {
+        let found = shown(&WEB.replace("FIELD", "scale$0.max = none"));
+        assert!(found.contains("| dev | — | has an error |"), "{found}");
+        let found = shown(&WEB.replace("FIELD", "scal$0e = none"));
+        assert!(found.contains("| dev | — | not set |"), "{found}");
+    }
+
+    #[test]
+    fn what_is_read_of_others_is_shown_with_its_value() {
+        let found = shown(&WEB.replace("FIELD", "env.A = cart.ur$0l"));
+        assert!(found.contains("# compose Web\noutput url: String"), "{found}");
+        assert!(found.contains("| dev | `\"http://cart\"` | compose Web |"), "{found}");
+        let found = shown(&WEB.replace("FIELD", "env.A = environment.dom$0ain"));
+        assert!(found.contains("Public names end in this."), "{found}");
+        assert!(found.contains("| **prod** | `\"shop.test\"` | environment prod |"), "{found}");
+    }
+
+    #[test]
+    fn a_field_of_kubernetes_has_its_own_documentation() {
+        let found = on_platform("selector.matchLabels", "selector.match$0Labels");
+        assert!(found.contains("LabelSelector.matchLabels: {String: String}?"), "{found}");
+        assert!(found.contains("matchLabels is a map of {key,value} pairs."), "{found}");
+        let found = on_platform("emit apps.Deployment", "emit apps.Deploy$0ment");
+        assert!(found.contains("Deployment (apps/v1)"), "{found}");
+    }
+
+    #[test]
+    fn declarations_types_and_functions_are_shown_as_they_are_written() {
+        let found = shown("use platform\nrequest x: platform.W$0eb { }\n");
+        assert!(found.contains("# platform\nschema Web {"), "{found}");
+        assert!(found.contains("A service that answers."), "{found}");
+        let found = on_platform("image = svc.image", "image = low$0er(svc.image)");
+        assert!(found.contains("lower(text: String) -> String"), "{found}");
+        let found = on_platform("compose Web as svc {", "compose Web as s$0vc {");
+        assert!(found.contains("svc: Web"), "{found}");
+    }
+
+    #[test]
+    fn half_a_line_and_what_means_nothing_have_no_hover() {
+        assert_eq!(shown("use platform\nrequest x: platform.Web { replicas = $0"), "none");
+        assert_eq!(shown("$0\n\n"), "none");
     }
 }

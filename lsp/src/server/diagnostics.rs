@@ -6,7 +6,7 @@ use plumb_compiler::answers::Finding;
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Turn};
 use plumb_compiler::diagnostics::Severity;
 use plumb_compiler::source::SourceFile;
-use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::syntax::ast::{Name, TextRange};
 use plumb_compiler::{check_only, environments};
 use salsa::Cancelled;
 use std::collections::BTreeMap;
@@ -17,9 +17,10 @@ use tokio::sync::{Notify, oneshot};
 use tower_lsp_server::Client;
 use tower_lsp_server::ls_types::*;
 
-/// The pause after which the whole workspace is checked. Long enough that typing goes undisturbed, short
+/// The pause after which the whole workspace is checked, and after which a line counts as written: until then
+/// nobody is told what is wrong with it. Long enough that typing goes undisturbed, short
 /// enough that who stops to look sees all. Picked without measurement.
-const PAUSE: Duration = Duration::from_millis(300);
+pub(crate) const PAUSE: Duration = Duration::from_millis(300);
 
 /// Tells the client what is wrong, whenever something changed.
 #[derive(Debug)]
@@ -36,13 +37,20 @@ impl Publisher {
     }
 
     /// Something changed.
-    pub(crate) fn changed(&self, _paths: Vec<Name>) {
+    pub(crate) fn changed(&self) {
         self.changed.notify_one();
     }
 }
 
 /// What was told last, by address.
-type Told = BTreeMap<String, Vec<Diagnostic>>;
+type Told = BTreeMap<String, Known>;
+
+/// What is wrong with a file, and which version of it where the client holds it.
+#[derive(Default)]
+struct Known {
+    version: Option<i32>,
+    diagnostics: Vec<Diagnostic>,
+}
 
 async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: Arc<Notify>) {
     let mut told = Told::new();
@@ -51,24 +59,21 @@ async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: A
         changed.notified().await;
         loop {
             // At once what is in view, where the client does not ask for it itself.
-            if !abilities.pulls {
-                if let Some(found) = on_snapshots(&owner, &abilities, in_view).await {
-                    publish(&client, &mut told, found, false).await;
-                }
-            }
-            // Then, when nothing more comes, everything.
+            tell_in_view(&client, &owner, &abilities, &mut told).await;
+            // Then, when nothing more comes, also what is wrong with the line that was typed.
             if tokio::time::timeout(PAUSE, changed.notified()).await.is_err() {
                 break;
             }
+        }
+        tell_in_view(&client, &owner, &abilities, &mut told).await;
+        if abilities.pulls && abilities.refreshes_diagnostics {
+            let client = client.clone();
+            tokio::spawn(async move { client.workspace_diagnostic_refresh().await });
         }
         let all = on_snapshots(&owner, &abilities, everything);
         match all.await {
             Some((found, environments)) => {
                 publish(&client, &mut told, found, true).await;
-                if abilities.pulls && abilities.refreshes_diagnostics {
-                    let client = client.clone();
-                    tokio::spawn(async move { client.workspace_diagnostic_refresh().await });
-                }
                 if environments != names {
                     names = environments;
                     client
@@ -81,6 +86,14 @@ async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: A
             // An edit came in between: it has said so.
             None => changed.notify_one(),
         }
+    }
+}
+
+async fn tell_in_view(client: &Client, owner: &Owner, abilities: &Arc<Abilities>, told: &mut Told) {
+    if !abilities.pulls
+        && let Some(found) = on_snapshots(owner, abilities, in_view).await
+    {
+        publish(client, told, found, false).await;
     }
 }
 
@@ -127,15 +140,15 @@ async fn publish(client: &Client, told: &mut Told, found: Told, is_all: bool) {
             client.publish_diagnostics(uri, Vec::new(), None).await;
         }
     }
-    for (address, diagnostics) in found {
-        let before = told.get(&address);
-        if before.map_or(diagnostics.is_empty(), |it| *it == diagnostics) {
+    for (address, known) in found {
+        let before = told.get(&address).map(|it| &it.diagnostics);
+        if before.map_or(known.diagnostics.is_empty(), |it| *it == known.diagnostics) {
             continue;
         }
         if let Ok(uri) = address.parse() {
-            client.publish_diagnostics(uri, diagnostics.clone(), None).await;
+            client.publish_diagnostics(uri, known.diagnostics.clone(), known.version).await;
         }
-        told.insert(address, diagnostics);
+        told.insert(address, known);
     }
 }
 
@@ -147,8 +160,17 @@ pub(crate) fn of_file(snapshot: &Snapshot, file: SourceFile, abilities: &Abiliti
     } else {
         Vec::new()
     };
+    let typing = snapshot.held.get(path).and_then(|it| it.typing);
+    let (lines, _) = snapshot.lines(file);
+    // Half a line is no mistake yet.
+    let is_half = |at: TextRange| {
+        typing.is_some_and(|it| {
+            (lines.line_of(at.start)..=lines.line_of(at.end)).contains(&lines.line_of(it))
+        })
+    };
     let own = snapshot.findings.iter().chain(&findings);
-    own.filter(|it| it.location.as_ref().is_some_and(|it| it.path == *path))
+    own.filter(|it| it.location.as_ref().is_none_or(|it| !is_half(it.range)))
+        .filter(|it| it.location.as_ref().is_some_and(|it| it.path == *path))
         .filter_map(|it| diagnostic(snapshot, it, abilities))
         .collect()
 }
@@ -156,9 +178,10 @@ pub(crate) fn of_file(snapshot: &Snapshot, file: SourceFile, abilities: &Abiliti
 /// What is wrong with the documents that the client holds, by address.
 fn in_view(snapshots: &[Snapshot], abilities: &Abilities) -> Told {
     let held = |snapshot: &Snapshot| -> Told {
-        let documents = snapshot.held.iter().filter_map(|(path, (address, _))| {
+        let documents = snapshot.held.iter().filter_map(|(path, held)| {
             let file = snapshot.file(path)?;
-            Some((address.clone(), of_file(snapshot, file, abilities)))
+            let diagnostics = of_file(snapshot, file, abilities);
+            Some((held.address.clone(), Known { version: Some(held.version), diagnostics }))
         });
         documents.collect()
     };
@@ -204,15 +227,15 @@ fn everything(snapshots: &[Snapshot], abilities: &Abilities) -> (Told, Vec<Strin
             }
             let Some(uri) = snapshot.address(&location.path) else { continue };
             let Some(diagnostic) = diagnostic(snapshot, finding, abilities) else { continue };
-            let told = told.entry(uri.as_str().to_owned()).or_default();
+            let told = &mut told.entry(uri.as_str().to_owned()).or_default().diagnostics;
             // Several workspaces may see one file, and mistakes in it.
             if !told.iter().any(|it| (it.range, &it.code) == (diagnostic.range, &diagnostic.code)) {
                 told.push(diagnostic);
             }
         }
         if !abilities.pulls {
-            for (address, _) in snapshot.held.values() {
-                told.entry(address.clone()).or_default();
+            for held in snapshot.held.values() {
+                told.entry(held.address.clone()).or_default().version = Some(held.version);
             }
         }
     }

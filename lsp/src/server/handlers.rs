@@ -11,12 +11,16 @@ use serde::{Deserialize, Serialize};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tower_lsp_server::jsonrpc::{Error, Result};
 use tower_lsp_server::ls_types::*;
 use tower_lsp_server::{Client, LanguageServer};
 
 /// How often a question that edits cancel is asked again.
 const TRIES: usize = 5;
+
+/// What takes longer shows that it does. As long as people wait without wondering.
+const LONG: Duration = Duration::from_millis(150);
 
 /// What the client can do, said once.
 #[derive(Clone, Debug)]
@@ -227,10 +231,10 @@ impl Backend {
     }
 
     /// Does something with all that is open, then has told what changed.
-    fn alter(&self, paths: Vec<Name>, task: impl FnOnce(&mut super::worlds::Worlds) + Send + 'static) {
+    fn alter(&self, task: impl FnOnce(&mut super::worlds::Worlds) + Send + 'static) {
         self.owner.send(task);
         if let Some(publisher) = self.publisher.get() {
-            publisher.changed(paths);
+            publisher.changed();
         }
     }
 
@@ -271,18 +275,10 @@ impl Backend {
         });
     }
 
-    async fn open_folders(&self, folders: Vec<PathBuf>) {
-        let progress = if self.abilities().progress && !folders.is_empty() {
-            let token = ProgressToken::String("plumb/load".to_owned());
-            match self.client.create_work_done_progress(token.clone()).await {
-                Ok(()) => Some(self.client.progress(token, "Plumb: reading the workspace").begin().await),
-                Err(_) => None,
-            }
-        } else {
-            None
-        };
+    /// Opens folders; says so where that takes time.
+    fn open_folders(&self, folders: Vec<PathBuf>) -> impl Future<Output = ()> + Send + 'static {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        self.alter(Vec::new(), move |worlds| {
+        self.alter(move |worlds| {
             let mut told = Vec::new();
             for folder in &folders {
                 match worlds.load(folder) {
@@ -292,11 +288,28 @@ impl Backend {
             }
             let _ = sender.send(told);
         });
-        for problem in receiver.await.unwrap_or_default() {
-            self.client.show_message(MessageType::WARNING, problem).await;
-        }
-        if let Some(progress) = progress {
-            progress.finish().await;
+        let (client, has_progress) = (self.client.clone(), self.abilities().progress);
+        async move {
+            tokio::pin!(receiver);
+            let problems = match tokio::time::timeout(LONG, &mut receiver).await {
+                Ok(problems) => problems,
+                Err(_) => {
+                    let token = ProgressToken::String("plumb/load".to_owned());
+                    let shows = has_progress
+                        && client.create_work_done_progress(token.clone()).await.is_ok();
+                    let title = "Plumb: reading the workspace";
+                    let progress =
+                        if shows { Some(client.progress(token, title).begin().await) } else { None };
+                    let problems = receiver.await;
+                    if let Some(progress) = progress {
+                        progress.finish().await;
+                    }
+                    problems
+                }
+            };
+            for problem in problems.unwrap_or_default() {
+                client.show_message(MessageType::WARNING, problem).await;
+            }
         }
     }
 }
@@ -467,7 +480,7 @@ impl LanguageServer for Backend {
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
         let TextDocumentItem { uri, version, text, .. } = params.text_document;
         let Some(path) = folder_path(&uri) else { return };
-        self.alter(vec![], move |worlds| {
+        self.alter(move |worlds| {
             worlds.open(uri.as_str(), &path, version, text.into());
         });
     }
@@ -475,9 +488,10 @@ impl LanguageServer for Backend {
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         let VersionedTextDocumentIdentifier { uri, version } = params.text_document;
         let encoding = self.abilities().encoding;
-        self.alter(vec![], move |worlds| {
+        self.alter(move |worlds| {
             let Some(document) = worlds.documents.get(uri.as_str()) else { return };
             let mut text = document.text.to_string();
+            let mut typed = None;
             for change in params.content_changes {
                 match change.range {
                     None => text = change.text,
@@ -486,33 +500,34 @@ impl LanguageServer for Backend {
                         let start = lines.offset(&text, range.start, encoding) as usize;
                         let end = lines.offset(&text, range.end, encoding) as usize;
                         text.replace_range(start..end.max(start), &change.text);
+                        typed = Some((start + change.text.len()) as u32);
                     }
                 }
             }
-            worlds.change(uri.as_str(), version, text.into());
+            worlds.change(uri.as_str(), version, text.into(), typed);
         });
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
         let Some(path) = folder_path(&params.text_document.uri) else { return };
-        self.alter(vec![], move |worlds| worlds.changed_on_disk(&[path]));
+        self.alter(move |worlds| worlds.changed_on_disk(&[path]));
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
-        self.alter(vec![], move |worlds| worlds.close(params.text_document.uri.as_str()));
+        self.alter(move |worlds| worlds.close(params.text_document.uri.as_str()));
     }
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
         let paths: Vec<PathBuf> =
             params.changes.iter().filter_map(|it| folder_path(&it.uri)).collect();
-        self.alter(vec![], move |worlds| worlds.changed_on_disk(&paths));
+        self.alter(move |worlds| worlds.changed_on_disk(&paths));
     }
 
     async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
         let gone: Vec<PathBuf> =
             params.event.removed.iter().filter_map(|it| folder_path(&it.uri)).collect();
         let added = params.event.added.iter().filter_map(|it| folder_path(&it.uri)).collect();
-        self.alter(vec![], move |worlds| gone.iter().for_each(|it| worlds.leave(it)));
+        self.alter(move |worlds| gone.iter().for_each(|it| worlds.leave(it)));
         self.open_folders(added).await;
     }
 

@@ -1,6 +1,7 @@
 //! The one thread that has the database, and the snapshots that it hands out.
 
 use super::convert::{Encoding, Lines, lines, text};
+use super::diagnostics::PAUSE;
 use super::worlds::Worlds;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location};
@@ -47,6 +48,16 @@ impl Owner {
     }
 }
 
+/// A document that the client holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    /// As the client spells it.
+    pub(crate) address: String,
+    pub(crate) version: i32,
+    /// Where something is being typed right now, in bytes.
+    pub(crate) typing: Option<u32>,
+}
+
 /// What is open at one moment, for a thread that answers. An edit waits until it is dropped.
 pub(crate) struct Snapshot {
     pub(crate) db: Database,
@@ -54,8 +65,8 @@ pub(crate) struct Snapshot {
     pub(crate) workspace: Workspace,
     /// What is wrong with the workspace's manifest and directories.
     pub(crate) findings: Arc<Vec<Finding>>,
-    /// How the client spells the addresses of the documents that it holds, with their versions.
-    pub(crate) held: BTreeMap<Name, (String, i32)>,
+    /// The documents that the client holds.
+    pub(crate) held: BTreeMap<Name, Held>,
     pub(crate) encoding: Encoding,
 }
 
@@ -68,7 +79,9 @@ impl Snapshot {
     fn of(worlds: &Worlds, index: usize, encoding: Encoding) -> Self {
         let world = &worlds.worlds[index];
         let held = worlds.documents.iter().filter_map(|(address, it)| {
-            Some((world.name_of(&it.path)?, (address.clone(), it.version)))
+            let typing = it.typed.filter(|(_, at)| at.elapsed() < PAUSE).map(|(end, _)| end);
+            let held = Held { address: address.clone(), version: it.version, typing };
+            Some((world.name_of(&it.path)?, held))
         });
         Snapshot {
             db: worlds.db.clone(),
@@ -101,8 +114,8 @@ impl Snapshot {
 
     /// The address of a file, as the client spells it.
     pub(crate) fn address(&self, path: &str) -> Option<Uri> {
-        if let Some((address, _)) = self.held.get(path) {
-            return address.parse().ok();
+        if let Some(held) = self.held.get(path) {
+            return held.address.parse().ok();
         }
         Uri::from_file_path(normal(&self.root.join(path)))
     }

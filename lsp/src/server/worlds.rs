@@ -13,6 +13,7 @@ use salsa::Setter;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A workspace that is open.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ pub(crate) struct Document {
     pub(crate) text: Arc<str>,
     /// As the client counts.
     pub(crate) version: i32,
+    /// Where the last change ends, in bytes, and when it came.
+    pub(crate) typed: Option<(u32, Instant)>,
 }
 
 /// All that is open.
@@ -226,17 +229,18 @@ impl Worlds {
         let path = Self::canonical(path);
         let Some(index) = self.world_of(&path) else { return false };
         let home = self.worlds[index].root.clone();
-        let document = Document { home, path: path.clone(), text, version };
+        let document = Document { home, path: path.clone(), text, version, typed: None };
         self.documents.insert(address.to_owned(), document);
         self.told(&path);
         true
     }
 
-    /// The editor's text has changed.
-    pub(crate) fn change(&mut self, address: &str, version: i32, text: Arc<str>) {
+    /// The editor's text has changed, the last time up to `end`.
+    pub(crate) fn change(&mut self, address: &str, version: i32, text: Arc<str>, end: Option<u32>) {
         let Some(document) = self.documents.get_mut(address) else { return };
         document.text = text;
         document.version = version;
+        document.typed = end.map(|end| (end, Instant::now()));
         let path = document.path.clone();
         self.told(&path);
     }
