@@ -18,8 +18,7 @@ use plumb_compiler::source::{Content, ItemId, Kind as Declares, Package, SourceF
 use plumb_compiler::syntax::ast::*;
 use plumb_compiler::syntax::{Token, TokenKind, tokens};
 use plumb_compiler::types::{
-    Keys, Ty, composition, display, field_names, field_type, required_fields,
-    schema,
+    Keys, Ty, composition, display, field_names, field_type, required_fields, schema,
 };
 use plumb_compiler::versions::kubernetes;
 use rustc_hash::FxHashSet;
@@ -148,7 +147,10 @@ impl<'t> Before<'t> {
             _ => {}
         }
         let is_blank = |kind: TokenKind| {
-            matches!(kind, TokenKind::Whitespace | TokenKind::Newline | TokenKind::Comment | TokenKind::Doc)
+            matches!(
+                kind,
+                TokenKind::Whitespace | TokenKind::Newline | TokenKind::Comment | TokenKind::Doc
+            )
         };
         let line_start = text[..start as usize].rfind('\n').map_or(0, |it| it + 1) as u32;
         let earlier = || all.iter().filter(|it| it.range.end <= start && !is_blank(it.kind));
@@ -195,7 +197,8 @@ impl<'t> Before<'t> {
     fn qualifier(&self) -> Vec<Name> {
         let mut names: Vec<Name> = Vec::new();
         let mut rest = self.line.iter().rev();
-        while let (Some((TokenKind::Dot, _)), Some((TokenKind::Word, word))) = (rest.next(), rest.next())
+        while let (Some((TokenKind::Dot, _)), Some((TokenKind::Word, word))) =
+            (rest.next(), rest.next())
         {
             names.push((*word).into());
         }
@@ -218,18 +221,38 @@ enum Head {
 
 /// The words that begin a declaration, with what they begin it by.
 const DECLARATIONS: &[(&str, &str, &str)] = &[
-    ("request", "request ${1:name}: ${2:Schema} {\n    $0\n}", "asks for something that a schema offers"),
-    ("overlay", "overlay ${1:request} in ${2:environment} {\n    $0\n}", "changes a request in an environment"),
-    ("defaults", "defaults ${1:Schema} in ${2:environment} {\n    $0\n}", "changes what a schema says by default"),
+    (
+        "request",
+        "request ${1:name}: ${2:Schema} {\n    $0\n}",
+        "asks for something that a schema offers",
+    ),
+    (
+        "overlay",
+        "overlay ${1:request} in ${2:environment} {\n    $0\n}",
+        "changes a request in an environment",
+    ),
+    (
+        "defaults",
+        "defaults ${1:Schema} in ${2:environment} {\n    $0\n}",
+        "changes what a schema says by default",
+    ),
     ("schema", "schema ${1:Name} {\n    $0\n}", "says what can be asked for"),
     ("compose", "compose ${1:Schema} as ${2:it} {\n    $0\n}", "says what becomes of a request"),
     ("environment", "environment ${1:name}: ${2:Env} {\n    $0\n}", "declares where requests run"),
-    ("abstract environment", "abstract environment ${1:name}: ${2:Env} {\n    $0\n}", "what several environments share"),
+    (
+        "abstract environment",
+        "abstract environment ${1:name}: ${2:Env} {\n    $0\n}",
+        "what several environments share",
+    ),
     ("type", "type ${1:Name} = ${0:String}", "names a type"),
     ("fn", "fn ${1:name}(${2:it}: ${3:String}) -> ${4:String} = $0", "names a computation"),
     ("let", "let ${1:name} = $0", "names a value"),
     ("use", "use $0", "brings in names of a package or of Kubernetes"),
-    ("package", "package {\n    namespace = \"$1\"\n}", "what all requests of this directory share"),
+    (
+        "package",
+        "package {\n    namespace = \"$1\"\n}",
+        "what all requests of this directory share",
+    ),
     ("private", "private $0", "keeps a declaration to its package"),
 ];
 
@@ -338,7 +361,8 @@ impl<'a> List<'a> {
                 Node::Expr(it) => match &it.kind {
                     ExprKind::Field { base, name, .. }
                         if before.last_is(TokenKind::Dot)
-                            && (below.is_none() || matches!(below, Some(Node::Ident(below)) if below.id == name.id)) =>
+                            && (below.is_none()
+                                || matches!(below, Some(Node::Ident(below)) if below.id == name.id)) =>
                     {
                         self.members(base, cursor);
                         return;
@@ -364,8 +388,13 @@ impl<'a> List<'a> {
                 },
                 Node::Type(_) | Node::Path(_) if !before.in_string => {
                     let is_named = index > 0
-                        && matches!(cursor.way[index - 1], Node::Expr(Expr { kind: ExprKind::Named { .. }, .. }));
-                    if is_named || matches!(cursor.way.get(index.wrapping_sub(1)), Some(Node::Statement(_))) {
+                        && matches!(
+                            cursor.way[index - 1],
+                            Node::Expr(Expr { kind: ExprKind::Named { .. }, .. })
+                        );
+                    if is_named
+                        || matches!(cursor.way.get(index.wrapping_sub(1)), Some(Node::Statement(_)))
+                    {
                         self.values(before, Some(cursor), &Ty::Unknown);
                     } else {
                         self.types(before);
@@ -387,7 +416,8 @@ impl<'a> List<'a> {
                 }
                 Node::Member(member) if !before.in_string => {
                     match &member.kind {
-                        MemberKind::Field { name, .. } if cursor.span(name.id).end >= before.end => {}
+                        MemberKind::Field { name, .. }
+                            if cursor.span(name.id).end >= before.end => {}
                         _ if before.last_is(TokenKind::Equal) || before.last_word().is_some() => {
                             let wanted = self.value_of_last(cursor, before);
                             self.values(before, Some(cursor), &wanted.unwrap_or(Ty::Unknown));
@@ -413,7 +443,11 @@ impl<'a> List<'a> {
                     match &item.kind {
                         ItemKind::Schema { .. } if before.line.is_empty() => {
                             for (word, snippet, what) in [
-                                ("require", "require $1 else \"$2\"", "what must hold between fields"),
+                                (
+                                    "require",
+                                    "require $1 else \"$2\"",
+                                    "what must hold between fields",
+                                ),
                                 ("final", "final ", "what no layer may change"),
                                 ("if", "if $1 {\n    $0\n}", "where a condition holds"),
                             ] {
@@ -423,8 +457,12 @@ impl<'a> List<'a> {
                         ItemKind::Schema { .. } if before.last_is(TokenKind::Spread) => {
                             self.schemas(before);
                         }
-                        ItemKind::Schema { .. } if before.last_is(TokenKind::Colon) => self.types(before),
-                        ItemKind::Compose { .. } if before.line.is_empty() => self.words(STATEMENTS),
+                        ItemKind::Schema { .. } if before.last_is(TokenKind::Colon) => {
+                            self.types(before)
+                        }
+                        ItemKind::Compose { .. } if before.line.is_empty() => {
+                            self.words(STATEMENTS)
+                        }
                         _ => {
                             let wanted = self.value_of_last(cursor, before);
                             self.values(before, Some(cursor), &wanted.unwrap_or(Ty::Unknown));
@@ -472,9 +510,10 @@ impl<'a> List<'a> {
                 Node::Statement(Statement { kind: StatementKind::Let(it), .. }) => {
                     (it.name.id, it.value.id)
                 }
-                Node::Statement(Statement { kind: StatementKind::Output { ty, value, .. }, .. }) => {
-                    (ty.id, value.id)
-                }
+                Node::Statement(Statement {
+                    kind: StatementKind::Output { ty, value, .. },
+                    ..
+                }) => (ty.id, value.id),
                 _ => return,
             };
             let end = cursor.span(head).end;
@@ -521,7 +560,13 @@ impl<'a> List<'a> {
             .collect();
         let is_bare = !matches!(
             before.next,
-            Some(TokenKind::Equal | TokenKind::PlusEqual | TokenKind::Dot | TokenKind::LeftBracket | TokenKind::LeftBrace)
+            Some(
+                TokenKind::Equal
+                    | TokenKind::PlusEqual
+                    | TokenKind::Dot
+                    | TokenKind::LeftBracket
+                    | TokenKind::LeftBrace
+            )
         );
         let required = required_fields(db, workspace, container);
         // An overlay changes what is there: nothing is missing in it.
@@ -728,15 +773,17 @@ impl<'a> List<'a> {
         it.documentation = words;
         match kind {
             CompletionKind::Function => {
-                if let Some((params, result)) =
-                    plumb_compiler::infer::signature(db, workspace, id)
+                if let Some((params, result)) = plumb_compiler::infer::signature(db, workspace, id)
                 {
                     let shown: Vec<String> = params
                         .iter()
                         .map(|(name, ty)| format!("{name}: {}", display(db, workspace, ty)))
                         .collect();
-                    it.detail =
-                        Some(format!("({}) -> {}", shown.join(", "), display(db, workspace, result)));
+                    it.detail = Some(format!(
+                        "({}) -> {}",
+                        shown.join(", "),
+                        display(db, workspace, result)
+                    ));
                 }
                 it.snippet = format!("{}($0)", escaped(name));
                 it.plain = format!("{name}(");
@@ -913,8 +960,7 @@ impl<'a> List<'a> {
             self.found.retain(|it| it.label != *own);
             return;
         }
-        let is_data =
-            matches!(cursor.reading.id.kind(db), Declares::Request | Declares::Overlay);
+        let is_data = matches!(cursor.reading.id.kind(db), Declares::Request | Declares::Overlay);
         for (name, ty) in self.locals(cursor) {
             let it = self.add(&name, CompletionKind::Local, 1);
             it.detail = Some(display(db, workspace, &ty));
@@ -928,10 +974,13 @@ impl<'a> List<'a> {
         // Before the braces of a record only.
         let names_records = !is_data && !wanted.present().is_scalar();
         let own = package_of(db, workspace, file);
-        let is_value = |id: &ItemId| matches!(id.kind(db), Declares::Let | Declares::Fn | Declares::Request);
+        let is_value =
+            |id: &ItemId| matches!(id.kind(db), Declares::Let | Declares::Fn | Declares::Request);
         for (name, (target, _)) in &uses(db, workspace, file).names {
             match target {
-                Target::Item(id) if is_value(id) || names_records && id.kind(db) == Declares::Schema => {
+                Target::Item(id)
+                    if is_value(id) || names_records && id.kind(db) == Declares::Schema =>
+                {
                     self.declared(name, *id, 2);
                 }
                 Target::Package(_) => {
@@ -949,11 +998,12 @@ impl<'a> List<'a> {
                 self.declared(name, *id, 2);
             }
         }
-        if !matches!(cursor.reading.id.kind(db), Declares::Fn | Declares::Type | Declares::Environment)
-        {
+        if !matches!(
+            cursor.reading.id.kind(db),
+            Declares::Fn | Declares::Type | Declares::Environment
+        ) {
             let it = self.add("environment", CompletionKind::Local, 3);
-            it.documentation =
-                Symbol::Word("environment".into()).documentation(db, workspace);
+            it.documentation = Symbol::Word("environment".into()).documentation(db, workspace);
         }
         if is_data {
             return;
@@ -986,7 +1036,11 @@ impl<'a> List<'a> {
             };
             let name = format!("{}.{}", alias.as_deref().unwrap_or(group), kind.kind);
             let words = Symbol::Kind(id).documentation(db, workspace);
-            let it = self.add(&name, CompletionKind::KubernetesKind, if also.is_empty() { 2 } else { 3 });
+            let it = self.add(
+                &name,
+                CompletionKind::KubernetesKind,
+                if also.is_empty() { 2 } else { 3 },
+            );
             it.documentation = words;
             it.detail = Some(match also.is_empty() {
                 true => kind.api_version(),
@@ -1041,7 +1095,8 @@ impl<'a> List<'a> {
                 },
                 Node::Block(block) => {
                     for statement in &block.statements {
-                        if Some(statement.id) == below || cursor.span(statement.id).start >= cursor.offset
+                        if Some(statement.id) == below
+                            || cursor.span(statement.id).start >= cursor.offset
                         {
                             break;
                         }
@@ -1084,7 +1139,9 @@ impl<'a> List<'a> {
         }
         let types = &cursor.reading.sight.types;
         let known = names.into_iter().rev().filter(|it| !it.is_hole());
-        known.map(|it| (it.text.clone(), types.get(&it.id).cloned().unwrap_or(Ty::Unknown))).collect()
+        known
+            .map(|it| (it.text.clone(), types.get(&it.id).cloned().unwrap_or(Ty::Unknown)))
+            .collect()
     }
 }
 
@@ -1216,6 +1273,25 @@ mod tests {
         labels.join(" ")
     }
 
+    /// The first labels, of a file that uses the platform.
+    fn first(count: usize, text: &str) -> String {
+        let labels = labels(&format!("use platform\n{text}"));
+        labels.split(' ').take(count).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The same in a composition of the platform.
+    fn in_compose(count: usize, body: &str) -> String {
+        let text = SHOP.replacen(
+            "    emit apps.Deployment {",
+            &format!("    {body}\n    emit apps.Deployment {{"),
+            1,
+        );
+        let it = Fixture::new(&text);
+        let found = complete(&it.db, it.workspace, it.file, it.offset);
+        let labels: Vec<String> = found.into_iter().map(|it| it.label).take(count).collect();
+        labels.join(" ")
+    }
+
     #[test]
     fn a_schema_of_another_package_brings_its_use() {
         for text in ["request x: We$0", "request x: We$0\n", "request x: $0 {\n}\n"] {
@@ -1223,6 +1299,152 @@ mod tests {
             let web = found.iter().find(|it| it.label == "platform.Web").expect(text);
             assert_eq!(web.also.len(), 1);
             assert_eq!(web.also[0].1, "use platform\n\n");
+        }
+    }
+
+    #[test]
+    fn required_fields_come_first_with_one_entry_for_all() {
+        let found = complete_in("use platform\nrequest x: platform.Web {\n    $0\n}\n");
+        let shown: Vec<_> = found.iter().take(3).map(|it| it.label.as_str()).collect();
+        assert_eq!(shown, ["all required fields", "image", "owner"]);
+        assert_eq!(found[0].snippet, "image = \"$1\"\nowner = \"$2\"");
+        assert_eq!(found[1].detail.as_deref(), Some("String, required"));
+        assert_eq!(found[1].documentation.as_deref(), Some("What runs."));
+        let replicas = found.iter().find(|it| it.label == "replicas").expect("a field");
+        assert_eq!(replicas.detail.as_deref(), Some("Int = 1"));
+        let size = found.iter().find(|it| it.label == "size").expect("a field");
+        assert_eq!(size.snippet, "size = ${1|\"small\",\"large\"|}");
+    }
+
+    #[test]
+    fn what_is_set_is_not_offered_again_and_a_key_keeps_its_value() {
+        let text = "request x: platform.Web {\n    image = \"x\"\n    rep$0\n}\n";
+        assert!(!labels(&format!("use platform\n{text}")).contains("image"));
+        let found = complete_in("use platform\nrequest x: platform.Web {\n    rep$0 = 3\n}\n");
+        let it = found.iter().find(|it| it.label == "replicas").expect("a field");
+        assert_eq!((it.snippet.as_str(), it.plain.as_str()), ("replicas", "replicas"));
+    }
+
+    #[test]
+    fn nothing_is_missing_in_an_overlay() {
+        let found = first(3, "request x: platform.Web { }\noverlay x in prod {\n    $0\n}\n");
+        assert_eq!(found, "env image owner");
+    }
+
+    #[test]
+    fn values_are_those_that_the_place_takes() {
+        for (value, expected) in [
+            ("size = $0", "\"large\" \"small\""),
+            ("size = \"$0\"", "\"large\" \"small\""),
+            ("size = \"sm$0", "\"large\" \"small\""),
+            ("after = [$0]", "cart"),
+            ("env.A = cart.$0", "url name namespace"),
+            ("env.A = \"${cart.$0}\"", "url name namespace"),
+            ("env.A = \"a ${environment.d$0}\"", "domain tier"),
+            ("scale.$0", "max cpu"),
+            ("scale = { $0 }", "max cpu"),
+        ] {
+            let count = expected.split(' ').count();
+            let text = format!("request x: platform.Web {{\n    {value}\n}}\n");
+            assert_eq!(first(count, &text), expected, "{value}");
+        }
+        assert_eq!(
+            first(4, "request x: platform.Web { sidecars = [{ $0 }] }\n"),
+            "all required fields image"
+        );
+    }
+
+    #[test]
+    fn heads_know_what_comes_next() {
+        for (head, expected) in [
+            ("request x: platform.$0\n", "Env Scale Sidecar Web"),
+            ("overlay $0\n", "cart"),
+            ("overlay cart in $0\n", "dev prod"),
+            ("overlay cart in dev, p$0\n", "dev prod"),
+            ("use $0\n", "apps platform k8s"),
+            ("use k8s.apps.$0\n", "v1"),
+            ("use k8s.apps.v1.{D$0}\n", "ControllerRevision DaemonSet Deployment"),
+            ("$0", "abstract environment compose"),
+        ] {
+            let count = expected.split(' ').count();
+            assert_eq!(first(count, head), expected, "{head}");
+        }
+        assert_eq!(labels("request $0"), "");
+    }
+
+    #[test]
+    fn a_composition_offers_statements_kinds_and_what_it_knows() {
+        for (body, expected) in [
+            ("$0", "advise emit for"),
+            ("let a = svc.$0", "env image owner"),
+            ("emit apps.$0", "ControllerRevision DaemonSet Deployment"),
+            ("if let own = svc.scale {\n    let b = own.$0\n    }", "cpu max"),
+            ("let a = len($0)", "svc"),
+        ] {
+            let count = expected.split(' ').count();
+            assert_eq!(in_compose(count, body), expected, "{body}");
+        }
+        let all = in_compose(500, "emit $0");
+        assert!(all.contains("apps.Deployment") && all.contains("core.ConfigMap"), "{all}");
+    }
+
+    #[test]
+    fn a_kind_of_a_group_that_is_not_used_brings_its_use() {
+        let it = Fixture::new(&SHOP.replacen("    emit apps", "    emit Conf$0\n    emit apps", 1));
+        let found = complete(&it.db, it.workspace, it.file, it.offset);
+        let map = found.iter().find(|it| it.label == "core.ConfigMap").expect("a kind");
+        assert_eq!(map.also[0].1, "\nuse k8s.core.v1 as core");
+        assert_eq!(map.snippet, "core.ConfigMap {\n    $0\n}");
+    }
+
+    #[test]
+    fn fields_of_kubernetes_are_offered_with_their_documentation() {
+        let it = Fixture::new(&SHOP.replacen("{ name = \"main\",", "{ im$0\n", 1));
+        let found = complete(&it.db, it.workspace, it.file, it.offset);
+        let image = found.iter().find(|it| it.label == "imagePullPolicy").expect("a field");
+        assert_eq!(image.snippet, "imagePullPolicy = ${1|\"Always\",\"IfNotPresent\",\"Never\"|}");
+        assert!(
+            image.documentation.as_deref().is_some_and(|it| it.starts_with("Image pull policy"))
+        );
+    }
+
+    #[test]
+    fn nothing_is_offered_in_comments() {
+        assert!(complete_in("// ab$0").is_empty());
+        assert!(
+            complete_in("use platform\nrequest x: platform.Web {\n    /// a$0\n}\n").is_empty()
+        );
+    }
+
+    /// Every place of every file, whole and cut off there: nothing panics, and what is replaced is there.
+    #[test]
+    fn any_place_can_be_asked_about() {
+        let text = format!(
+            "{SHOP}use platform\nrequest x: platform.Web {{\n    env = {{ A = \"a ${{cart.url}} ä\", B = none }}\n}}\n"
+        );
+        for (start, body) in
+            text.match_indices("---- ").map(|(at, _)| at).map(|at| (at, &text[at..]))
+        {
+            let end = body[5..].find("---- ").map_or(body.len(), |it| it + 5);
+            for (at, _) in
+                body[..end].char_indices().skip(body.find('\n').unwrap_or(0) + 1).step_by(7)
+            {
+                let (before, after) = text.split_at(start + at);
+                for text in
+                    [format!("{before}$0{after}"), format!("{before}$0\n{}", &text[start + end..])]
+                {
+                    let it = Fixture::new(&text);
+                    for found in complete(&it.db, it.workspace, it.file, it.offset) {
+                        let source = &it.texts[it.file.path(&it.db)];
+                        assert!(
+                            source
+                                .get(found.replace.start as usize..found.replace.end as usize)
+                                .is_some()
+                        );
+                    }
+                    crate::ide::hover::hover(&it.db, it.workspace, it.file, it.offset, None);
+                }
+            }
         }
     }
 }

@@ -30,12 +30,7 @@ pub struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// The place of a file; `None` where no declaration stands.
-    pub fn at(
-        db: &'a dyn Db,
-        workspace: Workspace,
-        file: SourceFile,
-        offset: u32,
-    ) -> Option<Self> {
+    pub fn at(db: &'a dyn Db, workspace: Workspace, file: SourceFile, offset: u32) -> Option<Self> {
         let reading = Reading::new(db, workspace, declaration_at(db, file, offset)?)?;
         let spans = spans(db, reading.id);
         let way = around(reading.tree, spans, offset);

@@ -63,9 +63,8 @@ pub fn hints(db: &dyn Db, workspace: Workspace, file: SourceFile, part: TextRang
                 .collect();
             let is_same = said.windows(2).all(|it| it[0] == it[1]);
             let is_long = said.iter().any(|it| it.chars().count() > LONGEST);
-            let merges = held.iter().flatten().any(|(_, value)| {
-                matches!(value.data, Data::Record(_))
-            });
+            let merges =
+                held.iter().flatten().any(|(_, value)| matches!(value.data, Data::Record(_)));
             if is_same || is_long || merges {
                 return;
             }
@@ -84,11 +83,7 @@ pub fn hints(db: &dyn Db, workspace: Workspace, file: SourceFile, part: TextRang
 }
 
 /// Visits the entries of a record and of those in it, with the steps to each.
-fn walk<'t>(
-    record: &'t Record,
-    steps: &mut Vec<Name>,
-    visit: &mut dyn FnMut(&'t Entry, &[Name]),
-) {
+fn walk<'t>(record: &'t Record, steps: &mut Vec<Name>, visit: &mut dyn FnMut(&'t Entry, &[Name])) {
     for entry in &record.entries {
         let EntryKind::Set { path, value, append: false, .. } = &entry.kind else { continue };
         let before = steps.len();
@@ -175,7 +170,6 @@ pub fn count_requests_for(db: &dyn Db, workspace: Workspace, schema: ItemId) -> 
     own.map(|it| requested(db, it).iter().filter(|(_, of)| *of == schema).count()).sum()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,12 +188,16 @@ mod tests {
         let found = shown(
             "use platform\nrequest x: platform.Web {\n    image = \"x:1\"\n    owner = \"me\"\n    replicas = 1\n    env = { A = \"a\", B = \"b\" }\n}\noverlay x in prod {\n    replicas = 4\n    env.B = none\n}\n",
         );
-        assert_eq!(found, ["replicas = 1 ~ dev 1 | prod 4", "env = { A = \"a\", B = \"b\" ~ dev \"b\" | prod —"]);
+        assert_eq!(
+            found,
+            ["replicas = 1 ~ dev 1 | prod 4", "env = { A = \"a\", B = \"b\" ~ dev \"b\" | prod —"]
+        );
     }
 
     #[test]
     fn what_is_the_same_everywhere_is_not() {
-        let found = shown("use platform\nrequest x: platform.Web { image = \"x:1\", owner = \"me\" }\n");
+        let found =
+            shown("use platform\nrequest x: platform.Web { image = \"x:1\", owner = \"me\" }\n");
         assert!(found.is_empty(), "{found:?}");
     }
 

@@ -114,8 +114,9 @@ fn head(cursor: &Cursor<'_>, symbol: &Symbol, node: NodeId) -> String {
     };
     match symbol {
         Symbol::Item(id) => declaration(db, workspace, *id),
-        Symbol::Field(id, name) => member_text(db, *id, *name)
-            .unwrap_or_else(|| symbol.name(db, workspace).to_string()),
+        Symbol::Field(id, name) => {
+            member_text(db, *id, *name).unwrap_or_else(|| symbol.name(db, workspace).to_string())
+        }
         Symbol::Output(id, name) => {
             let text = statement_text(db, *id, *name);
             text.unwrap_or_else(|| symbol.name(db, workspace).to_string())
@@ -209,9 +210,9 @@ fn source(db: &dyn Db, id: ItemId, node: NodeId) -> Option<String> {
 fn member_text(db: &dyn Db, id: ItemId, name: NodeId) -> Option<String> {
     let tree = item(db, id).as_deref()?;
     let ItemKind::Schema { members, .. } = &tree.kind else { return None };
-    let member = members.iter().find(
-        |it| matches!(&it.kind, MemberKind::Field { name: it, .. } if it.id == name),
-    )?;
+    let member = members
+        .iter()
+        .find(|it| matches!(&it.kind, MemberKind::Field { name: it, .. } if it.id == name))?;
     let text = without_documentation(&source(db, id, member.id)?);
     Some(format!("# schema {}\n{}", id.name(db), lines(text.trim())))
 }
@@ -246,9 +247,10 @@ fn limits(cursor: &Cursor<'_>, symbol: &Symbol, node: NodeId) -> Option<String> 
         Symbol::Item(id) if id.kind(db) == Kind::Type => {
             of_type(db, workspace, &plumb_compiler::types::alias(db, workspace, *id).0)
         }
-        Symbol::Kind(kind) => {
-            kubernetes(db, workspace).kind_facts(*kind).deprecated.map(|it| format!("**Deprecated.** {it}"))
-        }
+        Symbol::Kind(kind) => kubernetes(db, workspace)
+            .kind_facts(*kind)
+            .deprecated
+            .map(|it| format!("**Deprecated.** {it}")),
         Symbol::ObjectField(object, name) => {
             let facts = kubernetes(db, workspace);
             let field = facts.object(*object).field(name)?;
@@ -384,7 +386,8 @@ mod tests {
     /// The text at a place of the shop's file, or of the platform's where `$0` is put into it.
     fn shown(text: &str) -> String {
         let it = Fixture::new(&format!("{SHOP}{text}"));
-        hover(&it.db, it.workspace, it.file, it.offset, Some("prod")).map_or("none".into(), |it| it.text)
+        hover(&it.db, it.workspace, it.file, it.offset, Some("prod"))
+            .map_or("none".into(), |it| it.text)
     }
 
     fn on_platform(from: &str, to: &str) -> String {

@@ -64,7 +64,12 @@ pub fn usual_environment(db: &dyn Db, workspace: Workspace, request: ItemId) -> 
 }
 
 /// How many manifests a request makes in an environment; `None` where an error stands in the way.
-pub fn count(db: &dyn Db, workspace: Workspace, request: ItemId, environment: &str) -> Option<usize> {
+pub fn count(
+    db: &dyn Db,
+    workspace: Workspace,
+    request: ItemId,
+    environment: &str,
+) -> Option<usize> {
     let mut maker = Maker::new(db, workspace, environment, Form::Remembered)?;
     maker.make(request, &mut String::new()).objects().map(<[_]>::len)
 }
@@ -149,9 +154,8 @@ fn places(
     let mut places = vec![source.location];
     for path in &source.from {
         let steps = path.split('.').map(Name::from);
-        let found = whole.and_then(|it| {
-            steps.into_iter().try_fold(it, |at, step| inside(at, &step))
-        });
+        let found =
+            whole.and_then(|it| steps.into_iter().try_fold(it, |at, step| inside(at, &step)));
         if let Some(found) = found {
             let place = location(db, found.origin.into());
             if !places.contains(&place) {
@@ -205,7 +209,10 @@ mod tests {
     fn each_line_knows_what_decided_it() {
         let (it, prod) = shown(WEB, "prod");
         assert_eq!(prod.request, "apps.shop.x");
-        assert_eq!(prod.manifests.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(), ["Deployment/x"]);
+        assert_eq!(
+            prod.manifests.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
+            ["Deployment/x"]
+        );
         assert_eq!(decided(&it, &prod, "replicas: 4"), ["4"]);
         assert_eq!(decided(&it, &prod, "image: x:1"), ["\"x:1\""]);
         assert!(prod.text.starts_with("apiVersion: apps/v1\nkind: Deployment\n"));

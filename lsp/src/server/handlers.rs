@@ -125,9 +125,10 @@ impl Backend {
     }
 
     pub(crate) fn abilities(&self) -> Arc<Abilities> {
-        self.abilities.get().cloned().unwrap_or_else(|| {
-            Arc::new(Abilities::of(&InitializeParams::default()))
-        })
+        self.abilities
+            .get()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Abilities::of(&InitializeParams::default())))
     }
 
     pub(crate) fn chosen(&self) -> Option<Name> {
@@ -155,7 +156,9 @@ impl Backend {
         let address = uri.as_str().to_owned();
         let encoding = self.abilities().encoding;
         self.on_snapshot(
-            move |worlds| Some(Snapshot::with(worlds, &address, encoding)).filter(|it| !it.is_empty()),
+            move |worlds| {
+                Some(Snapshot::with(worlds, &address, encoding)).filter(|it| !it.is_empty())
+            },
             move |all| {
                 let files = all.iter().filter_map(|(it, path)| Some((it, it.file(path)?)));
                 answer(&files.collect::<Vec<_>>())
@@ -220,7 +223,8 @@ impl Backend {
                             .into_panic()
                             .downcast::<String>()
                             .map_or_else(|_| "a panic".to_owned(), |it| *it);
-                        let report = format!("this is a mistake in Plumb, please report it: {what}");
+                        let report =
+                            format!("this is a mistake in Plumb, please report it: {what}");
                         client.log_message(MessageType::ERROR, report).await;
                         return Err(Error::internal_error());
                     }
@@ -298,8 +302,11 @@ impl Backend {
                     let shows = has_progress
                         && client.create_work_done_progress(token.clone()).await.is_ok();
                     let title = "Plumb: reading the workspace";
-                    let progress =
-                        if shows { Some(client.progress(token, title).begin().await) } else { None };
+                    let progress = if shows {
+                        Some(client.progress(token, title).begin().await)
+                    } else {
+                        None
+                    };
                     let problems = receiver.await;
                     if let Some(progress) = progress {
                         progress.finish().await;
@@ -327,7 +334,9 @@ pub(crate) struct SetEnvironment {
 }
 
 fn folder_path(uri: &Uri) -> Option<PathBuf> {
-    (uri.scheme().as_str() == "file").then(|| uri.to_file_path().map(|it| it.into_owned())).flatten()
+    (uri.scheme().as_str() == "file")
+        .then(|| uri.to_file_path().map(|it| it.into_owned()))
+        .flatten()
 }
 
 fn completion_item(
@@ -354,11 +363,8 @@ fn completion_item(
     };
     let is_snippet = has_snippets && it.snippet != it.plain;
     let new_text = if is_snippet { it.snippet } else { it.plain };
-    let also: Vec<TextEdit> = it
-        .also
-        .into_iter()
-        .map(|(at, new_text)| TextEdit { range: range(at), new_text })
-        .collect();
+    let also: Vec<TextEdit> =
+        it.also.into_iter().map(|(at, new_text)| TextEdit { range: range(at), new_text }).collect();
     CompletionItem {
         label: it.label,
         kind: Some(kind),
@@ -467,9 +473,8 @@ impl LanguageServer for Backend {
                 }
             });
         }
-        let folders = std::mem::take(
-            &mut *self.folders.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let folders =
+            std::mem::take(&mut *self.folders.lock().unwrap_or_else(PoisonError::into_inner));
         self.open_folders(folders).await;
     }
 
@@ -535,7 +540,8 @@ impl LanguageServer for Backend {
         let TextDocumentPositionParams { text_document, position } = params.text_document_position;
         let has_snippets = self.abilities().snippets;
         // A space asks only where a list of words is sure to come.
-        let by_space = params.context.is_some_and(|it| it.trigger_character.as_deref() == Some(" "));
+        let by_space =
+            params.context.is_some_and(|it| it.trigger_character.as_deref() == Some(" "));
         let found = self.ask(&text_document.uri, move |snapshot, file| {
             let offset = snapshot.offset(file, position);
             let (lines, text) = snapshot.lines(file);
@@ -600,7 +606,10 @@ impl LanguageServer for Backend {
         found.await
     }
 
-    async fn diagnostic(&self, params: DocumentDiagnosticParams) -> Result<DocumentDiagnosticReportResult> {
+    async fn diagnostic(
+        &self,
+        params: DocumentDiagnosticParams,
+    ) -> Result<DocumentDiagnosticReportResult> {
         let abilities = self.abilities();
         let found = self.ask(&params.text_document.uri, move |snapshot, file| {
             super::diagnostics::of_file(snapshot, file, &abilities)
@@ -609,7 +618,10 @@ impl LanguageServer for Backend {
         Ok(DocumentDiagnosticReportResult::Report(DocumentDiagnosticReport::Full(
             RelatedFullDocumentDiagnosticReport {
                 related_documents: None,
-                full_document_diagnostic_report: FullDocumentDiagnosticReport { result_id: None, items },
+                full_document_diagnostic_report: FullDocumentDiagnosticReport {
+                    result_id: None,
+                    items,
+                },
             },
         )))
     }

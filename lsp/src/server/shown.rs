@@ -116,7 +116,8 @@ impl Backend {
     }
 
     pub(crate) async fn resolved_lens(&self, mut lens: CodeLens) -> Result<CodeLens> {
-        let Some(data) = lens.data.take().and_then(|it| serde_json::from_value::<LensData>(it).ok())
+        let Some(data) =
+            lens.data.take().and_then(|it| serde_json::from_value::<LensData>(it).ok())
         else {
             return Ok(lens);
         };
@@ -260,9 +261,9 @@ fn preview_result(
     let range = |at| lines.range(&found.text, at, snapshot.encoding);
     let manifests = found.manifests.iter();
     let map = found.map.iter();
-    let difference = old.as_ref().map(|(name, text)| {
-        preview::difference((name, text), (&found.environment, &found.text))
-    });
+    let difference = old
+        .as_ref()
+        .map(|(name, text)| preview::difference((name, text), (&found.environment, &found.text)));
     PreviewResult {
         manifests: manifests
             .map(|(title, at)| PreviewManifest { title: title.clone(), range: range(*at) })
