@@ -46,6 +46,8 @@ pub struct Completion {
     pub rank: u8,
     /// Whoever chooses it should know better.
     pub deprecated: bool,
+    /// It is a schema that something composes.
+    is_requestable: bool,
 }
 
 /// What something that can be written is.
@@ -210,13 +212,23 @@ impl<'t> Before<'t> {
 /// What a head asks for next.
 enum Head {
     Nothing,
-    Schema,
+    Types(Wanted),
     Environments,
     Requests,
-    Type,
     Value,
     /// A `use` path; whether in its braces.
     Use(bool),
+}
+
+/// What kind of type is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A schema that something composes.
+    Requestable,
+    /// Any schema.
+    Schema,
+    /// Any type.
+    Any,
 }
 
 /// The words that begin a declaration, with what they begin it by.
@@ -289,6 +301,7 @@ impl<'a> List<'a> {
             also: Vec::new(),
             rank,
             deprecated: false,
+            is_requestable: false,
         });
         self.found.last_mut().expect("it was pushed")
     }
@@ -313,10 +326,9 @@ impl<'a> List<'a> {
         if !is_in_body && let Some(head) = head(&before.line) {
             match head {
                 Head::Nothing => {}
-                Head::Schema => self.schemas(before),
+                Head::Types(wanted) => self.types(before, wanted),
                 Head::Environments => self.environments(),
                 Head::Requests => self.own_requests(),
-                Head::Type => self.types(before),
                 Head::Value => self.values(before, cursor, &Ty::Unknown),
                 Head::Use(in_braces) => self.used(before, in_braces),
             }
@@ -397,7 +409,7 @@ impl<'a> List<'a> {
                     {
                         self.values(before, Some(cursor), &Ty::Unknown);
                     } else {
-                        self.types(before);
+                        self.types(before, Wanted::Any);
                     }
                     return;
                 }
@@ -422,7 +434,7 @@ impl<'a> List<'a> {
                             let wanted = self.value_of_last(cursor, before);
                             self.values(before, Some(cursor), &wanted.unwrap_or(Ty::Unknown));
                         }
-                        _ => self.types(before),
+                        _ => self.types(before, Wanted::Any),
                     }
                     return;
                 }
@@ -430,7 +442,7 @@ impl<'a> List<'a> {
                     if before.line.is_empty() {
                         self.words(STATEMENTS);
                     } else if before.last_is(TokenKind::Colon) {
-                        self.types(before);
+                        self.types(before, Wanted::Any);
                     } else if before.last_is(TokenKind::Dot) {
                         self.qualified(before, cursor);
                     } else {
@@ -455,10 +467,10 @@ impl<'a> List<'a> {
                             }
                         }
                         ItemKind::Schema { .. } if before.last_is(TokenKind::Spread) => {
-                            self.schemas(before);
+                            self.types(before, Wanted::Schema);
                         }
                         ItemKind::Schema { .. } if before.last_is(TokenKind::Colon) => {
-                            self.types(before)
+                            self.types(before, Wanted::Any)
                         }
                         ItemKind::Compose { .. } if before.line.is_empty() => {
                             self.words(STATEMENTS)
@@ -472,7 +484,7 @@ impl<'a> List<'a> {
                 }
                 Node::Statement(it) => {
                     if before.last_is(TokenKind::Colon) {
-                        self.types(before);
+                        self.types(before, Wanted::Any);
                         return;
                     }
                     if before.line.is_empty() && !matches!(it.kind, StatementKind::Emit { .. }) {
@@ -772,6 +784,7 @@ impl<'a> List<'a> {
         let it = self.add(name, kind, rank);
         it.documentation = words;
         match kind {
+            CompletionKind::Schema => it.is_requestable = composition(db, workspace, id).is_some(),
             CompletionKind::Function => {
                 if let Some((params, result)) = plumb_compiler::infer::signature(db, workspace, id)
                 {
@@ -800,16 +813,8 @@ impl<'a> List<'a> {
         }
     }
 
-    /// The schemas that can be named here, those of other packages too.
-    fn schemas(&mut self, before: &Before<'_>) {
-        self.types_of(before, true);
-    }
-
-    fn types(&mut self, before: &Before<'_>) {
-        self.types_of(before, false);
-    }
-
-    fn types_of(&mut self, before: &Before<'_>, only_schemas: bool) {
+    /// The types that can be named here, schemas of other packages too.
+    fn types(&mut self, before: &Before<'_>, wanted: Wanted) {
         let (db, workspace, file) = (self.db, self.workspace, self.file);
         let names = before.qualifier();
         if before.last_is(TokenKind::Dot) {
@@ -820,11 +825,20 @@ impl<'a> List<'a> {
             {
                 self.parts_of(&target, true, false);
             }
+            self.found.retain(|it| match it.kind {
+                CompletionKind::Type | CompletionKind::KubernetesKind => wanted == Wanted::Any,
+                _ => true,
+            });
+            if wanted == Wanted::Requestable {
+                self.found.retain(|it| it.kind != CompletionKind::Schema || it.is_requestable);
+            }
             return;
         }
         let is_it = |id: &ItemId| match id.kind(db) {
-            Declares::Schema => true,
-            Declares::Type => !only_schemas,
+            Declares::Schema => {
+                wanted != Wanted::Requestable || composition(db, workspace, *id).is_some()
+            }
+            Declares::Type => wanted == Wanted::Any,
             _ => false,
         };
         for (name, (target, _)) in &uses(db, workspace, file).names {
@@ -840,7 +854,7 @@ impl<'a> List<'a> {
         for (name, id) in scope(db, own).names.iter().filter(|(_, id)| is_it(id)) {
             self.declared(name, *id, 1);
         }
-        if !only_schemas {
+        if wanted == Wanted::Any {
             for (name, id) in prelude_names(db).iter().filter(|(_, id)| is_it(id)) {
                 self.declared(name, *id, 3);
             }
@@ -850,7 +864,7 @@ impl<'a> List<'a> {
                 it.documentation = words;
             }
         }
-        self.schemas_elsewhere(own, only_schemas);
+        self.schemas_elsewhere(own, wanted == Wanted::Requestable);
     }
 
     /// The schemas of packages that the file may not use yet: a `use` line comes with them.
@@ -1171,20 +1185,23 @@ fn head(line: &[(TokenKind, &str)]) -> Option<Head> {
         "use" if has(TokenKind::RightBrace) || said("as") => Head::Nothing,
         "use" => Head::Use(has(TokenKind::LeftBrace)),
         "request" | "environment" if said("in") || said("from") => Head::Environments,
-        "request" | "environment" if has(TokenKind::Colon) => Head::Schema,
+        "request" if has(TokenKind::Colon) => Head::Types(Wanted::Requestable),
+        "environment" if has(TokenKind::Colon) => Head::Types(Wanted::Schema),
         "overlay" | "defaults" if said("in") => Head::Environments,
         "overlay" => Head::Requests,
-        "defaults" => Head::Schema,
-        "compose" if !said("as") => Head::Schema,
+        "defaults" => Head::Types(Wanted::Schema),
+        "compose" if !said("as") => Head::Types(Wanted::Schema),
         "request" | "environment" | "compose" | "schema" => Head::Nothing,
         "let" | "type" if has(TokenKind::Equal) => match *first {
-            "type" => Head::Type,
+            "type" => Head::Types(Wanted::Any),
             _ => Head::Value,
         },
-        "let" if has(TokenKind::Colon) => Head::Type,
+        "let" if has(TokenKind::Colon) => Head::Types(Wanted::Any),
         "let" | "type" => Head::Nothing,
         "fn" if has(TokenKind::Equal) => Head::Value,
-        "fn" if matches!(rest.last(), Some((TokenKind::Colon | TokenKind::Arrow, _))) => Head::Type,
+        "fn" if matches!(rest.last(), Some((TokenKind::Colon | TokenKind::Arrow, _))) => {
+            Head::Types(Wanted::Any)
+        }
         "fn" => Head::Nothing,
         _ => return None,
     })
@@ -1357,7 +1374,8 @@ mod tests {
     #[test]
     fn heads_know_what_comes_next() {
         for (head, expected) in [
-            ("request x: platform.$0\n", "Env Scale Sidecar Web"),
+            ("request x: platform.$0\n", "Web"),
+            ("defaults platform.$0\n", "Env Scale Sidecar Web"),
             ("overlay $0\n", "cart"),
             ("overlay cart in $0\n", "dev prod"),
             ("overlay cart in dev, p$0\n", "dev prod"),

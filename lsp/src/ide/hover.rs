@@ -179,10 +179,10 @@ fn declaration(db: &dyn Db, workspace: Workspace, id: ItemId) -> String {
     let package = package_of(db, workspace, id.file(db));
     let of = package_name(db, package);
     match id.kind(db) {
-        Kind::Request => format!("{shown}  # {}", address(db, workspace, id)),
-        _ if id.file(db) == db.prelude() => format!("{shown}  # in every file"),
+        Kind::Request => format!("{shown}  // {}", address(db, workspace, id)),
+        _ if id.file(db) == db.prelude() => format!("{shown}  // in every file"),
         _ if of.is_empty() => shown,
-        _ => format!("# {of}\n{shown}"),
+        _ => format!("// {of}\n{shown}"),
     }
 }
 
@@ -214,7 +214,7 @@ fn member_text(db: &dyn Db, id: ItemId, name: NodeId) -> Option<String> {
         .iter()
         .find(|it| matches!(&it.kind, MemberKind::Field { name: it, .. } if it.id == name))?;
     let text = without_documentation(&source(db, id, member.id)?);
-    Some(format!("# schema {}\n{}", id.name(db), lines(text.trim())))
+    Some(format!("// schema {}\n{}", id.name(db), lines(text.trim())))
 }
 
 fn statement_text(db: &dyn Db, id: ItemId, name: NodeId) -> Option<String> {
@@ -229,7 +229,7 @@ fn statement_text(db: &dyn Db, id: ItemId, name: NodeId) -> Option<String> {
         }
     });
     let text = without_documentation(&source(db, id, found?)?);
-    Some(format!("# {}\n{}", describe(db, id), lines(text.trim())))
+    Some(format!("// {}\n{}", describe(db, id), lines(text.trim())))
 }
 
 /// What a field may be, in words.
@@ -401,7 +401,7 @@ mod tests {
     fn a_field_is_shown_with_its_value_in_each_environment() {
         insta::assert_snapshot!(shown(&WEB.replace("FIELD", "repl$0icas = 3")), @r"
         ```plumb
-        # schema Web
+        // schema Web
         replicas: Int where it in 1..=50 = 1
         ```
 
@@ -441,7 +441,7 @@ mod tests {
     #[test]
     fn what_is_read_of_others_is_shown_with_its_value() {
         let found = shown(&WEB.replace("FIELD", "env.A = cart.ur$0l"));
-        assert!(found.contains("# compose Web\noutput url: String"), "{found}");
+        assert!(found.contains("// compose Web\noutput url: String"), "{found}");
         assert!(found.contains("| dev | `\"http://cart\"` | compose Web |"), "{found}");
         let found = shown(&WEB.replace("FIELD", "env.A = environment.dom$0ain"));
         assert!(found.contains("Public names end in this."), "{found}");
@@ -460,7 +460,7 @@ mod tests {
     #[test]
     fn declarations_types_and_functions_are_shown_as_they_are_written() {
         let found = shown("use platform\nrequest x: platform.W$0eb { }\n");
-        assert!(found.contains("# platform\nschema Web {"), "{found}");
+        assert!(found.contains("// platform\nschema Web {"), "{found}");
         assert!(found.contains("A service that answers."), "{found}");
         let found = on_platform("image = svc.image", "image = low$0er(svc.image)");
         assert!(found.contains("lower(text: String) -> String"), "{found}");

@@ -368,6 +368,11 @@ fn completion_item(
     CompletionItem {
         label: it.label,
         kind: Some(kind),
+        // Beside each entry of the list, not only the chosen one.
+        label_details: it.detail.as_ref().map(|detail| CompletionItemLabelDetails {
+            detail: None,
+            description: Some(detail.clone()),
+        }),
         detail: it.detail,
         documentation: it.documentation.map(|value| {
             Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value })
