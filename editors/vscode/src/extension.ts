@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import type { Location, Position } from "vscode-languageclient/node";
+import type { Position } from "vscode-languageclient/node";
 import * as compare from "./compare";
 import { Environment } from "./environment";
 import { Preview } from "./preview";
@@ -27,14 +27,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
         command("plumb.chooseEnvironment", () => environment.choose(running)),
         command("plumb.restartServer", () => running.restart()),
         command("plumb.showOutput", () => running.showOutput()),
-        command("plumb.showReferences", (uri: string, position: Position, locations: Location[]) =>
-            vscode.commands.executeCommand(
-                "editor.action.showReferences",
-                vscode.Uri.parse(uri),
-                new vscode.Position(position.line, position.character),
-                locations.map((location) => running.location(location)),
-            ),
-        ),
+        command("plumb.showReferences", showReferences),
         vscode.workspace.onDidChangeConfiguration(
             (event) => event.affectsConfiguration("plumb.path") && running.restart(),
         ),
@@ -44,4 +37,12 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 
 export async function deactivate(): Promise<void> {
     await server?.dispose();
+}
+
+/** The list of those that speak of what stands there, as a lens counts them. */
+async function showReferences(address: string, at: Position): Promise<void> {
+    const uri = vscode.Uri.parse(address);
+    const position = new vscode.Position(at.line, at.character);
+    const found = await vscode.commands.executeCommand("vscode.executeReferenceProvider", uri, position);
+    await vscode.commands.executeCommand("editor.action.showReferences", uri, position, found);
 }
