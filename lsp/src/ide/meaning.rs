@@ -445,11 +445,15 @@ fn documentation_of(db: &dyn Db, id: ItemId, name: NodeId) -> Option<Name> {
 fn built_in_documentation(name: &str) -> Option<&'static str> {
     Some(match name {
         "name" => "The name of the request, or of the environment.",
-        "namespace" => "The namespace that the objects of the request go into; its package's unless the request says one.",
+        "namespace" => {
+            "The namespace that the objects of the request go into; its package's unless the request says one."
+        }
         "labels" => "Labels that every object of the request carries.",
         "annotations" => "Annotations that every object of the request carries.",
         "after" => "The requests whose objects are applied before those of this one.",
-        "used_by" => "The requests that read an output of this one, each with `name` and `namespace`.",
+        "used_by" => {
+            "The requests that read an output of this one, each with `name` and `namespace`."
+        }
         "uses" => "The requests whose outputs this one reads, each with `name` and `namespace`.",
         "kubernetes" => "The version of Kubernetes that the cluster of this environment runs.",
         _ => return None,

@@ -140,7 +140,11 @@ async fn publish(client: &Client, told: &mut Told, found: Told, is_all: bool) {
 }
 
 /// What is wrong with one file, and what is wrong elsewhere that its requests show.
-pub(crate) fn of_file(snapshot: &Snapshot, file: SourceFile, abilities: &Abilities) -> Vec<Diagnostic> {
+pub(crate) fn of_file(
+    snapshot: &Snapshot,
+    file: SourceFile,
+    abilities: &Abilities,
+) -> Vec<Diagnostic> {
     let path = file.path(&snapshot.db);
     let findings = if path.ends_with(".plumb") {
         check_only(&snapshot.db, snapshot.workspace, |it| it == path)
@@ -174,7 +178,9 @@ fn everything(snapshots: &[Snapshot], abilities: &Abilities) -> (Told, Vec<Strin
         // What is asked once is not remembered: a workspace of any size can be looked at whole.
         let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
         for environment in environments(db, workspace) {
-            let Some(mut maker) = Maker::new(db, workspace, &environment, Form::Text) else { continue };
+            let Some(mut maker) = Maker::new(db, workspace, &environment, Form::Text) else {
+                continue;
+            };
             batch.begin(&environment);
             let mut text = String::new();
             for turn in batch.turns() {

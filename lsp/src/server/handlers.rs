@@ -120,9 +120,10 @@ impl Backend {
     }
 
     pub(crate) fn abilities(&self) -> Arc<Abilities> {
-        self.abilities.get().cloned().unwrap_or_else(|| {
-            Arc::new(Abilities::of(&InitializeParams::default()))
-        })
+        self.abilities
+            .get()
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Abilities::of(&InitializeParams::default())))
     }
 
     fn chosen(&self) -> Option<Name> {
@@ -200,7 +201,8 @@ impl Backend {
                             .into_panic()
                             .downcast::<String>()
                             .map_or_else(|_| "a panic".to_owned(), |it| *it);
-                        let report = format!("this is a mistake in Plumb, please report it: {what}");
+                        let report =
+                            format!("this is a mistake in Plumb, please report it: {what}");
                         client.log_message(MessageType::ERROR, report).await;
                         return Err(Error::internal_error());
                     }
@@ -211,7 +213,11 @@ impl Backend {
     }
 
     /// Does something with all that is open, then has told what changed.
-    fn alter(&self, paths: Vec<Name>, task: impl FnOnce(&mut super::worlds::Worlds) + Send + 'static) {
+    fn alter(
+        &self,
+        paths: Vec<Name>,
+        task: impl FnOnce(&mut super::worlds::Worlds) + Send + 'static,
+    ) {
         self.owner.send(task);
         if let Some(publisher) = self.publisher.get() {
             publisher.changed(paths);
@@ -242,7 +248,10 @@ impl Backend {
     }
 
     /// `plumb/preview`
-    pub(crate) async fn preview(&self, _params: serde_json::Value) -> Result<Option<serde_json::Value>> {
+    pub(crate) async fn preview(
+        &self,
+        _params: serde_json::Value,
+    ) -> Result<Option<serde_json::Value>> {
         Ok(None)
     }
 
@@ -264,7 +273,9 @@ impl Backend {
         let progress = if self.abilities().progress && !folders.is_empty() {
             let token = ProgressToken::String("plumb/load".to_owned());
             match self.client.create_work_done_progress(token.clone()).await {
-                Ok(()) => Some(self.client.progress(token, "Plumb: reading the workspace").begin().await),
+                Ok(()) => {
+                    Some(self.client.progress(token, "Plumb: reading the workspace").begin().await)
+                }
                 Err(_) => None,
             }
         } else {
@@ -303,7 +314,9 @@ pub(crate) struct SetEnvironment {
 }
 
 fn folder_path(uri: &Uri) -> Option<PathBuf> {
-    (uri.scheme().as_str() == "file").then(|| uri.to_file_path().map(|it| it.into_owned())).flatten()
+    (uri.scheme().as_str() == "file")
+        .then(|| uri.to_file_path().map(|it| it.into_owned()))
+        .flatten()
 }
 
 impl LanguageServer for Backend {
@@ -391,9 +404,8 @@ impl LanguageServer for Backend {
                 }
             });
         }
-        let folders = std::mem::take(
-            &mut *self.folders.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let folders =
+            std::mem::take(&mut *self.folders.lock().unwrap_or_else(PoisonError::into_inner));
         self.open_folders(folders).await;
     }
 
@@ -468,7 +480,10 @@ impl LanguageServer for Backend {
         found.await
     }
 
-    async fn diagnostic(&self, params: DocumentDiagnosticParams) -> Result<DocumentDiagnosticReportResult> {
+    async fn diagnostic(
+        &self,
+        params: DocumentDiagnosticParams,
+    ) -> Result<DocumentDiagnosticReportResult> {
         let abilities = self.abilities();
         let found = self.ask(&params.text_document.uri, move |snapshot, file| {
             super::diagnostics::of_file(snapshot, file, &abilities)
@@ -477,7 +492,10 @@ impl LanguageServer for Backend {
         Ok(DocumentDiagnosticReportResult::Report(DocumentDiagnosticReport::Full(
             RelatedFullDocumentDiagnosticReport {
                 related_documents: None,
-                full_document_diagnostic_report: FullDocumentDiagnosticReport { result_id: None, items },
+                full_document_diagnostic_report: FullDocumentDiagnosticReport {
+                    result_id: None,
+                    items,
+                },
             },
         )))
     }

@@ -8,8 +8,8 @@ use plumb_compiler::source::{SourceFile, Workspace};
 use plumb_compiler::syntax::ast::{Name, TextRange};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 use tower_lsp_server::ls_types::{self as lsp, Position, Range, Uri};
 
 /// Something to be done with all that is open.

@@ -193,7 +193,13 @@ impl Worlds {
     }
 
     /// The editor holds a text from now on. `false` where it is none of a workspace's.
-    pub(crate) fn open(&mut self, address: &str, path: &Path, version: i32, text: Arc<str>) -> bool {
+    pub(crate) fn open(
+        &mut self,
+        address: &str,
+        path: &Path,
+        version: i32,
+        text: Arc<str>,
+    ) -> bool {
         let path = Self::canonical(path);
         let Some(index) = self.world_of(&path) else { return false };
         let root = self.worlds[index].root.clone();
