@@ -89,13 +89,17 @@ pub(crate) fn run<E>(
     let chunks: Vec<_> = requests.chunks(CHUNK).collect();
     let work = |db: &Database, numbers: &mut dyn Iterator<Item = usize>, give: Give<'_, Chunk>| {
         let Some(mut maker) = Maker::new(db, workspace, environment, form) else { return };
+        let mut size = 0;
         for number in numbers {
-            let mut made = Chunk { text: String::new(), outcomes: Vec::with_capacity(CHUNK) };
+            // A chunk is about as long as the one before.
+            let text = String::with_capacity(size + size / 8);
+            let mut made = Chunk { text, outcomes: Vec::with_capacity(CHUNK) };
             for request in chunks[number] {
                 let start = made.text.len();
                 let outcome = maker.make(*request, &mut made.text);
                 made.outcomes.push((outcome, start..made.text.len()));
             }
+            size = made.text.len();
             if !give(made) {
                 return;
             }

@@ -14,22 +14,26 @@ use crate::allow::schema_diagnostic;
 use crate::answers::{Finding, Manifest};
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
-use crate::engine::{Blocked, Gathered, address, blocked, concerned, infer_part, platform_blocked};
-use crate::eval::{Shared, evaluate, kind_facts, settle};
+use crate::engine::{Barrier, Blocked, Gathered, address, concerned, infer_part, platform_blocked};
+use crate::eval::{Evaluated, Moulds, Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
-use crate::layers::{layers, layers_of};
+use crate::layers::{Finder, layers};
 use crate::names::{environments, packages};
 use crate::objects::{Object, emitted, emitted_kinds, objects};
-use crate::outputs::{Node, circle, declared_outputs, order, output, requests_of, told, used_by};
+use crate::outputs::{
+    Declared, Node, circle, declared_outputs, order, output, requests_of, told, used_by,
+};
 use crate::plan::{Made, Planned};
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::composition;
 use crate::value::Origin;
 use crate::yaml;
+use plumb_kubernetes::KindId;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 /// The line before each document.
@@ -107,9 +111,30 @@ pub struct Maker<'a> {
     environment: ItemId,
     form: Form,
     shared: Rc<Shared<'a>>,
+    moulds: Moulds<'a>,
     planned: Planned<'a>,
-    /// What stands in the way of the requests for each schema.
-    platform: FxHashMap<ItemId, Blocked>,
+    finder: Finder<'a>,
+    barrier: Barrier<'a>,
+    /// By schema.
+    platform: FxHashMap<ItemId, Footing<'a>>,
+}
+
+/// What the requests for a schema stand on.
+#[derive(Clone, Copy)]
+struct Footing<'a> {
+    /// What stands in the way of all of them.
+    blocked: Blocked,
+    compose: Option<ItemId>,
+    outputs: &'a [Declared],
+}
+
+impl<'a> Footing<'a> {
+    fn new(db: &'a dyn Db, workspace: Workspace, schema: ItemId, environment: ItemId) -> Self {
+        let blocked = platform_blocked(db, workspace, schema, environment);
+        let compose = composition(db, workspace, schema);
+        let outputs = compose.map_or(&[][..], |it| declared_outputs(db, workspace, it));
+        Footing { blocked, compose, outputs }
+    }
 }
 
 /// What of a request in an environment there is to say and to print.
@@ -142,8 +167,18 @@ impl<'a> Maker<'a> {
         let environment = environments(db, workspace).0.get(environment).copied()?;
         let shared = Shared::new(db, workspace);
         let planned = Planned::sharing(shared.clone(), db, workspace, environment);
-        let platform = FxHashMap::default();
-        Some(Maker { db, workspace, environment, form, shared, planned, platform })
+        Some(Maker {
+            db,
+            workspace,
+            environment,
+            form,
+            moulds: Moulds::sharing(shared.clone(), environment),
+            shared,
+            planned,
+            finder: Finder::new(db, workspace, environment),
+            barrier: Barrier::new(db, workspace),
+            platform: FxHashMap::default(),
+        })
     }
 
     /// Makes a request; its documents go behind what is in `text`, nothing where values are wanted.
@@ -151,34 +186,44 @@ impl<'a> Maker<'a> {
         let (db, workspace, environment) = (self.db, self.workspace, self.environment);
         let mut outcome =
             Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
+        let Some(schema) = request_schema(db, workspace, request) else { return outcome };
         let layers = match self.form {
             Form::Remembered => {
                 Cow::Borrowed(layers(db, workspace, request, environment).as_slice())
             }
-            _ => Cow::Owned(layers_of(db, workspace, request, environment)),
+            _ => Cow::Owned(self.finder.layers(request, schema)),
         };
-        let Some(schema) = request_schema(db, workspace, request) else { return outcome };
         let platform = *self
             .platform
             .entry(schema)
-            .or_insert_with(|| platform_blocked(db, workspace, schema, environment));
-        let blocked = blocked(db, workspace, request, &layers, platform);
+            .or_insert_with(|| Footing::new(db, workspace, schema, environment));
+        let blocked = self.barrier.blocked(request, &layers, platform.blocked);
         if blocked == Blocked::Everything {
             return outcome;
         }
         let here = |diagnostic: Diagnostic| (diagnostic, true);
-        let evaluated = match self.form {
-            Form::Remembered => evaluate(db, workspace, request, environment).clone(),
-            _ => settle(&self.shared, request, environment, &layers),
+        let cast = match self.form {
+            Form::Remembered => None,
+            _ => self.moulds.cast(request, schema, &layers),
         };
-        outcome.diagnostics.extend(evaluated.diagnostics.into_iter().map(here));
-        // One that is misnamed is told so once, not by each of its objects.
-        let misnamed = matches!(item(db, request).as_deref(), Some(tree)
-            if matches!(&tree.kind, ItemKind::Request { name, .. }
-                if infer(db, workspace, request).poisoned.contains(&name.id)));
-        if misnamed {
-            return outcome;
-        }
+        let evaluated = match cast {
+            Some(value) => Evaluated { value: Some(value), diagnostics: Vec::new() },
+            None => {
+                let evaluated = match self.form {
+                    Form::Remembered => evaluate(db, workspace, request, environment).clone(),
+                    _ => settle(&self.shared, request, environment, &layers),
+                };
+                outcome.diagnostics.extend(evaluated.diagnostics.iter().cloned().map(here));
+                // One that is misnamed is told so once, not by each of its objects.
+                let misnamed = matches!(item(db, request).as_deref(), Some(tree)
+                    if matches!(&tree.kind, ItemKind::Request { name, .. }
+                        if infer(db, workspace, request).poisoned.contains(&name.id)));
+                if misnamed {
+                    return outcome;
+                }
+                evaluated
+            }
+        };
         let start = text.len();
         if let Some(value) = &evaluated.value {
             let planned = match self.form {
@@ -201,11 +246,13 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let Some(compose) = composition(db, workspace, schema) else { return outcome };
-        let declared = declared_outputs(db, workspace, compose);
+        if platform.compose.is_none() {
+            return outcome;
+        }
+        let outputs = platform.outputs;
         let is_read = self.form == Form::Remembered
-            || !declared.is_empty() && !used_by(db, workspace, environment, request).is_empty();
-        for declared in declared {
+            || !outputs.is_empty() && !used_by(db, workspace, environment, request).is_empty();
+        for declared in outputs {
             let name = &declared.name;
             if circle(db, workspace, environment, Node::Output(request, name.clone())).is_some() {
                 continue;
@@ -249,8 +296,35 @@ pub enum Piece<'p> {
     Manifest(&'p Manifest),
 }
 
-/// Group, kind, namespace and name.
-type Identity = (Name, Name, Option<Name>, Name);
+/// Group and kind by their number in [`Families`], namespace and name.
+type Identity = (usize, Option<Name>, Name);
+
+/// Groups and kinds, whatever the version: short to compare, since every object is looked for by its own.
+#[derive(Default)]
+struct Families {
+    all: Vec<(Name, Name)>,
+    of: FxHashMap<KindId, usize>,
+}
+
+impl Families {
+    fn number(&mut self, group: &str, kind: &str) -> usize {
+        let known = self.all.iter().position(|known| known.0 == group && known.1 == kind);
+        known.unwrap_or_else(|| {
+            self.all.push((group.into(), kind.into()));
+            self.all.len() - 1
+        })
+    }
+
+    fn of(&mut self, db: &dyn Db, workspace: Workspace, kind: KindId) -> usize {
+        if let Some(known) = self.of.get(&kind) {
+            return *known;
+        }
+        let facts = kind_facts(db, workspace, kind);
+        let number = self.number(facts.group, facts.kind);
+        self.of.insert(kind, number);
+        number
+    }
+}
 
 /// What is known of the requests of an environment that have had their turn, and of the findings of all
 /// environments so far.
@@ -260,6 +334,7 @@ pub struct Batch<'a> {
     extent: Extent,
     gathered: Gathered<'a>,
     environment: Option<ItemId>,
+    families: Families,
     /// The request that makes each object, and the `emit`.
     objects: FxHashMap<Identity, (ItemId, Origin)>,
     /// The objects whose number of replicas is fixed, and where.
@@ -288,6 +363,7 @@ impl<'a> Batch<'a> {
             gathered: Gathered::new(db, workspace, &extent.texts),
             extent,
             environment: None,
+            families: Families::default(),
             objects: FxHashMap::default(),
             fixed: FxHashMap::default(),
             scaled: FxHashMap::default(),
@@ -441,19 +517,20 @@ impl<'a> Batch<'a> {
 
     /// Whether what a request makes is in the way of nothing that was made before; says so.
     fn is_alone(&mut self, request: ItemId, made: &[Made], environment: ItemId) -> bool {
+        let (db, workspace) = (self.db, self.workspace);
         let mut alone = true;
-        let mut identities = Vec::with_capacity(made.len());
+        let mut identities: Vec<Identity> = Vec::with_capacity(made.len());
         for one in made {
-            let facts = kind_facts(self.db, self.workspace, one.kind);
-            let identity: Identity =
-                (facts.group.into(), facts.kind.into(), one.namespace.clone(), one.name.clone());
-            match self.objects.get(&identity).copied() {
-                Some(other) => {
+            let family = self.families.of(db, workspace, one.kind);
+            let identity = (family, one.namespace.clone(), one.name.clone());
+            match self.objects.entry(identity.clone()) {
+                Entry::Occupied(other) => {
+                    let other = *other.get();
                     self.clash(request, one.origin, &identity, other, environment);
                     alone = false;
                 }
-                None => {
-                    self.objects.insert(identity.clone(), (request, one.origin));
+                Entry::Vacant(place) => {
+                    place.insert((request, one.origin));
                 }
             }
             identities.push(identity);
@@ -461,24 +538,25 @@ impl<'a> Batch<'a> {
         if !alone {
             return false;
         }
-        let target = |one: &Made| {
-            let (group, kind, name) = one.scaling.scales.clone()?;
-            Some((group, kind, one.namespace.clone(), name))
+        let mut target = |one: &Made| {
+            let (group, kind, name) = one.scaling.scales.as_ref()?;
+            Some((self.families.number(group, kind), one.namespace.clone(), name.clone()))
         };
-        for (one, identity) in made.iter().zip(&identities) {
+        let targets: Vec<Option<Identity>> = made.iter().map(&mut target).collect();
+        for ((one, identity), target) in made.iter().zip(&identities).zip(&targets) {
             if let Some(fixed) = one.scaling.fixed {
                 self.fixed.insert(identity.clone(), fixed);
             }
-            if let Some(target) = target(one) {
-                self.scaled.insert(target, (request, one.origin));
+            if let Some(target) = target {
+                self.scaled.insert(target.clone(), (request, one.origin));
             }
         }
         // What an autoscaler scales may have had its turn, or the autoscaler.
-        for (one, identity) in made.iter().zip(&identities) {
-            if let Some(target) = target(one)
-                && let Some(fixed) = self.fixed.get(&target).copied()
+        for ((one, identity), target) in made.iter().zip(&identities).zip(&targets) {
+            if let Some(target) = target
+                && let Some(fixed) = self.fixed.get(target).copied()
             {
-                self.fixed_replicas(fixed, &target, (request, one.origin), environment);
+                self.fixed_replicas(fixed, target, (request, one.origin), environment);
                 alone = false;
             } else if let Some(fixed) = one.scaling.fixed
                 && let Some(scaler) = self.scaled.get(identity).copied()
@@ -495,10 +573,11 @@ impl<'a> Batch<'a> {
         &mut self,
         request: ItemId,
         origin: Origin,
-        (_, kind, namespace, name): &Identity,
+        (family, namespace, name): &Identity,
         (other, at): (ItemId, Origin),
         environment: ItemId,
     ) {
+        let kind = &self.families.all[*family].1;
         let within = namespace.as_ref().map(|it| format!(" in namespace {it}")).unwrap_or_default();
         let mut error = Diagnostic::error(
             code::DUPLICATE_OBJECT,
@@ -523,10 +602,11 @@ impl<'a> Batch<'a> {
     fn fixed_replicas(
         &mut self,
         fixed: Origin,
-        (_, kind, _, name): &Identity,
+        (family, _, name): &Identity,
         (request, scaler): (ItemId, Origin),
         environment: ItemId,
     ) {
+        let kind = &self.families.all[*family].1;
         let error = Diagnostic::error(
             code::FIXED_REPLICAS,
             fixed,

@@ -37,6 +37,13 @@ impl<V> ByName<V> {
         ByName { entries: Vec::with_capacity(count), index: None }
     }
 
+    /// Of names that are all different.
+    pub(crate) fn of_distinct(entries: Vec<(Name, V)>) -> Self {
+        let mut map = ByName { entries, index: None };
+        map.find_again();
+        map
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.entries.len()

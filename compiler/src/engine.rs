@@ -175,27 +175,47 @@ pub(crate) enum Blocked {
     Everything,
 }
 
-/// What stands in the way of a request with these layers: an error of the [`platform_blocked`], or a broken file of a package
-/// that it stands on. Its own layers fail field by field instead, so that all their mistakes are
-/// found.
-pub(crate) fn blocked(
-    db: &dyn Db,
+/// What stands in the way of requests, asked for one after the other: an error of the [`platform_blocked`], or a
+/// broken file of a package that one stands on. Their own layers fail field by field instead, so that all their
+/// mistakes are found.
+pub(crate) struct Barrier<'a> {
+    db: &'a dyn Db,
     workspace: Workspace,
-    request: ItemId,
-    layers: &[Layer],
-    platform: Blocked,
-) -> Blocked {
-    let unsound = |file| unsound_layers(db, workspace, package_of(db, workspace, file));
-    let own = unsound(request.file(db));
-    let layers = layers.iter().map(|layer| {
-        // Overlays stand in the package of their request, defaults in others.
-        let unsound = match layer.kind {
-            LayerKind::Defaults { .. } => unsound(layer.item.file(db)),
-            _ => own,
-        };
-        unsound.get(&layer.item).copied().unwrap_or(Blocked::No)
-    });
-    layers.chain([platform]).max().unwrap_or(Blocked::No)
+    /// The layers with something in their way of the package that a file is in.
+    unsound: FxHashMap<SourceFile, &'a FxHashMap<ItemId, Blocked>>,
+}
+
+impl<'a> Barrier<'a> {
+    pub(crate) fn new(db: &'a dyn Db, workspace: Workspace) -> Self {
+        Barrier { db, workspace, unsound: FxHashMap::default() }
+    }
+
+    fn unsound(&mut self, file: SourceFile) -> &'a FxHashMap<ItemId, Blocked> {
+        let (db, workspace) = (self.db, self.workspace);
+        self.unsound
+            .entry(file)
+            .or_insert_with(|| unsound_layers(db, workspace, package_of(db, workspace, file)))
+    }
+
+    /// What stands in the way of a request with these layers.
+    pub(crate) fn blocked(
+        &mut self,
+        request: ItemId,
+        layers: &[Layer],
+        platform: Blocked,
+    ) -> Blocked {
+        let own = self.unsound(request.file(self.db));
+        let mut blocked = platform;
+        for layer in layers {
+            // Overlays stand in the package of their request, defaults in others.
+            let unsound = match layer.kind {
+                LayerKind::Defaults { .. } => self.unsound(layer.item.file(self.db)),
+                _ => own,
+            };
+            blocked = blocked.max(unsound.get(&layer.item).copied().unwrap_or(Blocked::No));
+        }
+        blocked
+    }
 }
 
 /// What stands in the way of all requests for a schema in an environment.

@@ -8,6 +8,7 @@ mod checks;
 mod instances;
 mod literals;
 mod merging;
+mod mould;
 mod traces;
 
 use crate::arms::{self, record_arm};
@@ -40,9 +41,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub use checks::describe_condition;
+pub use mould::Moulds;
 pub use traces::{BlockIndex, element_name, inside, join, path_of, within, written_way};
 
 use checks::find_condition;
+use instances::{default_of, is_scalar};
 use merging::{plain_setting, with_key};
 use traces::{Path, PathStep, add_traced, read_chain};
 
@@ -147,7 +150,7 @@ impl<'a> Shared<'a> {
         if let Some(known) = self.declarations.borrow().get(&id) {
             return *known;
         }
-        let found = (item(db, id).as_deref(), infer(db, workspace, id));
+        let found = (item(db, id).as_deref(), &**infer(db, workspace, id));
         self.declarations.borrow_mut().insert(id, found);
         found
     }
@@ -1635,7 +1638,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn arithmetic(&mut self, op: BinaryOp, a: &Data, b: &Data) -> Result<Data, Option<String>> {
+    /// `Err`: why there is no result, if there is a reason to tell.
+    pub(crate) fn arithmetic(
+        &mut self,
+        op: BinaryOp,
+        a: &Data,
+        b: &Data,
+    ) -> Result<Data, Option<String>> {
         use BinaryOp::{Add, Divide, Multiply, Remainder, Subtract};
         let overflow = || Some("the result does not fit into 64 bits".to_string());
         let zero = || Some("this divides by zero".to_string());

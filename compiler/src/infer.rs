@@ -26,7 +26,7 @@ use crate::value::Data;
 use crate::versions::{self, kubernetes};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// What is known of a declaration's expressions.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -141,8 +141,11 @@ pub struct Sight {
 
 /// The types of one declaration's expressions.
 #[salsa::tracked]
-pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Inference {
-    inferred(db, workspace, id, None).0
+pub fn infer(db: &dyn Db, workspace: Workspace, id: ItemId) -> Arc<Inference> {
+    /// Of most data nothing is to be known: its literals are what their fields take.
+    static NOTHING: LazyLock<Arc<Inference>> = LazyLock::new(Arc::default);
+    let found = inferred(db, workspace, id, None).0;
+    if found == **NOTHING { NOTHING.clone() } else { Arc::new(found) }
 }
 
 /// As [`infer`], with all that an editor shows. Of most declarations nobody asks: nothing is remembered.
@@ -183,6 +186,7 @@ fn inferred(
         spreads: FxHashMap::default(),
         composites: FxHashSet::default(),
         in_object: false,
+        layer: None,
         leavable: FxHashSet::default(),
         result: Inference::default(),
         sight,
@@ -236,6 +240,8 @@ struct Infer<'a> {
     composites: FxHashSet<NodeId>,
     /// The literal at hand is part of a Kubernetes object.
     in_object: bool,
+    /// The braces of the request or overlay at hand.
+    layer: Option<NodeId>,
     /// The values of an object's fields, which `initial` can be.
     leavable: FxHashSet<NodeId>,
     result: Inference,
@@ -433,6 +439,7 @@ impl<'a> Infer<'a> {
                 self.record(record, &ty, false);
             }
             ItemKind::Request { name, schema: path, environments, record } => {
+                self.layer = Some(record.id);
                 check_environment_names(
                     db,
                     workspace,
@@ -458,6 +465,7 @@ impl<'a> Infer<'a> {
                 self.record(record, &ty, false);
             }
             ItemKind::Overlay { requests, environments, record } => {
+                self.layer = Some(record.id);
                 check_environment_names(
                     db,
                     workspace,
@@ -1266,10 +1274,21 @@ impl<'a> Infer<'a> {
 
     fn entries(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
         let base = self.meant(record, ty);
-        self.result.records.insert(record.id, base.clone());
+        // Of data that cannot be but what its place takes, nobody asks what it is.
+        let is_evident = self.layer == Some(record.id)
+            || self.site == Site::Data
+                && matches!(base, Ty::Map(..))
+                && !arms::is_choice(ty)
+                && record.entries.iter().all(is_literal);
+        if !is_evident {
+            self.result.records.insert(record.id, base.clone());
+        }
         let known = !matches!(base, Ty::Unknown);
         let mut own: Vec<(Name, Ty)> = Vec::new();
         for entry in &record.entries {
+            if self.site == Site::Data && self.sight.is_none() && self.takes_data(entry, &base) {
+                continue;
+            }
             match &entry.kind {
                 EntryKind::Spread(value) => {
                     // A literal is checked where it stands, entry by entry.
@@ -1359,6 +1378,74 @@ impl<'a> Infer<'a> {
             Ty::Optional(inner) => (**inner).clone(),
             Ty::Union(_) => base,
             other => other.clone(),
+        }
+    }
+
+    /// Whether an entry is a literal that its field takes as it is, or braces for a map, which are looked at
+    /// then: what nearly all of data is. It leaves no trace but what the way of all others would leave.
+    fn takes_data(&mut self, entry: &Entry, base: &Ty) -> bool {
+        let EntryKind::Set { modifier: None, path, append: false, value, otherwise: None } =
+            &entry.kind
+        else {
+            return false;
+        };
+        let mut segments = path.segments.iter().map(|segment| match &segment.kind {
+            SegmentKind::Key(name) if !name.is_empty() => Some(name),
+            _ => None,
+        });
+        let mut ty = match (base, segments.next()) {
+            (Ty::Request(schema), Some(Some(name))) => match self.shape_of(*schema).field(name) {
+                Some(field) => &field.ty,
+                None => return false,
+            },
+            (Ty::Map(_, value), Some(Some(_))) => value,
+            _ => return false,
+        };
+        for name in segments {
+            ty = match (ty, name) {
+                (Ty::Map(_, value), Some(_)) => value,
+                _ => return false,
+            };
+        }
+        match &value.kind {
+            ExprKind::Literal(literal) => self.takes_literal(value.id, literal, ty.base()),
+            ExprKind::Record(record) if matches!(ty, Ty::Map(..)) => {
+                let around = self.target.len();
+                let names = path.segments.iter().filter_map(|segment| match &segment.kind {
+                    SegmentKind::Key(name) => Some(Subject::Field(name.clone())),
+                    SegmentKind::Index(_) => None,
+                });
+                self.target.extend(names);
+                let reads = std::mem::replace(&mut self.reads_request, false);
+                self.entries(record, ty, false);
+                self.reads_request = reads;
+                self.target.truncate(around);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a literal is of a type as it is written.
+    fn takes_literal(&mut self, node: NodeId, literal: &Literal, ty: &Ty) -> bool {
+        match (literal, ty) {
+            (Literal::String(_) | Literal::Raw(_) | Literal::Date(_), Ty::String)
+            | (Literal::Int(_), Ty::Int)
+            | (Literal::Float(_), Ty::Float)
+            | (Literal::Bool(_), Ty::Bool) => true,
+            (Literal::String(_), Ty::Union(arms)) => {
+                arms.iter().any(|arm| matches!(arm, Ty::Literal(it) if it == literal))
+            }
+            (Literal::Unit(text), Ty::Quantity) => match notation::unit(text) {
+                Ok(
+                    notation::Unit::Quantity(quantity) | notation::Unit::Ambiguous { quantity, .. },
+                ) => {
+                    self.result.units.insert(node, Data::Quantity(quantity));
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -3542,6 +3629,13 @@ impl Shape {
     fn at(node: NodeId) -> Self {
         Shape { node, name: node, whole: false, fields: BTreeMap::new() }
     }
+}
+
+/// Whether an entry sets one name to a literal.
+fn is_literal(entry: &Entry) -> bool {
+    let EntryKind::Set { path, value, .. } = &entry.kind else { return false };
+    matches!(path.segments.as_slice(), [PathSegment { kind: SegmentKind::Key(_), .. }])
+        && matches!(value.kind, ExprKind::Literal(_))
 }
 
 /// Whether each entry of a literal, and of those inside it, begins with a field of its own: then

@@ -8,11 +8,12 @@ use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::items::item;
-use crate::names::{ancestry, describe, environments, nearest_named, package_of, scope};
-use crate::source::{ItemId, Kind, Workspace};
+use crate::names::{Scope, ancestry, describe, environments, nearest_named, package_of, scope};
+use crate::source::{ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
 use crate::types::{Keys, Ty, UNKNOWN, field_of};
 use crate::value::{Data, Fields, Origin, Record, Tag, Value};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -57,33 +58,68 @@ pub fn layers(
 }
 
 /// [`layers`], kept by nobody: for who asks once.
-pub fn layers_of(
+fn layers_of(
     db: &dyn Db,
     workspace: Workspace,
     request: ItemId,
     environment: ItemId,
 ) -> Vec<Layer> {
-    let mut found = Vec::new();
-    let Some(schema) = crate::infer::request_schema(db, workspace, request) else { return found };
-    let chain = &ancestry(db, workspace, environment).0;
-    let depth = chain.len();
-    // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
-    let level_of = |distance: usize| (depth - distance) as u32;
-    found.extend(default_layers(db, workspace, schema, Some(environment)));
-    let request_level = 2 + depth as u32;
-    found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
-    let package = package_of(db, workspace, request.file(db));
-    for overlay in scope(db, package).overlays.get(request.name(db)).into_iter().flatten() {
-        if let Some(distance) = distance(db, chain, *overlay) {
-            found.push(Layer {
-                item: *overlay,
-                level: request_level + level_of(distance),
-                kind: LayerKind::Overlay,
-            });
-        }
+    match crate::infer::request_schema(db, workspace, request) {
+        Some(schema) => Finder::new(db, workspace, environment).layers(request, schema),
+        None => Vec::new(),
     }
-    found.sort_by_key(|layer| layer.level);
-    found
+}
+
+/// Finds the layers of the requests of an environment, one after the other. It keeps what they share, so
+/// that only what is a request's own is asked for it.
+pub struct Finder<'a> {
+    db: &'a dyn Db,
+    workspace: Workspace,
+    environment: ItemId,
+    chain: &'a [ItemId],
+    /// By schema.
+    defaults: FxHashMap<ItemId, &'a [Layer]>,
+    /// The scope that the file of the request before is in.
+    scope: Option<(SourceFile, &'a Scope)>,
+}
+
+impl<'a> Finder<'a> {
+    /// Of an environment.
+    pub fn new(db: &'a dyn Db, workspace: Workspace, environment: ItemId) -> Self {
+        let chain = &ancestry(db, workspace, environment).0;
+        let defaults = FxHashMap::default();
+        Finder { db, workspace, environment, chain, defaults, scope: None }
+    }
+
+    /// The layers of a request of a schema above that, the earliest first.
+    pub fn layers(&mut self, request: ItemId, schema: ItemId) -> Vec<Layer> {
+        let (db, workspace) = (self.db, self.workspace);
+        let depth = self.chain.len();
+        // Levels: 1 defaults everywhere, then one for each ancestor; the request; one for each again.
+        let level_of = |distance: usize| (depth - distance) as u32;
+        let defaults = self.defaults.entry(schema);
+        let environment = Some(self.environment);
+        let defaults =
+            defaults.or_insert_with(|| default_layers(db, workspace, schema, environment));
+        let file = request.file(db);
+        let scope = match self.scope {
+            Some((of, scope)) if of == file => scope,
+            _ => self.scope.insert((file, scope(db, package_of(db, workspace, file)))).1,
+        };
+        let overlays = scope.overlays.get(request.name(db)).map_or(&[][..], Vec::as_slice);
+        let mut found = Vec::with_capacity(defaults.len() + 1 + overlays.len());
+        found.extend_from_slice(defaults);
+        let request_level = 2 + depth as u32;
+        found.push(Layer { item: request, level: request_level, kind: LayerKind::Request });
+        for overlay in overlays {
+            if let Some(distance) = distance(db, self.chain, *overlay) {
+                let level = request_level + level_of(distance);
+                found.push(Layer { item: *overlay, level, kind: LayerKind::Overlay });
+            }
+        }
+        found.sort_by_key(|layer| layer.level);
+        found
+    }
 }
 
 /// What the `in` list of an overlay or defaults, which is part of the key, makes of an environment:

@@ -706,41 +706,44 @@ impl Scaling {
     pub fn of(db: &dyn Db, workspace: Workspace, object: &Object) -> Self {
         let spec = object.value.fields().and_then(|fields| fields.get("spec"));
         let get = |name: &str| spec.and_then(Value::fields).and_then(|fields| fields.get(name));
+        let fixed = get("replicas").and_then(|it| fixed(db, workspace, object.origin, it));
         let facts = kind_facts(db, workspace, object.kind);
-        let (replicas, target) = (get("replicas"), get("scaleTargetRef"));
-        Scaling::new(db, workspace, facts, object.origin, replicas.cloned(), target.cloned())
+        let target = get("scaleTargetRef").filter(|it| is_autoscaler(facts) && !it.is_none());
+        let scales = target.map(|target| {
+            let get = |name: &str| target.fields().and_then(|fields| fields.get(name)).cloned();
+            scaled([get("apiVersion"), get("kind"), get("name")])
+        });
+        Scaling { fixed, scales }
     }
+}
 
-    /// Of an object of a kind, emitted at `origin`, with these `spec.replicas` and `spec.scaleTargetRef`.
-    pub(crate) fn new(
-        db: &dyn Db,
-        workspace: Workspace,
-        facts: &plumb_kubernetes::Kind,
-        origin: Origin,
-        replicas: Option<Value>,
-        target: Option<Value>,
-    ) -> Self {
-        let mut scaling = Scaling::default();
-        if let Some(replicas) = replicas.filter(|it| !it.is_none())
-            && initial_owner(db, workspace, &replicas).is_none()
-        {
-            // What the request asked for is right: the composition should leave it.
-            let own = matches!(replicas.origin.item.kind(db), Kind::Compose | Kind::Fn);
-            scaling.fixed = Some(if own { replicas.origin } else { origin });
-        }
-        if (facts.group, facts.kind) == ("autoscaling", "HorizontalPodAutoscaler")
-            && let Some(target) = target.filter(|it| !it.is_none())
-        {
-            let text = |name: &str| match target.fields().and_then(|fields| fields.get(name)) {
-                Some(Value { data: Data::String(text), .. }) => text.clone(),
-                _ => Name::default(),
-            };
-            let version = text("apiVersion");
-            let group = version.split_once('/').map_or("", |(group, _)| group);
-            scaling.scales = Some((group.into(), text("kind"), text("name")));
-        }
-        scaling
+/// Where an object that is emitted at `origin` fixes its number of replicas, if it does.
+pub(crate) fn fixed(
+    db: &dyn Db,
+    workspace: Workspace,
+    origin: Origin,
+    replicas: &Value,
+) -> Option<Origin> {
+    if replicas.is_none() || initial_owner(db, workspace, replicas).is_some() {
+        return None;
     }
+    // What the request asked for is right: the composition should leave it.
+    let own = matches!(replicas.origin.item.kind(db), Kind::Compose | Kind::Fn);
+    Some(if own { replicas.origin } else { origin })
+}
+
+/// Whether objects of a kind scale others.
+pub(crate) fn is_autoscaler(facts: &plumb_kubernetes::Kind) -> bool {
+    (facts.group, facts.kind) == ("autoscaling", "HorizontalPodAutoscaler")
+}
+
+/// What an autoscaler scales, from the version, kind and name that it says.
+pub(crate) fn scaled(target: [Option<Value>; 3]) -> (Name, Name, Name) {
+    let [version, kind, name] = target.map(|value| match value {
+        Some(Value { data: Data::String(text), .. }) => text,
+        _ => Name::default(),
+    });
+    (version.split_once('/').map_or("", |(group, _)| group).into(), kind, name)
 }
 
 /// `prefix/name` as apimachinery's IsQualifiedName takes it.

@@ -191,6 +191,15 @@ fn speaks(db: &dyn Db, workspace: Workspace, package: Package) -> bool {
     layers.copied().any(|id| !is_silent(db, workspace, id))
 }
 
+/// Whether any request, overlay or defaults of a workspace names anything.
+fn names_anything(db: &dyn Db, workspace: Workspace) -> bool {
+    packages(db, workspace).keys().any(|path| {
+        let package = Package::new(db, workspace, path.clone());
+        let defaults = &scope(db, package).defaults;
+        speaks(db, workspace, package) || defaults.iter().any(|it| !is_silent(db, workspace, *it))
+    })
+}
+
 /// Whether a layer is nothing but data.
 fn is_silent(db: &dyn Db, workspace: Workspace, layer: ItemId) -> bool {
     infer(db, workspace, layer).resolutions.is_empty()
@@ -311,6 +320,9 @@ fn lists(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId
 /// that need each other stay together; else by package and name.
 pub fn order(db: &dyn Db, workspace: Workspace, environment: ItemId) -> Vec<ItemId> {
     let all = requests(db, workspace, environment);
+    if !names_anything(db, workspace) {
+        return all;
+    }
     let index: rustc_hash::FxHashMap<ItemId, usize> =
         all.iter().enumerate().map(|(index, id)| (*id, index)).collect();
     let needs: Vec<Vec<usize>> = all

@@ -17,16 +17,16 @@ mod run;
 
 use crate::db::Db;
 use crate::eval::{Composed, Evaluator, Frame, Shared};
-use crate::infer::{infer, request_schema};
-use crate::items::item;
+use crate::infer::Inference;
 use crate::objects::{Emission, Object, Scaling};
 use crate::source::{ItemId, Workspace};
-use crate::syntax::ast::{Expr, ForClause, Head, ItemKind, Name, NodeId, Statement};
-use crate::types::{Ty, composition};
-use crate::value::{Origin, Value};
+use crate::syntax::ast::{BinaryOp, Expr, ForClause, Name, NodeId, Statement};
+use crate::types::Ty;
+use crate::value::{Data, Origin, Tag, Value};
 use crate::yaml::Place;
 use run::Runner;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// How many steps of evaluation a part of a plan stands for, at most: each part of a literal is evaluated,
@@ -40,8 +40,25 @@ pub struct Planned<'a> {
     workspace: Workspace,
     environment: ItemId,
     shared: Rc<Shared<'a>>,
-    /// By composition.
+    /// By schema.
     plans: FxHashMap<ItemId, Option<Plan<'a>>>,
+    written: Written,
+}
+
+/// The fields of the request at hand as they were written, by the plan's number for each: most stand in
+/// several places.
+#[derive(Default)]
+struct Written {
+    text: String,
+    fields: Vec<WrittenField>,
+}
+
+#[derive(Clone, Default)]
+struct WrittenField {
+    /// Where its line is in the text, if it is one line.
+    range: Option<Range<usize>>,
+    /// It may be the value of a label.
+    is_label: bool,
 }
 
 impl<'a> Planned<'a> {
@@ -57,7 +74,8 @@ impl<'a> Planned<'a> {
         workspace: Workspace,
         environment: ItemId,
     ) -> Self {
-        Planned { db, workspace, environment, shared, plans: FxHashMap::default() }
+        let (plans, written) = Default::default();
+        Planned { db, workspace, environment, shared, plans, written }
     }
 
     /// Writes the manifests of a request whose complete value this is, each as a document behind `separator`;
@@ -71,25 +89,25 @@ impl<'a> Planned<'a> {
         out: &mut String,
     ) -> Option<Vec<Made>> {
         let (db, workspace) = (self.db, self.workspace);
-        let schema_id = request_schema(db, workspace, request)?;
-        let compose = composition(db, workspace, schema_id)?;
+        let Data::Record(record) = &value.data else { return None };
+        let Tag::Schema(schema_id) = record.tag else { return None };
         let plan = self
             .plans
-            .entry(compose)
-            .or_insert_with(|| Plan::new(db, workspace, compose, schema_id, self.environment))
+            .entry(schema_id)
+            .or_insert_with(|| Plan::new(db, workspace, schema_id, self.environment))
             .as_ref()?;
-        let ItemKind::Compose { binder, .. } = &item(db, compose).as_ref()?.kind else {
-            return None;
-        };
         let subject = Origin { item: request, node: NodeId(0) };
         let mut evaluator = Evaluator::of(self.shared.clone(), Some(self.environment), subject);
         evaluator.request = Some(request);
-        let composed = Composed { compose, value: value.clone() };
+        let composed = Composed { compose: plan.compose, value: value.clone() };
         evaluator.composed.push(composed.clone());
         let mut emission = Emission::new(composed);
-        let mut frame = Frame::new(compose, infer(db, workspace, compose));
-        frame.locals.push((binder.text.clone(), value.clone()));
+        let mut frame = Frame::new(plan.compose, plan.inference);
+        frame.locals.push((plan.binder.clone(), value.clone()));
         let start = out.len();
+        self.written.text.clear();
+        self.written.fields.clear();
+        self.written.fields.resize_with(plan.fields.len(), Default::default);
         let mut runner = Runner {
             evaluator: &mut evaluator,
             emission: &mut emission,
@@ -97,11 +115,13 @@ impl<'a> Planned<'a> {
             out,
             start,
             separator,
-            made: Vec::new(),
-            read: &plan.read,
+            made: Vec::with_capacity(plan.steps.len()),
+            plan,
+            written: &mut self.written,
+            namespace: None,
             cost: 0,
         };
-        if runner.run(&plan.steps).is_err() {
+        if runner.run().is_err() {
             out.truncate(start);
             return None;
         }
@@ -111,10 +131,25 @@ impl<'a> Planned<'a> {
 
 /// What a composition does in an environment.
 struct Plan<'a> {
+    compose: ItemId,
+    inference: &'a Inference,
+    /// What the request is called.
+    binder: &'a Name,
     steps: Vec<Step<'a>>,
+    /// The fields of the request that are written as they are.
+    fields: Vec<OwnField<'a>>,
     /// Which lets are evaluated, by [`Step::Let`]'s number; the others were laid out wherever they are
     /// named.
     read: Vec<bool>,
+}
+
+/// A field of the request, with the place it has there, see [`Planner::place`], and the type that it is
+/// checked against.
+#[derive(PartialEq)]
+struct OwnField<'a> {
+    name: &'a Name,
+    place: usize,
+    check: Option<Ty>,
 }
 
 enum Step<'a> {
@@ -124,8 +159,10 @@ enum Step<'a> {
         name: &'a Name,
         code: Code<'a>,
     },
+    /// Where it holds, or where what is bound is there.
     If {
-        head: &'a Head,
+        bind: Option<&'a Name>,
+        code: Code<'a>,
         then: Vec<Step<'a>>,
         otherwise: Vec<Step<'a>>,
     },
@@ -137,12 +174,13 @@ enum Step<'a> {
 /// An `emit` of an object whose fields are known.
 struct Template<'a> {
     kind: plumb_kubernetes::KindId,
+    facts: &'static plumb_kubernetes::Kind,
     origin: Origin,
     name: Code<'a>,
-    /// The number of replicas, as [`Scaling`] sees it.
+    /// The number of replicas, unless it is left to its owner.
     replicas: Option<Code<'a>>,
-    /// What an autoscaler scales.
-    target: Option<Code<'a>>,
+    /// Version, kind and name of what an autoscaler scales.
+    scales: Option<[Option<Code<'a>>; 3]>,
     text: Layout<'a>,
 }
 
@@ -174,6 +212,13 @@ enum Part<'a> {
         code: Code<'a>,
         column: usize,
     },
+    /// A field of the request, by its number in the plan, that is there.
+    Own {
+        field: usize,
+        is_label: bool,
+        column: usize,
+        place: Place,
+    },
     /// An element for each round.
     Loop {
         over: Code<'a>,
@@ -200,8 +245,8 @@ enum Code<'a> {
     Text(Vec<(Name, Option<Code<'a>>)>, Origin),
     /// `initial(…)`, whose origin shows that the value is left to its owner.
     Initial(Box<Code<'a>>, Origin),
-    /// A record of these.
-    Record(Vec<(Name, Code<'a>)>, Origin),
+    /// Two numbers or amounts.
+    Arithmetic(BinaryOp, Box<[Code<'a>; 2]>, Origin),
     /// Anything else.
     Any(&'a Expr),
 }

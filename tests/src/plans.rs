@@ -1,14 +1,18 @@
-//! Plans and batches against what they are shortcuts of: for every request in every environment, what
-//! [`Planned`] writes is what [`objects`] print, and a batch that forgets finds and prints what is found and
+//! Moulds, plans and batches against what they are shortcuts of: for every request in every environment, what
+//! [`Moulds`] give is what [`evaluate`] does, what [`Planned`] writes is what [`objects`] print, and a batch that forgets finds and prints what is found and
 //! built otherwise.
 
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Piece, Turn};
-use plumb_compiler::eval::evaluate;
-use plumb_compiler::names::environment_order;
+use plumb_compiler::eval::{Moulds, evaluate};
+use plumb_compiler::infer::{infer, request_schema, sight};
+use plumb_compiler::items::items;
+use plumb_compiler::layers::layers;
+use plumb_compiler::names::{environment_order, packages};
 use plumb_compiler::objects::objects;
 use plumb_compiler::outputs::requests;
 use plumb_compiler::plan::{Made, Planned};
 use plumb_compiler::source::Workspace;
+use plumb_compiler::value::Value;
 use plumb_compiler::{Database, build, check, environments, yaml};
 use std::convert::Infallible;
 
@@ -17,6 +21,8 @@ use std::convert::Infallible;
 pub struct Compared {
     /// The requests in environments that have manifests.
     pub made: usize,
+    /// Those of them whose values came out of a mould.
+    pub cast: usize,
     /// Those of them that a plan wrote.
     pub planned: usize,
     /// Where it differs, in words.
@@ -28,11 +34,24 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
     let mut compared = Compared::default();
     for environment in environment_order(db, workspace) {
         let mut planned = Planned::new(db, workspace, *environment);
+        let mut moulds = Moulds::new(db, workspace, *environment);
         for request in requests(db, workspace, *environment) {
             let evaluated = evaluate(db, workspace, request, *environment);
+            let at = format!("{} in {}", request.name(db), environment.name(db));
+            let layers = layers(db, workspace, request, *environment);
+            let cast = request_schema(db, workspace, request)
+                .and_then(|schema| moulds.cast(request, schema, layers));
+            if let Some(cast) = &cast
+                && !(evaluated.diagnostics.is_empty()
+                    && evaluated.value.as_ref().is_some_and(|value| is_same(value, cast)))
+            {
+                let difference = format!("{at}: cast {cast:?}\nrather than {evaluated:?}");
+                compared.differences.push(difference);
+            }
             let Some(value) = &evaluated.value else { continue };
             let full = objects(db, workspace, request, *environment);
             compared.made += usize::from(full.objects.is_some());
+            compared.cast += usize::from(full.objects.is_some() && cast.is_some());
             let mut text = String::from("before\n");
             let Some(made) = planned.text(request, value, "---\n", &mut text) else {
                 if text != "before\n" {
@@ -41,7 +60,6 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
                 continue;
             };
             compared.planned += 1;
-            let at = format!("{} in {}", request.name(db), environment.name(db));
             let Some(objects) = full.objects.as_ref().filter(|_| full.diagnostics.is_empty())
             else {
                 let said = &full.diagnostics;
@@ -64,8 +82,34 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
             }
         }
     }
+    in_sight(db, workspace, &mut compared.differences);
     in_batch(db, workspace, &mut compared.differences);
     compared
+}
+
+/// What is inferred of data at a glance is what is found with all that an editor shows.
+fn in_sight(db: &Database, workspace: Workspace, differences: &mut Vec<String>) {
+    for file in packages(db, workspace).values().flatten() {
+        for id in items(db, *file) {
+            let (inferred, (seen, _)) = (infer(db, workspace, *id), sight(db, workspace, *id));
+            if **inferred != seen {
+                let name = id.name(db);
+                differences.push(format!("{name}: inferred {inferred:?}\nrather than {seen:?}"));
+            }
+        }
+    }
+}
+
+/// Whether two values are the same to the last origin, and to the order of fields.
+fn is_same(value: &Value, other: &Value) -> bool {
+    match (value.fields(), other.fields()) {
+        (Some(a), Some(b)) => {
+            a.keys().eq(b.keys())
+                && a.values().zip(b.values()).all(|(a, b)| is_same(a, b))
+                && value == other
+        }
+        _ => value == other,
+    }
 }
 
 /// A batch that forgets what it made finds and prints what one finds and makes that remembers.

@@ -127,6 +127,7 @@ fn plans_write_what_objects_print() {
     assert!(compared.differences.is_empty(), "{}", compared.differences.join("\n"));
     // That there is something to compare.
     assert!(compared.planned * 4 > compared.made * 3, "{compared:?}");
+    assert!(compared.cast * 4 > compared.made * 3, "{compared:?}");
 }
 
 fn versions(example: &Example) -> Vec<(String, u32)> {

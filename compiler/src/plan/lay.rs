@@ -3,15 +3,15 @@
 //! Whatever does not fit is [`Unplanned`] and run as it is written: a smaller part where that is possible,
 //! else the whole statement.
 
-use super::{Code, Layout, Part, Plan, Step, Template};
+use super::{Code, Layout, OwnField, Part, Plan, Step, Template};
 use crate::db::Db;
 use crate::eval::{Evaluator, Failed, Frame};
 use crate::infer::{Emitted, Inference, Resolution, infer, signature};
 use crate::items::item;
-use crate::objects::{label_value, qualified_name};
+use crate::objects::{is_autoscaler, label_value, qualified_name};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
-use crate::types::{BUILT_IN_FIELDS, Field, Ty, field_type, required_fields, schema};
+use crate::types::{BUILT_IN_FIELDS, Field, Ty, composition, field_type, required_fields, schema};
 use crate::value::{Data, Origin, Value};
 use crate::versions::{self, kubernetes};
 use crate::yaml::{self, Place};
@@ -45,15 +45,15 @@ struct Unplanned;
 type Laid<T> = Result<T, Unplanned>;
 
 impl<'a> Plan<'a> {
-    /// The plan of a composition in an environment; `None` where something is to be said of the
+    /// The plan of a schema's composition in an environment; `None` where something is to be said of the
     /// composition itself.
     pub(super) fn new(
         db: &'a dyn Db,
         workspace: Workspace,
-        compose: ItemId,
         schema_id: ItemId,
         environment: ItemId,
     ) -> Option<Plan<'a>> {
+        let compose = composition(db, workspace, schema_id)?;
         let tree = item(db, compose).as_ref()?;
         let ItemKind::Compose { binder, block, .. } = &tree.kind else { return None };
         let inference = infer(db, workspace, compose);
@@ -73,6 +73,7 @@ impl<'a> Plan<'a> {
             scope: Vec::new(),
             read: Vec::new(),
             laid: Vec::new(),
+            fields: Vec::new(),
         };
         planner.scope.push(Bound {
             name: &binder.text,
@@ -87,7 +88,8 @@ impl<'a> Plan<'a> {
         // One that nothing names is evaluated all the same: it may fail.
         let read =
             planner.read.iter().zip(&planner.laid).map(|(read, laid)| *read || !laid).collect();
-        Some(Plan { steps, read })
+        let (binder, fields) = (&binder.text, planner.fields);
+        Some(Plan { compose, inference, binder, steps, fields, read })
     }
 }
 
@@ -108,6 +110,8 @@ struct Planner<'a> {
     read: Vec<bool>,
     /// The lets that were laid out where they are named.
     laid: Vec<bool>,
+    /// The fields of the request that are written as they are.
+    fields: Vec<OwnField<'a>>,
 }
 
 impl<'a> Planner<'a> {
@@ -138,7 +142,7 @@ impl<'a> Planner<'a> {
                     }
                 }
                 StatementKind::If(it) => {
-                    self.reads(&it.head.expr);
+                    let code = self.code(&it.head.expr);
                     let inner = self.scope.len();
                     if let Some(bind) = &it.head.bind {
                         self.bind(&bind.text);
@@ -147,7 +151,8 @@ impl<'a> Planner<'a> {
                     self.scope.truncate(inner);
                     let otherwise = it.otherwise.as_ref().map(|it| self.block(it));
                     let otherwise = otherwise.unwrap_or_default();
-                    steps.push(Step::If { head: &it.head, then, otherwise });
+                    let bind = it.head.bind.as_ref().map(|bind| &bind.text);
+                    steps.push(Step::If { bind, code, then, otherwise });
                 }
                 StatementKind::Output { .. } => {}
                 StatementKind::Emit { .. } | StatementKind::For { .. } | StatementKind::Rule(_) => {
@@ -206,9 +211,30 @@ impl<'a> Planner<'a> {
             return Err(Unplanned);
         }
         let replicas = at(&fields, &["spec", "replicas"])?;
-        let replicas = replicas.map(|it| self.as_code(it)).transpose()?;
-        let target = at(&fields, &["spec", "scaleTargetRef"])?;
-        let target = target.map(|it| self.as_code(it)).transpose()?;
+        let replicas = match replicas {
+            // What is left to its owner is fixed by nobody.
+            Some(Node::Leaf { code: Code::Initial(_, origin), .. })
+                if self.inference.initials.contains_key(&origin.node) =>
+            {
+                None
+            }
+            Some(Node::Leaf { code, .. }) => Some(code.clone()),
+            Some(_) => return Err(Unplanned),
+            None => None,
+        };
+        let scales = match at(&fields, &["spec", "scaleTargetRef"])? {
+            _ if !is_autoscaler(facts) => None,
+            None => None,
+            Some(Node::Record(target)) => {
+                let part = |name: &str| match target.iter().find(|(it, _)| it == name) {
+                    Some((_, Node::Leaf { code, .. })) => Ok(Some(code.clone())),
+                    Some(_) => Err(Unplanned),
+                    None => Ok(None),
+                };
+                Some([part("apiVersion")?, part("kind")?, part("name")?])
+            }
+            Some(_) => return Err(Unplanned),
+        };
         let mut metadata = None;
         let mut others = Vec::new();
         for (name, node) in fields {
@@ -235,10 +261,11 @@ impl<'a> Planner<'a> {
         }
         Ok(Template {
             kind,
+            facts,
             origin: self.origin(statement.id),
             name,
             replicas,
-            target,
+            scales,
             text: writer.done()?,
         })
     }
@@ -263,7 +290,8 @@ impl<'a> Planner<'a> {
         if namespaced {
             writer.text("  namespace:");
             let code = Code::Field(namespace_key(), self.place(namespace_key()));
-            writer.parts.push(Part::Value { code, check: None, column: 2, place: Place::Key });
+            let part = self.gap(&code, None, 2, Place::Key);
+            writer.parts.push(part);
         }
         for (key, node) in own {
             let own = match node {
@@ -287,7 +315,13 @@ impl<'a> Planner<'a> {
                             code if key == "labels" => {
                                 writer.key(name, 4, &mut false)?;
                                 writer.weight += 1;
-                                writer.parts.push(Part::Label { code: code.clone(), column: 4 });
+                                let part = match self.gap(code, None, 4, Place::Key) {
+                                    Part::Own { field, column, place, .. } => {
+                                        Part::Own { field, is_label: true, column, place }
+                                    }
+                                    _ => Part::Label { code: code.clone(), column: 4 },
+                                };
+                                writer.parts.push(part);
                             }
                             _ => self.field(writer, name, node, 4, &mut false)?,
                         }
@@ -504,17 +538,24 @@ impl<'a> Planner<'a> {
         Ok(Node::Leaf { code, check, certain })
     }
 
-    /// A node as an expression, for what is to be known of the object beside its text.
-    fn as_code(&self, node: &Node<'a>) -> Laid<Code<'a>> {
-        match node {
-            Node::Leaf { code, .. } => Ok(code.clone()),
-            Node::Record(fields) => {
-                let fields =
-                    fields.iter().map(|(name, node)| Ok((name.clone(), self.as_code(node)?)));
-                Ok(Code::Record(fields.collect::<Laid<_>>()?, self.origin(NodeId(0))))
-            }
-            _ => Err(Unplanned),
-        }
+    /// Where the value of an expression stands that is there.
+    fn gap(
+        &mut self,
+        code: &Code<'a>,
+        check: Option<&Ty>,
+        column: usize,
+        place: Place,
+    ) -> Part<'a> {
+        let check = check.cloned();
+        let Code::Field(name, at) = *code else {
+            return Part::Value { code: code.clone(), check, column, place };
+        };
+        let own = OwnField { name, place: at, check };
+        let field = self.fields.iter().position(|it| *it == own).unwrap_or_else(|| {
+            self.fields.push(own);
+            self.fields.len() - 1
+        });
+        Part::Own { field, is_label: false, column, place }
     }
 
     // Expressions.
@@ -580,6 +621,19 @@ impl<'a> Planner<'a> {
                     let code = self.code(&value.value);
                     return Code::Initial(Box::new(code), self.origin(expr.id));
                 }
+            }
+            ExprKind::Binary {
+                op:
+                    op @ (BinaryOp::Add
+                    | BinaryOp::Subtract
+                    | BinaryOp::Multiply
+                    | BinaryOp::Divide
+                    | BinaryOp::Remainder),
+                left,
+                right,
+            } => {
+                let both = Box::new([self.code(left), self.code(right)]);
+                return Code::Arithmetic(*op, both, self.origin(expr.id));
             }
             _ => {}
         }
@@ -719,8 +773,8 @@ impl<'a> Planner<'a> {
                 writer.text(&text);
             }
             Node::Leaf { code, check, .. } => {
-                let (code, check) = (code.clone(), check.clone());
-                writer.parts.push(Part::Value { code, check, column, place });
+                let part = self.gap(code, check.as_ref(), column, place);
+                writer.parts.push(part);
             }
             Node::Record(fields) if fields.is_empty() => writer.text(" {}\n"),
             Node::Record(fields) => {
@@ -880,7 +934,7 @@ impl Code<'_> {
             Code::Text(pieces, _) => {
                 pieces.iter().all(|(_, code)| code.iter().all(Code::is_movable))
             }
-            Code::Initial(..) | Code::Record(..) | Code::Any(_) => false,
+            Code::Initial(..) | Code::Arithmetic(..) | Code::Any(_) => false,
         }
     }
 }

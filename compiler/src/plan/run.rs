@@ -1,12 +1,14 @@
 //! From a plan and a request to text.
 
-use super::{Code, Layout, Made, Part, STEPS_A_PART, Step, Template};
+use super::{Code, Layout, Made, OwnField, Part, Plan, STEPS_A_PART, Step, Template, Written};
 use crate::allow::namespace_problem;
 use crate::builtins::scalar_text;
 use crate::eval::{Eval, Evaluator, Failed, Frame, MAX_BYTES, MAX_STEPS, bind};
-use crate::objects::{Emission, Object, Scaling, label_value, name_problem, qualified_name};
+use crate::objects::{
+    Emission, Object, Scaling, fixed, label_value, name_problem, qualified_name, scaled,
+};
 use crate::syntax::ast::{Name, StatementKind};
-use crate::types::Ty;
+use crate::types::{BUILT_IN_FIELDS, Ty};
 use crate::value::{Data, Fields, Value};
 use crate::yaml::{self, Place};
 
@@ -20,15 +22,18 @@ pub(super) struct Runner<'r, 'a> {
     pub(super) start: usize,
     pub(super) separator: &'static str,
     pub(super) made: Vec<Made>,
-    pub(super) read: &'r [bool],
+    pub(super) plan: &'r Plan<'a>,
+    pub(super) written: &'r mut Written,
+    /// The request's namespace, once an object went into it.
+    pub(super) namespace: Option<Name>,
     /// The parts that were run.
     pub(super) cost: u64,
 }
 
 impl<'a> Runner<'_, 'a> {
     /// `Err`: something is to be said, or may be.
-    pub(super) fn run(&mut self, steps: &[Step<'a>]) -> Eval<()> {
-        self.steps(steps)?;
+    pub(super) fn run(&mut self) -> Eval<()> {
+        self.steps(&self.plan.steps)?;
         let steps = self.cost.saturating_mul(STEPS_A_PART) + self.evaluator.steps();
         let clean = self.evaluator.diagnostics.is_empty() && !self.emission.failed;
         let small = steps <= MAX_STEPS && self.out.len() - self.start <= MAX_BYTES / 2;
@@ -40,15 +45,24 @@ impl<'a> Runner<'_, 'a> {
         for step in steps {
             match step {
                 Step::Let { number, name, code } => {
-                    let value = match self.read[*number] {
+                    let value = match self.plan.read[*number] {
                         true => self.value(code)?,
                         false => Value::new(Data::None, self.evaluator.subject),
                     };
                     self.frame.locals.push(((*name).clone(), value));
                 }
-                Step::If { head, then, otherwise } => {
+                Step::If { bind, code, then, otherwise } => {
                     let inner = self.frame.locals.len();
-                    let holds = self.evaluator.head(self.frame, head)?;
+                    let value = self.value(code)?;
+                    let holds = match (bind, &value.data) {
+                        (None, Data::Bool(holds)) => *holds,
+                        (None, _) => return Err(Failed),
+                        (Some(_), Data::None) => false,
+                        (Some(bind), _) => {
+                            self.frame.locals.push(((*bind).clone(), value));
+                            true
+                        }
+                    };
                     self.steps(if holds { then } else { otherwise })?;
                     self.frame.locals.truncate(inner);
                 }
@@ -81,40 +95,47 @@ impl<'a> Runner<'_, 'a> {
 
     fn emit(&mut self, template: &Template<'a>) -> Eval<()> {
         let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
-        let facts = crate::eval::kind_facts(db, workspace, template.kind);
         let Data::String(name) = self.value(&template.name)?.data else { return Err(Failed) };
-        if name_problem(facts, &name).is_some() {
+        if name_problem(template.facts, &name).is_some() {
             return Err(Failed);
         }
-        let namespace = match facts.namespaced {
+        let namespace = match template.facts.namespaced {
             false => None,
-            true => {
-                let request = &self.frame.locals.first().ok_or(Failed)?.1;
-                let value = request.fields().and_then(|fields| fields.get_near(1, "namespace"));
-                let Some(Value { data: Data::String(text), .. }) = value else {
-                    return Err(Failed);
-                };
-                Some(text.clone())
-            }
+            true => Some(self.namespace()?),
         };
-        if let (Some(namespace), Some(request)) = (&namespace, self.evaluator.request)
-            && namespace_problem(db, workspace, request, namespace).is_some()
+        let mut scaling = Scaling::default();
+        if let Some(code) = &template.replicas {
+            scaling.fixed = fixed(db, workspace, template.origin, &self.value(code)?);
+        }
+        if let Some([version, kind, name]) = &template.scales {
+            let mut part =
+                |code: &Option<Code<'a>>| code.as_ref().map(|code| self.value(code)).transpose();
+            scaling.scales = Some(scaled([part(version)?, part(kind)?, part(name)?]));
+        }
+        self.out.push_str(self.separator);
+        self.layout(&template.text)?;
+        let end = self.out.len() - self.start;
+        let (kind, origin) = (template.kind, template.origin);
+        self.made.push(Made { kind, namespace, name, origin, scaling, end });
+        Ok(())
+    }
+
+    /// The request's namespace, which it may use.
+    fn namespace(&mut self) -> Eval<Name> {
+        if let Some(known) = &self.namespace {
+            return Ok(known.clone());
+        }
+        let request = &self.frame.locals.first().ok_or(Failed)?.1;
+        let value = request.fields().and_then(|fields| fields.get_near(1, "namespace"));
+        let Some(Value { data: Data::String(text), .. }) = value else { return Err(Failed) };
+        let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
+        if let Some(request) = self.evaluator.request
+            && namespace_problem(db, workspace, request, text).is_some()
         {
             return Err(Failed);
         }
-        let replicas = template.replicas.as_ref().map(|code| self.value(code)).transpose()?;
-        let target = template.target.as_ref().map(|code| self.value(code)).transpose()?;
-        self.out.push_str(self.separator);
-        self.layout(&template.text)?;
-        self.made.push(Made {
-            kind: template.kind,
-            namespace,
-            name,
-            origin: template.origin,
-            scaling: Scaling::new(db, workspace, facts, template.origin, replicas, target),
-            end: self.out.len() - self.start,
-        });
-        Ok(())
+        self.namespace = Some(text.clone());
+        Ok(text.clone())
     }
 
     fn layout(&mut self, layout: &Layout<'a>) -> Eval<()> {
@@ -149,6 +170,9 @@ impl<'a> Runner<'_, 'a> {
                     }
                     yaml::write_at(self.out, &value, *column, Place::Key);
                 }
+                Part::Own { field, is_label, column, place } => {
+                    self.own(*field, *is_label, *column, *place)?;
+                }
                 Part::Loop { over, clause, body } => {
                     let over = self.value(over)?;
                     let rounds = self.evaluator.rounds_of(&over)?;
@@ -170,9 +194,45 @@ impl<'a> Runner<'_, 'a> {
         Ok(())
     }
 
-    fn inherited(&mut self, key: &str, own: Option<&[Name]>) -> Eval<()> {
+    /// Writes a field of the request, as it was written before where that is the same in every place.
+    fn own(&mut self, field: usize, is_label: bool, column: usize, place: Place) -> Eval<()> {
+        let known = &self.written.fields[field];
+        if let Some(range) = &known.range
+            && (known.is_label || !is_label)
+        {
+            self.out.push_str(&self.written.text[range.clone()]);
+            return Ok(());
+        }
+        let OwnField { name, place: at, check } = &self.plan.fields[field];
+        let value = self.checked(&Code::Field(name, *at), check.as_ref())?;
+        if value.is_none() {
+            return Err(Failed);
+        }
+        if is_label {
+            match &value.data {
+                Data::String(text) if label_value(text).is_ok() => {}
+                _ => return Err(Failed),
+            }
+            self.written.fields[field].is_label = true;
+        }
+        let start = self.written.text.len();
+        yaml::write_at(&mut self.written.text, &value, 0, Place::Key);
+        let line = &self.written.text[start..];
+        if line.find('\n') == Some(line.len() - 1) {
+            self.out.push_str(line);
+            self.written.fields[field].range = Some(start..self.written.text.len());
+        } else {
+            self.written.text.truncate(start);
+            yaml::write_at(self.out, &value, column, place);
+        }
+        Ok(())
+    }
+
+    fn inherited(&mut self, key: &'static str, own: Option<&[Name]>) -> Eval<()> {
         let request = &self.frame.locals.first().ok_or(Failed)?.1;
-        let given = request.fields().and_then(|fields| fields.get(key)).and_then(Value::fields);
+        let place = BUILT_IN_FIELDS.iter().position(|it| *it == key).unwrap_or_default();
+        let given = request.fields().and_then(|fields| fields.get_near(place, key));
+        let given = given.and_then(Value::fields);
         let Some(given) = given else { return Ok(()) };
         if given.is_empty() {
             return Ok(());
@@ -251,10 +311,14 @@ impl<'a> Runner<'_, 'a> {
                 }
                 Ok(value)
             }
-            Code::Record(fields, origin) => {
-                let fields =
-                    fields.iter().map(|(name, code)| Ok((name.clone(), self.value(code)?)));
-                Ok(Value::record(fields.collect::<Eval<Fields>>()?, *origin))
+            Code::Arithmetic(op, both, origin) => {
+                self.cost = self.cost.saturating_add(1);
+                let (a, b) = (self.value(&both[0])?, self.value(&both[1])?);
+                match self.evaluator.arithmetic(*op, &a.data, &b.data) {
+                    // These may be large, and are charged for.
+                    Ok(Data::String(_) | Data::List(_)) | Err(_) => Err(Failed),
+                    Ok(data) => Ok(Value::new(data, *origin)),
+                }
             }
             Code::Any(expr) => self.evaluator.expr(self.frame, expr),
         }
