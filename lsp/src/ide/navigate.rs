@@ -2,16 +2,16 @@
 
 use super::cursor::Cursor;
 use super::meaning::{Occurrence, Reading, Symbol};
-use super::references::readers;
+use super::references::{readers, text_of};
 use super::tree::Node;
 use plumb_compiler::Db;
 use plumb_compiler::answers::Location;
 use plumb_compiler::diagnostics::Place;
 use plumb_compiler::engine::location;
 use plumb_compiler::infer::{Resolution, request_schema};
-use plumb_compiler::items::item;
-use plumb_compiler::names::{Target, package_files, resolve_path};
-use plumb_compiler::source::{ItemId, Kind, SourceFile, Workspace};
+use plumb_compiler::items::{extent, item, keyed_items};
+use plumb_compiler::names::{Target, package_files, resolve_path, resolve_use};
+use plumb_compiler::source::{ItemId, Kind, Package, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::*;
 use plumb_compiler::types::{Ty, composition};
 
@@ -39,11 +39,7 @@ pub fn definition(
     }
     let Occurrence { node, symbol, .. } = cursor.occurrence()?;
     let mut to = match &symbol {
-        Symbol::Package(package) => package_files(db, *package)
-            .first()
-            .map(|it| Location { path: it.path(db).clone(), range: TextRange::default() })
-            .into_iter()
-            .collect(),
+        Symbol::Package(package) => beginning(db, *package).into_iter().collect(),
         Symbol::ObjectField(..) => made_of(&cursor),
         _ => symbol.place(db).into_iter().collect(),
     };
@@ -211,6 +207,45 @@ fn made_of(cursor: &Cursor<'_>) -> Vec<Location> {
     }
 }
 
+/// The texts of a file that lead to others: the arguments of `file`, the paths of `use`.
+pub fn links(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Vec<Way> {
+    let mut found = Vec::new();
+    for id in keyed_items(db, file) {
+        let at = extent(db, *id);
+        let text = text_of(db, file).get(at.start as usize..at.end as usize).unwrap_or_default();
+        let place = |node: NodeId| location(db, Place::Node(*id, node)).range;
+        if id.kind(db) == Kind::Use {
+            let Some(ItemKind::Use { path, .. }) = item(db, *id).as_deref().map(|it| &it.kind) else {
+                continue;
+            };
+            let to = match resolve_use(db, workspace, *id, &path.segments) {
+                Some(Target::Package(package)) => beginning(db, package),
+                Some(Target::Item(it)) => Symbol::Item(it).place(db),
+                _ => None,
+            };
+            let to = to.filter(|it| workspace.files(db).contains_key(&it.path));
+            found.extend(to.map(|to| Way { from: place(path.id), to: vec![to] }));
+        } else if text.contains("file") {
+            // Only what may call it is read.
+            let Some(reading) = Reading::new(db, workspace, *id) else { continue };
+            Node::Item(reading.tree).walk(&mut |node| {
+                let Node::Expr(call) = node else { return };
+                if let Some((argument, path)) = named_file(&reading, call) {
+                    let to = vec![Location { path, range: TextRange::default() }];
+                    found.push(Way { from: place(argument), to });
+                }
+            });
+        }
+    }
+    found
+}
+
+/// The beginning of a package's first file.
+fn beginning(db: &dyn Db, package: Package) -> Option<Location> {
+    let first = package_files(db, package).first()?;
+    Some(Location { path: first.path(db).clone(), range: TextRange::default() })
+}
+
 /// The file that the literal at the end of a way names as the argument of `file`.
 fn file_argument(reading: &Reading<'_>, way: &[Node<'_>]) -> Option<(NodeId, Name)> {
     let [.., Node::Expr(call), Node::Expr(argument)] = way else { return None };
@@ -218,7 +253,7 @@ fn file_argument(reading: &Reading<'_>, way: &[Node<'_>]) -> Option<(NodeId, Nam
 }
 
 /// The file that a call of `file` names, with the node of its argument.
-pub(super) fn named_file(reading: &Reading<'_>, call: &Expr) -> Option<(NodeId, Name)> {
+fn named_file(reading: &Reading<'_>, call: &Expr) -> Option<(NodeId, Name)> {
     let ExprKind::Call { callee, args } = &call.kind else { return None };
     let resolution = reading.inference.resolutions.get(&callee.id)?;
     let argument = &args.first()?.value;
@@ -296,5 +331,25 @@ mod tests {
         insta::assert_snapshot!(from(type_definition, "sidecars:", "side$0cars:"), @"platform/web.plumb: schema «Sidecar» {");
         insta::assert_snapshot!(from(type_definition, "svc.replicas", "s$0vc.replicas"), @"platform/web.plumb: schema «Web» {");
         insta::assert_snapshot!(from(type_definition, "request cart", "request ca$0rt"), @"platform/web.plumb: schema «Web» {");
+    }
+
+    #[test]
+    fn files_and_uses_are_links() {
+        let it = Fixture::new(
+            "use b\nuse b.{n}\nuse k8s.core.v1 as core\nuse nowhere\nlet a = file(\"x.txt\")\nlet c = file(\"none.txt\")$0\n---- a/x.txt\nhello\n---- b/b.plumb\nlet n = 1\n",
+        );
+        let text = &it.texts["a/a.plumb"];
+        let shown: Vec<String> = links(&it.db, it.workspace, it.file)
+            .iter()
+            .map(|way| {
+                let from = &text[way.from.start as usize..way.from.end as usize];
+                format!("{from} -> {}", way.to[0].path)
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        b -> b/b.plumb
+        b -> b/b.plumb
+        "x.txt" -> a/x.txt
+        "#);
     }
 }

@@ -154,6 +154,14 @@ fn is_target(symbol: &Symbol, target: &Target) -> bool {
     }
 }
 
+/// The text of a file; empty where it cannot be read.
+pub(super) fn text_of(db: &dyn Db, file: SourceFile) -> &str {
+    match file.content(db) {
+        Content::Text(text) => text,
+        Content::Unreadable(_) => "",
+    }
+}
+
 /// Whether a text holds a word, not as a part of a longer one.
 fn holds_word(text: &str, word: &str) -> bool {
     if word.is_empty() {
