@@ -1,6 +1,7 @@
 //! Workspaces for tests: files as text, with `$0` where the cursor is.
 
 use plumb_compiler::Database;
+use plumb_compiler::answers::Location;
 use plumb_compiler::source::{Content, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::Name;
 use std::collections::BTreeMap;
@@ -45,6 +46,49 @@ impl Fixture {
         let workspace = Workspace::new(&db, Arc::new(files), 36);
         Fixture { db, workspace, file, offset: at as u32, texts }
     }
+}
+
+/// The line of a place, with the place between signs, behind the path of its file.
+pub(crate) fn marked(it: &Fixture, at: &Location) -> String {
+    let Some(text) = it.texts.get(&at.path) else { return format!("{}: ?", at.path) };
+    let (start, end) = (at.range.start as usize, at.range.end as usize);
+    let line = text[..start].rfind('\n').map_or(0, |it| it + 1);
+    let rest = text[end..].find('\n').map_or(text.len(), |it| end + it);
+    let marked = format!("{}«{}»{}", &text[line..start], &text[start..end], &text[end..rest]);
+    format!("{}: {}", at.path, marked.trim())
+}
+
+/// The texts of the files after changes.
+pub(crate) fn changed(
+    it: &Fixture,
+    edits: impl IntoIterator<Item = (Location, String)>,
+) -> BTreeMap<Name, String> {
+    let mut edits: Vec<(Location, String)> = edits.into_iter().collect();
+    edits.sort_by_key(|(at, _)| std::cmp::Reverse((at.range.start, at.range.end)));
+    let mut texts = it.texts.clone();
+    for (at, new) in edits {
+        let text = texts.get_mut(&at.path).expect("edits are of files that there are");
+        text.replace_range(at.range.start as usize..at.range.end as usize, &new);
+    }
+    texts
+}
+
+/// The lines that changes make different, each file with its path.
+pub(crate) fn difference(
+    it: &Fixture,
+    edits: impl IntoIterator<Item = (Location, String)>,
+) -> String {
+    let mut shown = String::new();
+    for (path, new) in changed(it, edits) {
+        let diff = similar::TextDiff::from_lines(&it.texts[&path], &new);
+        let changes = diff.iter_all_changes().filter(|it| it.tag() != similar::ChangeTag::Equal);
+        let lines: String =
+            changes.map(|it| format!("{}{}\n", it.tag(), it.value().trim_end())).collect();
+        if !lines.is_empty() {
+            shown += &format!("{path}\n{lines}");
+        }
+    }
+    shown
 }
 
 /// A small platform and the beginning of a shop: what follows is a file of the shop.

@@ -233,6 +233,24 @@ impl<'a> Reading<'a> {
 
     fn expression(&self, it: &Expr, add: &mut dyn FnMut(NodeId, Option<Symbol>, bool)) {
         match &it.kind {
+            ExprKind::ListFor { clause, .. } => self.clause(clause, add),
+            ExprKind::Binary { op: BinaryOp::Equal | BinaryOp::NotEqual, left, right } => {
+                for (read, written) in [(left, right), (right, left)] {
+                    self.environment_texts(read, &[written], add);
+                }
+            }
+            ExprKind::Binary { op: BinaryOp::In, left, right } => {
+                if let ExprKind::List(elements) = &right.kind {
+                    let written: Vec<&Expr> = elements.iter().map(|it| &it.value).collect();
+                    self.environment_texts(left, &written, add);
+                }
+            }
+            ExprKind::Match { subject, arms } if self.is_environment_name(subject) => {
+                for arm in arms {
+                    let Pattern::Literals(all) = &arm.pattern else { continue };
+                    all.iter().for_each(|(node, it)| add(*node, self.environment_of(it), false));
+                }
+            }
             ExprKind::Name(name) => {
                 let symbol = match self.inference.resolutions.get(&it.id) {
                     Some(Resolution::Local) => {
@@ -278,6 +296,33 @@ impl<'a> Reading<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Texts that `environment.name` is held against are names of environments.
+    fn environment_texts(
+        &self,
+        read: &Expr,
+        written: &[&Expr],
+        add: &mut dyn FnMut(NodeId, Option<Symbol>, bool),
+    ) {
+        if !self.is_environment_name(read) {
+            return;
+        }
+        for it in written {
+            if let ExprKind::Literal(literal) = &it.kind {
+                add(it.id, self.environment_of(literal), false);
+            }
+        }
+    }
+
+    fn is_environment_name(&self, it: &Expr) -> bool {
+        let ExprKind::Field { base, name, .. } = &it.kind else { return false };
+        name.text == "name" && matches!(self.sight.types.get(&base.id), Some(Ty::Environment(_)))
+    }
+
+    fn environment_of(&self, it: &Literal) -> Option<Symbol> {
+        let Literal::String(name) = it else { return None };
+        environments(self.db, self.workspace).0.get(name).map(|id| Symbol::Item(*id))
     }
 
     /// What a field of a type is.

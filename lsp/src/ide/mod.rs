@@ -2,6 +2,8 @@
 //!
 //! Everything here is a plain function over the database, so that the editor and the tests call the same.
 
+pub mod calls;
+pub mod colors;
 pub mod complete;
 pub mod cursor;
 #[cfg(test)]
@@ -11,6 +13,11 @@ pub mod hints;
 pub mod hover;
 pub mod imports;
 pub mod meaning;
+pub mod navigate;
+pub mod outline;
 pub mod preview;
+pub mod references;
+pub mod rename;
+pub mod signature;
 pub mod tree;
 pub mod values;
