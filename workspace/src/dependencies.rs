@@ -1,5 +1,6 @@
 //! The workspaces that a workspace depends on: their files join it, under paths relative to its root.
 
+use crate::files::{Files, Kind};
 use crate::manifest::{self, Manifest};
 use crate::{LoadError, MANIFEST, finding, walk};
 use plumb_compiler::answers::Finding;
@@ -29,7 +30,7 @@ struct Step {
 
 /// Reads everything that the workspace at `root` depends on, by way of others as well. A folder that is
 /// reached by several ways is read once and is one workspace.
-pub(crate) fn read(root: &Path, manifest: &Manifest) -> Result<Read, LoadError> {
+pub(crate) fn read(files: &dyn Files, root: &Path, manifest: &Manifest) -> Result<Read, LoadError> {
     let mut read = Read::default();
     if manifest.dependencies.is_empty() {
         return Ok(read);
@@ -37,12 +38,13 @@ pub(crate) fn read(root: &Path, manifest: &Manifest) -> Result<Read, LoadError> 
     read.dependencies.push(Dependency::default());
     let mut known = vec![root.to_owned()];
     let mut way = vec![Step { directory: root.to_owned(), name: "plumb.toml".into() }];
-    follow(root, 0, manifest, &mut way, &mut known, &mut read)?;
+    follow(files, root, 0, manifest, &mut way, &mut known, &mut read)?;
     Ok(read)
 }
 
 /// Reads what the workspace at `position` names.
 fn follow(
+    files: &dyn Files,
     root: &Path,
     position: usize,
     manifest: &Manifest,
@@ -75,8 +77,23 @@ fn follow(
             continue;
         };
         let path = from.join(wanted_path.as_str());
-        let directory = match std::fs::canonicalize(&path) {
-            Ok(directory) if directory.is_dir() => directory,
+        let found = files.resolve(&path).and_then(|directory| match files.covers(&directory) {
+            true => Ok((files.kind(&directory)?, directory)),
+            false => Ok((Kind::Other, directory)),
+        });
+        let directory = match found {
+            Ok((Kind::Directory, directory)) => directory,
+            Ok((_, directory)) if !files.covers(&directory) => {
+                read.findings.push(refuse(
+                    format!(
+                        "dependency `{}`: `{}` lies outside of the repository, so no commit has it",
+                        wanted.name, wanted_path
+                    ),
+                    Some("bring it into the repository to have commits compared".to_owned()),
+                ));
+                unknown(read);
+                continue;
+            }
             Ok(_) => {
                 read.findings.push(refuse(
                     format!("dependency `{}`: `{}` is a file", wanted.name, wanted_path),
@@ -98,12 +115,21 @@ fn follow(
                 continue;
             }
         };
-        if !directory.join(MANIFEST).is_file() {
-            read.findings.push(refuse(
-                format!("dependency `{}`: `{}` has no plumb.toml", wanted.name, wanted_path),
-                Some(
-                    "a plumb.toml marks the root of a workspace; an empty one is enough".to_owned(),
+        let marker = files.leads_to(&directory.join(MANIFEST));
+        if !matches!(marker, Ok(Kind::File)) {
+            let (why, help) = match marker {
+                // A submodule of a commit.
+                Err(error) if error.kind() == std::io::ErrorKind::Other => {
+                    (walk::describe(&error), None)
+                }
+                _ => (
+                    "has no plumb.toml".to_owned(),
+                    Some("a plumb.toml marks the root of a workspace; an empty one is enough"),
                 ),
+            };
+            read.findings.push(refuse(
+                format!("dependency `{}`: `{}` {why}", wanted.name, wanted_path),
+                help.map(str::to_owned),
             ));
             unknown(read);
             continue;
@@ -143,7 +169,7 @@ fn follow(
         });
         known.push(directory.clone());
 
-        let content = walk::read(&directory, &directory.join(MANIFEST));
+        let content = walk::read(files, &directory, &directory.join(MANIFEST));
         let (inner, problems) = match &content {
             Content::Text(text) => manifest::parse(text),
             Content::Unreadable(reason) => {
@@ -152,7 +178,7 @@ fn follow(
                 (Manifest::default(), vec![problem])
             }
         };
-        let walked = walk::walk(&directory)?;
+        let walked = walk::walk(files, &directory)?;
         // Its own version of Kubernetes says nothing here.
         let problems =
             problems.into_iter().filter(|it| it.code != code::UNKNOWN_KUBERNETES_VERSION);
@@ -166,12 +192,12 @@ fn follow(
             read.findings.push(problem);
         }
         read.files.insert(format!("{relative}/{MANIFEST}").into(), content);
-        let files = walked.files.into_iter();
+        let others = walked.files.into_iter();
         read.files
-            .extend(files.map(|(path, content)| (format!("{relative}/{path}").into(), content)));
+            .extend(others.map(|(path, content)| (format!("{relative}/{path}").into(), content)));
 
         way.push(Step { directory, name: wanted.name.clone() });
-        follow(root, child, &inner, way, known, read)?;
+        follow(files, root, child, &inner, way, known, read)?;
         way.pop();
     }
     Ok(())

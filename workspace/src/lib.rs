@@ -1,7 +1,7 @@
 //! The files of a folder become a workspace value: the one way text comes in.
 //!
 //! ```text
-//! path
+//! path             in a folder, or in a commit of the repository that it lies in
 //!   -> root            the nearest directory upwards with a plumb.toml
 //!   -> files           walked in sorted order, within limits, no link followed out of the root
 //!   -> manifest        plumb.toml, every mistake at its place
@@ -13,12 +13,16 @@
 //! Nothing here knows the language. What is wrong with a file that is read becomes a finding or a
 //! [`Content::Unreadable`]; only what leaves nothing to work on is a [`LoadError`].
 
+mod commit;
 mod dependencies;
+mod files;
 mod manifest;
 mod walk;
 
+pub use commit::{Commit, load_commit};
 pub use manifest::Manifest;
 
+use files::{Files, Folders, Kind};
 use plumb_compiler::answers::{Finding, Location};
 use plumb_compiler::diagnostics::{Code, Severity, code};
 use plumb_compiler::source::{Content, Dependency, SourceFile, Workspace};
@@ -26,7 +30,7 @@ use plumb_compiler::syntax::ast::{Name, TextRange};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 pub use plumb_compiler::MANIFEST;
 
@@ -126,6 +130,14 @@ pub enum LoadError {
     NoSources(PathBuf),
     /// More than this many files and directories: hardly the directory that was meant.
     TooManyFiles(PathBuf, usize),
+    /// The path lies in no git repository.
+    NoRepository(PathBuf),
+    /// The git repository that the path lies in cannot be read; why.
+    Repository(PathBuf, String),
+    /// The repository has no commit of this name; what is known of it.
+    NoSuchRevision(String, String),
+    /// What is so in a commit, which is named for the user.
+    InCommit(String, Box<LoadError>),
 }
 
 impl fmt::Display for LoadError {
@@ -143,6 +155,18 @@ impl fmt::Display for LoadError {
                 "`{}` holds more than {limit} files; put a plumb.toml into the directory that is the workspace",
                 path.display()
             ),
+            LoadError::NoRepository(path) => write!(
+                f,
+                "`{}` lies in no git repository, so there is no commit to read it from",
+                path.display()
+            ),
+            LoadError::Repository(path, why) => {
+                write!(f, "the git repository of `{}` cannot be read: {why}", path.display())
+            }
+            LoadError::NoSuchRevision(revision, why) => {
+                write!(f, "there is no commit `{revision}`: {why}")
+            }
+            LoadError::InCommit(commit, error) => write!(f, "in {commit}, {error}"),
         }
     }
 }
@@ -151,6 +175,7 @@ impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             LoadError::Unreadable(_, error) => Some(error),
+            LoadError::InCommit(_, error) => Some(error),
             _ => None,
         }
     }
@@ -166,20 +191,25 @@ impl std::error::Error for LoadError {
 ///
 /// Other files than `.plumb` are read where a package above them can read them with `file()`.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    read_from(&Folders, path, path)
+}
+
+/// Reads the workspace that `path` lies in; errors call the path `shown`.
+fn read_from(files: &dyn Files, path: &Path, shown: &Path) -> Result<Loaded, LoadError> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => LoadError::NoSuchPath(path.to_owned()),
-        _ => LoadError::Unreadable(path.to_owned(), error),
+        io::ErrorKind::NotFound => LoadError::NoSuchPath(shown.to_owned()),
+        _ => LoadError::Unreadable(shown.to_owned(), error),
     };
-    let is_directory = fs::metadata(path).map_err(unreadable)?.is_dir();
+    let is_directory = files.leads_to(path).map_err(unreadable)? == Kind::Directory;
     // A file that is a link is meant where it stands, not where it leads.
     let (directory, file) = match (is_directory, path.parent(), path.file_name()) {
         (false, Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            (fs::canonicalize(parent).map_err(unreadable)?, Some(name))
+            (files.resolve(parent).map_err(unreadable)?, Some(name))
         }
-        _ => (fs::canonicalize(path).map_err(unreadable)?, None),
+        _ => (files.resolve(path).map_err(unreadable)?, None),
     };
-    let marked = directory.ancestors().find(|ancestor| ancestor.join(MANIFEST).is_file());
+    let marked = directory.ancestors().find(|ancestor| files.is_file(&ancestor.join(MANIFEST)));
     let root = marked.unwrap_or(&directory);
     let inside = directory.strip_prefix(root).unwrap_or(Path::new(""));
     let selected: Name = inside
@@ -191,11 +221,11 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         .join("/")
         .into();
 
-    let walk::Walked { mut files, mut findings } = walk::walk(root)?;
+    let walk::Walked { files: mut contents, mut findings } = walk::walk(files, root)?;
     let manifest = match marked {
         None => Manifest::default(),
         Some(_) => {
-            let content = walk::read(root, &root.join(MANIFEST));
+            let content = walk::read(files, root, &root.join(MANIFEST));
             let (manifest, mut problems) = match &content {
                 Content::Text(text) => manifest::parse(text),
                 Content::Unreadable(reason) => {
@@ -204,19 +234,19 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
                     (Manifest::default(), vec![finding(code::UNREADABLE_FILE, message, place)])
                 }
             };
-            files.insert(MANIFEST.into(), content);
+            contents.insert(MANIFEST.into(), content);
             problems.append(&mut findings);
             findings = problems;
             manifest
         }
     };
-    let mut read = dependencies::read(root, &manifest)?;
-    files.append(&mut read.files);
+    let mut read = dependencies::read(files, root, &manifest)?;
+    contents.append(&mut read.files);
     findings.append(&mut read.findings);
     let loaded = Loaded {
         root: root.to_owned(),
         selected,
-        files,
+        files: contents,
         dependencies: read.dependencies,
         manifest,
         findings,
@@ -227,7 +257,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         None => false,
     };
     if !may_be_empty && loaded.selected_sources().next().is_none() {
-        return Err(LoadError::NoSources(path.to_owned()));
+        return Err(LoadError::NoSources(shown.to_owned()));
     }
     Ok(loaded)
 }
@@ -235,7 +265,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 /// Reads one file on its own, whatever its name and wherever it stands; a symbolic link is followed.
 /// Where there is no text, says why, to follow the path: "is not UTF-8".
 pub fn read(path: &Path) -> Result<String, String> {
-    walk::read_text(path)
+    walk::read_text(&Folders, path)
 }
 
 /// An error in `plumb.toml`.

@@ -1,13 +1,13 @@
 //! The files below a directory, read within limits.
 
+use crate::files::{Files, Kind};
 use crate::{LoadError, MANIFEST, MAX_FILE, is_source};
 use plumb_compiler::answers::Finding;
 use plumb_compiler::diagnostics::{Severity, code};
 use plumb_compiler::source::Content;
 use plumb_compiler::syntax::ast::Name;
 use std::collections::BTreeMap;
-use std::fs::{self, File, FileType};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Files and directories looked at before giving up. Listing a million takes some seconds; who
@@ -44,16 +44,21 @@ struct Directory {
 struct Entry {
     name: String,
     path: PathBuf,
-    kind: FileType,
+    kind: Kind,
     unnameable: bool,
 }
 
-/// Reads what lies below `root`. The order in which the system lists files changes nothing.
-pub(crate) fn walk(root: &Path) -> Result<Walked, LoadError> {
-    walk_within(root, MAX_ENTRIES, MAX_OTHERS)
+/// Reads what lies below `root`. The order in which files are listed changes nothing.
+pub(crate) fn walk(files: &dyn Files, root: &Path) -> Result<Walked, LoadError> {
+    walk_within(files, root, MAX_ENTRIES, MAX_OTHERS)
 }
 
-fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walked, LoadError> {
+fn walk_within(
+    files: &dyn Files,
+    root: &Path,
+    max_entries: usize,
+    max_others: u64,
+) -> Result<Walked, LoadError> {
     let mut walked = Walked { files: BTreeMap::new(), findings: Vec::new() };
     let mut entries_left = max_entries;
     let mut others_left = max_others;
@@ -65,7 +70,7 @@ fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walke
         unnameable: false,
     }];
     while let Some(directory) = waiting.pop() {
-        let entries = match list(&directory, &mut entries_left) {
+        let entries = match list(files, &directory, &mut entries_left) {
             Ok(Some(entries)) => entries,
             Ok(None) => return Err(LoadError::TooManyFiles(root.to_owned(), max_entries)),
             Err(error) if directory.name.is_empty() => {
@@ -76,18 +81,19 @@ fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walke
                 continue;
             }
         };
-        if !directory.name.is_empty() && is_foreign(&entries) {
+        if !directory.name.is_empty() && is_foreign(files, &entries) {
             continue;
         }
-        let (sources, others): (Vec<_>, Vec<_>) =
-            entries.into_iter().partition(|entry| is_source(&entry.name) && !entry.kind.is_dir());
+        let (sources, others): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| is_source(&entry.name) && entry.kind != Kind::Directory);
 
         let mut wanted = directory.wanted;
         for entry in sources {
             let content = if entry.unnameable {
                 Content::Unreadable("has a name that is not UTF-8".to_owned())
             } else {
-                read_as(root, &entry.path, entry.kind)
+                read_as(files, root, &entry.path, entry.kind)
             };
             // Only a text with this word can call `file()`: a directory of large files beside
             // packages that do not costs nothing.
@@ -96,21 +102,21 @@ fn walk_within(root: &Path, max_entries: usize, max_others: u64) -> Result<Walke
         }
         let mut below = Vec::new();
         for entry in others {
-            if entry.kind.is_dir() {
+            if entry.kind == Kind::Directory {
                 below.push(Directory {
                     name: directory.child(&entry.name),
                     path: entry.path,
                     wanted,
                     unnameable: entry.unnameable,
                 });
-            } else if wanted && !entry.unnameable && !leads_to_directory(&entry) {
+            } else if wanted && !entry.unnameable && !leads_to_directory(files, &entry) {
                 let content = if others_left == 0 {
                     let limit = max_others >> 20;
                     Content::Unreadable(format!(
                         "was not read: the files beside the .plumb files are larger than {limit} MiB together"
                     ))
                 } else {
-                    read_as(root, &entry.path, entry.kind)
+                    read_as(files, root, &entry.path, entry.kind)
                 };
                 if let Content::Text(text) = &content {
                     others_left = others_left.saturating_sub(text.len() as u64);
@@ -130,97 +136,96 @@ impl Directory {
 }
 
 /// The entries that are looked at, sorted by name; `None` when `left` reaches zero.
-fn list(directory: &Directory, left: &mut usize) -> io::Result<Option<Vec<Entry>>> {
+fn list(
+    files: &dyn Files,
+    directory: &Directory,
+    left: &mut usize,
+) -> io::Result<Option<Vec<Entry>>> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(&directory.path)? {
-        let entry = entry?;
+    let mut too_many = false;
+    files.list(&directory.path, &mut |file_name, kind| {
         if *left == 0 {
-            return Ok(None);
+            too_many = true;
+            return false;
         }
         *left -= 1;
-        let name = entry.file_name();
-        let (name, nameable) = match name.to_str() {
+        let (name, nameable) = match file_name.to_str() {
             Some(name) => (name.to_owned(), true),
-            None => (name.to_string_lossy().into_owned(), false),
+            None => (file_name.to_string_lossy().into_owned(), false),
         };
-        if name.starts_with('.') || name == "node_modules" {
-            continue;
+        if !name.starts_with('.') && name != "node_modules" {
+            entries.push(Entry {
+                name,
+                path: directory.path.join(file_name),
+                kind,
+                unnameable: directory.unnameable || !nameable,
+            });
         }
-        entries.push(Entry {
-            name,
-            path: entry.path(),
-            kind: entry.file_type()?,
-            unnameable: directory.unnameable || !nameable,
-        });
-    }
+        true
+    })?;
     entries.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
-    Ok(Some(entries))
+    Ok((!too_many).then_some(entries))
 }
 
 /// Whether a directory with these entries is a cache or another workspace.
-fn is_foreign(entries: &[Entry]) -> bool {
+fn is_foreign(files: &dyn Files, entries: &[Entry]) -> bool {
     entries.iter().any(|entry| match entry.name.as_str() {
-        MANIFEST => entry.path.is_file(),
-        "CACHEDIR.TAG" if entry.kind.is_file() => {
-            let mut start = Vec::new();
-            File::open(&entry.path)
-                .and_then(|file| file.take(CACHE_SIGNATURE.len() as u64).read_to_end(&mut start))
-                .is_ok_and(|_| start == CACHE_SIGNATURE)
+        MANIFEST => files.is_file(&entry.path),
+        "CACHEDIR.TAG" if entry.kind == Kind::File => {
+            let tag = files.read(&entry.path);
+            matches!(tag, Ok(Some(bytes)) if bytes.starts_with(CACHE_SIGNATURE))
         }
         _ => false,
     })
 }
 
-fn leads_to_directory(entry: &Entry) -> bool {
-    entry.kind.is_symlink() && entry.path.is_dir()
+fn leads_to_directory(files: &dyn Files, entry: &Entry) -> bool {
+    entry.kind == Kind::Link
+        && files.leads_to(&entry.path).is_ok_and(|kind| kind == Kind::Directory)
 }
 
 /// The content of a file, or why there is none. `path` is below `root`, which holds no links.
-pub(crate) fn read(root: &Path, path: &Path) -> Content {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => read_as(root, path, metadata.file_type()),
+pub(crate) fn read(files: &dyn Files, root: &Path, path: &Path) -> Content {
+    match files.kind(path) {
+        Ok(kind) => read_as(files, root, path, kind),
         Err(error) => Content::Unreadable(describe(&error)),
     }
 }
 
 /// As [`read`], of what is known to be a file, a link or something else.
-fn read_as(root: &Path, path: &Path, kind: FileType) -> Content {
-    match try_read(root, path, kind) {
+fn read_as(files: &dyn Files, root: &Path, path: &Path, kind: Kind) -> Content {
+    match try_read(files, root, path, kind) {
         Ok(text) => Content::Text(text.into()),
         Err(reason) => Content::Unreadable(reason),
     }
 }
 
-fn try_read(root: &Path, path: &Path, mut kind: FileType) -> Result<String, String> {
-    if kind.is_symlink() {
-        let target = fs::canonicalize(path)
-            .map_err(|_| "is a symbolic link that leads nowhere".to_owned())?;
-        // What lies outside is in no commit: it could differ on every machine.
-        if !target.starts_with(root) {
-            return Err("is a symbolic link that leads out of the workspace".to_owned());
-        }
-        kind = fs::metadata(path).map_err(|error| describe(&error))?.file_type();
+fn try_read(files: &dyn Files, root: &Path, path: &Path, kind: Kind) -> Result<String, String> {
+    if kind != Kind::Link {
+        return text_of(files, path, kind);
     }
-    text_of(path, kind)
+    let target =
+        files.resolve(path).map_err(|_| "is a symbolic link that leads nowhere".to_owned())?;
+    // What lies outside is in no commit: it could differ on every machine.
+    if !target.starts_with(root) {
+        return Err("is a symbolic link that leads out of the workspace".to_owned());
+    }
+    text_of(files, &target, files.kind(&target).map_err(|error| describe(&error))?)
 }
 
 /// The text of a file, wherever its path leads; or why there is none.
-pub(crate) fn read_text(path: &Path) -> Result<String, String> {
-    text_of(path, fs::metadata(path).map_err(|error| describe(&error))?.file_type())
+pub(crate) fn read_text(files: &dyn Files, path: &Path) -> Result<String, String> {
+    text_of(files, path, files.leads_to(path).map_err(|error| describe(&error))?)
 }
 
-fn text_of(path: &Path, kind: FileType) -> Result<String, String> {
+fn text_of(files: &dyn Files, path: &Path, kind: Kind) -> Result<String, String> {
     // Opening a pipe would wait for its other end.
-    if !kind.is_file() {
+    if kind != Kind::File {
         return Err("is not a regular file".to_owned());
     }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-        .map_err(|error| describe(&error))?;
-    if bytes.len() as u64 > MAX_FILE {
+    let Some(bytes) = files.read(path).map_err(|error| describe(&error))? else {
         return Err(format!("is larger than {} MiB", MAX_FILE >> 20));
-    }
+    };
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
@@ -255,6 +260,8 @@ fn unreadable_directory(name: &str, error: &io::Error) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::Folders;
+    use std::fs;
 
     #[test]
     fn a_directory_with_too_many_files_is_an_error_and_no_long_wait() {
@@ -262,8 +269,11 @@ mod tests {
         for name in ["a.plumb", "b.plumb", "c.plumb"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        assert!(matches!(walk_within(folder.path(), 2, 10), Err(LoadError::TooManyFiles(_, 2))));
-        assert_eq!(walk_within(folder.path(), 3, 10).unwrap().files.len(), 3);
+        assert!(matches!(
+            walk_within(&Folders, folder.path(), 2, 10),
+            Err(LoadError::TooManyFiles(_, 2))
+        ));
+        assert_eq!(walk_within(&Folders, folder.path(), 3, 10).unwrap().files.len(), 3);
     }
 
     #[test]
@@ -273,7 +283,7 @@ mod tests {
         for name in ["x", "y", "z"] {
             fs::write(folder.path().join(name), "12345678").unwrap();
         }
-        let files = walk_within(folder.path(), 100, 10).unwrap().files;
+        let files = walk_within(&Folders, folder.path(), 100, 10).unwrap().files;
         assert!(matches!(files["x"], Content::Text(_)));
         assert!(matches!(files["y"], Content::Text(_)));
         assert!(matches!(&files["z"], Content::Unreadable(reason) if reason.contains("together")));
@@ -299,7 +309,7 @@ mod tests {
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         fs::set_permissions(&data, fs::Permissions::from_mode(0o000)).unwrap();
-        let walked = walk(folder.path()).unwrap();
+        let walked = walk(&Folders, folder.path()).unwrap();
         // Nothing is closed to the superuser.
         let closed = usize::from(fs::read_dir(&data).is_err());
         fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).unwrap();
