@@ -264,7 +264,8 @@ pub(crate) fn diagnostic(
             message += &format!(" (in {})", names.join(", "));
         }
     }
-    if !finding.label.is_empty() {
+    // What only repeats a part of the sentence says nothing more.
+    if !finding.label.is_empty() && !finding.message.contains(&finding.label) {
         message += &format!("\n{}", finding.label);
     }
     if let Some(help) = &finding.help {

@@ -97,6 +97,8 @@ pub(crate) struct Backend {
     publisher: OnceLock<Publisher>,
     /// The environment that the user looks at.
     environment: Mutex<Option<Name>>,
+    /// What was compared with last.
+    last_commit: super::shown::LastCommit,
     /// The folders to open once the client is ready.
     folders: Mutex<Vec<PathBuf>>,
 }
@@ -120,6 +122,7 @@ impl Backend {
             abilities: OnceLock::new(),
             publisher: OnceLock::new(),
             environment: Mutex::new(None),
+            last_commit: super::shown::LastCommit::default(),
             folders: Mutex::new(Vec::new()),
         }
     }
@@ -129,6 +132,10 @@ impl Backend {
             .get()
             .cloned()
             .unwrap_or_else(|| Arc::new(Abilities::of(&InitializeParams::default())))
+    }
+
+    pub(crate) fn last_commit(&self) -> super::shown::LastCommit {
+        self.last_commit.clone()
     }
 
     pub(crate) fn chosen(&self) -> Option<Name> {

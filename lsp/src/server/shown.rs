@@ -4,10 +4,14 @@ use super::handlers::Backend;
 use super::owner::Snapshot;
 use crate::ide::hints::{self, LensKind};
 use crate::ide::preview;
-use plumb_compiler::source::SourceFile;
+use plumb_compiler::Database;
+use plumb_compiler::source::{SourceFile, Workspace};
 use plumb_compiler::syntax::ast::{Name, TextRange};
+use plumb_workspace::Commit;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tower_lsp_server::jsonrpc::{Error, Result};
 use tower_lsp_server::ls_types::*;
 
@@ -142,10 +146,8 @@ impl Backend {
     /// `plumb/preview`
     pub(crate) async fn preview(&self, params: PreviewParams) -> Result<Option<PreviewResult>> {
         let chosen = self.chosen();
-        if let Some(Against::Revision(_)) = &params.against {
-            return Err(Error::invalid_params("revisions cannot be compared with yet"));
-        }
         let uri = params.text_document.uri.clone();
+        let last = self.last_commit();
         let found = self.ask(&uri, move |snapshot, file| {
             let (db, workspace) = (&snapshot.db, snapshot.workspace);
             let request = match (&params.request, params.position) {
@@ -160,16 +162,72 @@ impl Backend {
             let asked = params.environment.as_deref().map(Name::from);
             let environment = asked.or_else(|| chosen.clone()).or_else(usual)?;
             let found = preview::preview(db, workspace, request, &environment)?;
-            let old = params.against.as_ref().and_then(|against| match against {
-                Against::Environment(other) => {
-                    let old = preview::preview(db, workspace, request, other)?;
-                    Some((other.clone(), old.text))
+            let old = match &params.against {
+                None => None,
+                Some(Against::Environment(other)) => {
+                    preview::preview(db, workspace, request, other).map(|it| (other.clone(), it.text))
                 }
-                Against::Revision(_) => None,
-            });
-            Some(preview_result(snapshot, found, old))
+                Some(Against::Revision(revision)) => {
+                    let read = |db: &Database, workspace| {
+                        let request = preview::request_named(db, workspace, &found.request)?;
+                        Some(preview::preview(db, workspace, request, &environment)?.text)
+                    };
+                    match last.at(&snapshot.root, revision, read) {
+                        // What was not there yet made nothing.
+                        Ok(text) => Some((revision.clone(), text.unwrap_or_default())),
+                        Err(problem) => return Some(Err(problem)),
+                    }
+                }
+            };
+            Some(Ok(preview_result(snapshot, found, old)))
         });
-        Ok(found.await?.flatten())
+        match found.await?.flatten() {
+            None => Ok(None),
+            Some(Ok(found)) => Ok(Some(found)),
+            Some(Err(problem)) => Err(Error::invalid_params(problem)),
+        }
+    }
+}
+
+/// The commit that was compared with last: who compares once mostly does so again.
+#[derive(Clone, Default)]
+pub(crate) struct LastCommit(Arc<Mutex<Option<Committed>>>);
+
+/// A workspace as it is in a commit.
+struct Committed {
+    root: PathBuf,
+    id: String,
+    db: Database,
+    workspace: Workspace,
+}
+
+impl std::fmt::Debug for LastCommit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LastCommit")
+    }
+}
+
+impl LastCommit {
+    /// Asks the workspace as it is in a commit; a sentence where there is no such.
+    fn at<T>(
+        &self,
+        root: &Path,
+        revision: &str,
+        read: impl FnOnce(&Database, Workspace) -> T,
+    ) -> std::result::Result<T, String> {
+        let commit = Commit::find(root, revision).map_err(|error| error.to_string())?;
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |it: &&mut Committed| it.root == root && it.id == commit.id();
+        let known = match last.as_mut().filter(is_it) {
+            Some(known) => known,
+            None => {
+                let loaded = commit.load().map_err(|error| error.to_string())?;
+                let db = Database::default();
+                let workspace = loaded.open(&db);
+                last.insert(Committed { root: root.to_owned(), id: commit.id(), db, workspace })
+            }
+        };
+        Ok(read(&known.db, known.workspace))
     }
 }
 
