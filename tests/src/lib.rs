@@ -4,5 +4,6 @@
 
 pub mod cluster;
 pub mod documents;
+pub mod editor;
 pub mod facts;
 pub mod plans;
