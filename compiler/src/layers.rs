@@ -246,7 +246,7 @@ impl Slot {
 
     /// Begins anew: what was there stays known, and nothing of it holds.
     fn renew(&mut self) {
-        if matches!(self.content, Content::Unset) && self.history.is_empty() {
+        if matches!(self.content, Content::Unset) {
             return;
         }
         let content = std::mem::take(&mut self.content);
@@ -347,7 +347,7 @@ impl Merge<'_> {
         let ty = arm_of(self.db, self.workspace, ty, &value);
         match (&value.data, operation) {
             (Data::None, _) => {
-                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
+                if self.may_begin_anew(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
@@ -356,7 +356,7 @@ impl Merge<'_> {
                 }
             }
             (_, Operation::Replace) => {
-                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
+                if self.may_begin_anew(slot, &setting) {
                     // Of what does not merge, to replace is to set.
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
@@ -416,7 +416,7 @@ impl Merge<'_> {
                 slot.history.push(setting);
             }
             _ => {
-                if self.nothing_sealed(slot, &setting) && self.set_once(slot, &setting) {
+                if self.may_begin_anew(slot, &setting) {
                     if matches!(slot.content, Content::Parts { .. }) {
                         slot.renew();
                     }
@@ -502,7 +502,7 @@ impl Merge<'_> {
             return false;
         }
         if operation == Operation::Replace {
-            if !self.nothing_sealed(slot, setting) || !self.set_once(slot, setting) {
+            if !self.may_begin_anew(slot, setting) {
                 return false;
             }
             slot.renew();
@@ -535,7 +535,7 @@ impl Merge<'_> {
             }
             _ => false,
         };
-        if other_arm && !(self.nothing_sealed(slot, setting) && self.set_once(slot, setting)) {
+        if other_arm && !self.may_begin_anew(slot, setting) {
             return None;
         }
         if other_arm || !matches!(slot.content, Content::Parts { .. }) {
@@ -582,7 +582,18 @@ impl Merge<'_> {
         false
     }
 
-    /// Whether nothing at or under this is final, for what takes or replaces the whole.
+    /// Whether a layer may say something else of the whole: nothing of it is final, and no other line
+    /// of the same level set it or anything under it.
+    fn may_begin_anew(&mut self, slot: &Slot, setting: &Setting) -> bool {
+        if !self.nothing_sealed(slot, setting) {
+            return false;
+        }
+        let Some(other) = clashing(slot, setting) else { return true };
+        self.twice(&other.clone(), setting);
+        false
+    }
+
+    /// Whether nothing at or under this is final.
     fn nothing_sealed(&mut self, slot: &Slot, setting: &Setting) -> bool {
         if let Some((sealed, why)) = &slot.sealed
             && sealed.layer != setting.layer
@@ -617,13 +628,6 @@ impl Merge<'_> {
         .help("leave it out: no later layer can change it");
         error.label = "set again here".into();
         self.diagnostics.push(error);
-    }
-
-    /// Whether no other line of the same level set this or anything under it.
-    fn set_once(&mut self, slot: &Slot, setting: &Setting) -> bool {
-        let Some(other) = clashing(slot, setting) else { return true };
-        self.twice(&other.clone(), setting);
-        false
     }
 
     fn twice(&mut self, other: &Setting, setting: &Setting) {
