@@ -162,19 +162,18 @@ step("the preview shows the manifests beside the source, and follows the cursor 
     await bench.openFile(storefront);
     await bench.cursor("overlay storefront in prod {\n    replicas = 6", { file: storefront });
     await bench.run("Plumb: Show Manifests to the Side");
-    const marked = (group) => bench.editor(group).locator(".view-overlays .cdr.rangeHighlight, .view-overlays .cdr[class*=ced-]");
-    await until(async () => (await bench.lines(1)).some((line) => line === "  replicas: 6"), "the line of the value is in view");
-    await marked(1).first().waitFor();
+    await until(async () => (await bench.marked(1)).includes("  replicas: 6"), "the line of the manifest is marked");
     await bench.shot("preview");
-    // The other way: a click on a line of a manifest.
-    await bench.editor(1).locator(".view-line", { hasText: "name: LOG_LEVEL" }).first().click();
-    await bench.press("ArrowDown", "End");
-    await marked(0).first().waitFor();
+    // The other way: a line of a manifest, while the source looks elsewhere.
+    await bench.goto(1);
+    await until(async () => (await bench.marked(1)).length === 0, "no line is marked");
+    await bench.click(1, /^replicas$/);
+    await until(async () => (await bench.marked(0)).includes("    replicas = 6"), "the line of the source is marked");
     await bench.shot("follow");
 });
 
 step("the preview changes while the source is typed, and with the environment", async () => {
-    await bench.editor(0).locator(".view-line", { hasText: "size = \"large\"" }).click();
+    await bench.focus(0);
     await bench.cursor("overlay storefront in prod {\n    replicas = 6", { file: storefront });
     await bench.press("Backspace");
     await bench.page.keyboard.type("9");
@@ -190,23 +189,23 @@ step("the preview changes while the source is typed, and with the environment", 
 
 step("manifests are compared with another environment and with HEAD", async () => {
     const diff = bench.page.locator(".monaco-diff-editor");
-    await bench.editor(0).locator(".view-line", { hasText: "size = \"large\"" }).click();
+    await bench.focus(0);
     await bench.run("Plumb: Compare Manifests with Another Environment");
     await bench.choose("prod-us");
     await diff.locator(".line-delete").first().waitFor();
     await bench.shot("compare-environment");
-    await bench.press("Control+F4");
-    await bench.editor(0).locator(".view-line", { hasText: "size = \"large\"" }).click();
+    await bench.run("View: Close Editor");
+    await bench.focus(0);
     await bench.run("Plumb: Compare Manifests with Git HEAD");
     await diff.locator(".view-line", { hasText: "replicas: 9" }).first().waitFor();
     await bench.shot("compare-head");
-    await bench.press("Control+F4");
-    await bench.editor(0).locator(".view-line", { hasText: "size = \"large\"" }).click();
+    await bench.run("View: Close Editor");
+    await bench.focus(0);
     await discard();
 });
 
 step("without the program it says what to do, and goes on once it is there", async () => {
-    bench.configure({ "plumb.path": "/nowhere/plumb" });
+    bench.configure("/nowhere/plumb");
     const toast = bench.notification("/nowhere/plumb");
     await toast.waitFor();
     await toast.getByText("How to Install").waitFor();
@@ -215,8 +214,8 @@ step("without the program it says what to do, and goes on once it is there", asy
     await toast.getByText("Open Setting").click();
     await bench.page.locator(".settings-editor", { hasText: "Plumb: Path" }).waitFor();
     await bench.shot("setting");
-    await bench.press("Control+F4");
-    bench.configure({});
+    await bench.run("View: Close Editor");
+    bench.configure(PLUMB);
     await bench.status("prod").waitFor();
 });
 
