@@ -12,6 +12,7 @@ assert.ok(PLUMB, "PLUMB names the program to test");
 const example = path.join(import.meta.dirname, "../../examples/acme");
 
 let bench;
+let failed;
 
 before(async () => {
     bench = await Workbench.open({
@@ -27,14 +28,25 @@ before(async () => {
     });
 });
 
-after(async () => {
-    await bench?.shot("end");
-    await bench?.close();
-});
+after(() => bench?.close());
+
+/** A test that stands on those before it: where one failed, the others cannot tell anything. */
+function step(name, body) {
+    test(name, async () => {
+        assert.equal(failed, undefined, "an earlier step failed");
+        try {
+            await body();
+        } catch (error) {
+            failed = name;
+            await bench?.shot("failed");
+            throw error;
+        }
+    });
+}
 
 const storefront = "apps/shop/storefront.plumb";
 
-test("a file is Plumb, in colour", async () => {
+step("a file is Plumb, in colour", async () => {
     await bench.openFile(storefront);
     await bench.status(/^Plumb$/).waitFor();
     const word = bench.editor().locator(".view-line span span", { hasText: /^request$/ }).first();
@@ -44,7 +56,7 @@ test("a file is Plumb, in colour", async () => {
     await bench.shot("open");
 });
 
-test("the environment is chosen in the status bar", async () => {
+step("the environment is chosen in the status bar", async () => {
     await bench.status("all environments").click();
     await bench.page.locator(".quick-input-widget .monaco-list-row", { hasText: "prod-us" }).waitFor();
     await bench.shot("environment");
@@ -57,7 +69,7 @@ test("the environment is chosen in the status bar", async () => {
     await bench.shot("lens");
 });
 
-test("hover tells the value of each environment and the layer that set it", async () => {
+step("hover tells the value of each environment and the layer that set it", async () => {
     await bench.cursor("prod {\n    replicas", { file: storefront });
     await bench.press("Control+K", "Control+I");
     const hover = bench.page.locator(".monaco-hover:visible", { hasText: "Pods that serve traffic" });
@@ -71,17 +83,144 @@ test("hover tells the value of each environment and the layer that set it", asyn
     await bench.press("Escape", "Escape");
 });
 
-test("completion fills what a new request needs", async () => {
+step("completion fills what a new request needs", async () => {
     await bench.openFile("apps/shop/team.plumb");
     await bench.press("Control+End");
-    await bench.page.keyboard.type("\nrequest reviews: platform.");
+    await bench.page.keyboard.type("\nreq");
     const widget = bench.page.locator(".suggest-widget.visible");
+    await widget.locator(".monaco-list-row", { hasText: "request" }).first().waitFor();
+    await bench.shot("complete-head");
+    await bench.page.keyboard.type("uest reviews: platform.");
     await widget.locator(".monaco-list-row", { hasText: "Worker" }).waitFor();
     await bench.shot("complete-schema");
     await bench.page.keyboard.type("Wor");
     await bench.press("Enter");
     await bench.page.keyboard.type(" {");
     await bench.press("Enter", "Control+Space");
-    await widget.locator(".monaco-list-row").first().waitFor();
-    await bench.shot("complete-fields");
+    const all = widget.locator(".monaco-list-row", { hasText: "all required fields" });
+    await all.waitFor();
+    // Once more: the documentation of the one that is selected.
+    await bench.press("ArrowDown", "ArrowDown", "Control+Space");
+    await bench.page.locator(".suggest-details", { hasText: "Queue the jobs come from" }).waitFor();
+    await bench.shot("completion");
+    await all.click();
+    await bench.page.keyboard.type("registry.acme.test/reviews");
+    await until(async () => (await bench.lines()).join("\n").includes("    queue = "), "the fields are there");
+    await bench.shot("completed");
+    // The list would show its documentation from now on.
+    await bench.press("Escape", "Escape");
+    await discard();
 });
+
+step("a mistake shows as it is typed, in all environments", async () => {
+    await bench.openFile(storefront);
+    await bench.cursor("prod {\n    replicas = 6", { file: storefront });
+    await bench.page.keyboard.type("00");
+    await bench.editor().locator(".squiggly-error").first().waitFor();
+    await bench.press("Control+Shift+M");
+    const row = bench.page.locator(".markers-panel .monaco-list-row", { hasText: "refinement-failed" });
+    await row.waitFor();
+    await bench.shot("diagnostics");
+    await bench.press("Control+Shift+M");
+    await discard();
+    await bench.editor().locator(".squiggly-error").first().waitFor({ state: "detached" });
+});
+
+step("a quick fix mends a misspelt field", async () => {
+    await bench.cursor("sidecars[\"thumbnails\"].size", { file: storefront });
+    await bench.press("Home");
+    await bench.page.keyboard.type("reeplicas = 3\n");
+    await bench.press("ArrowUp", "Home");
+    await bench.editor().locator(".squiggly-error").first().waitFor();
+    await bench.press("Control+.");
+    const menu = bench.page.locator(".action-widget:visible");
+    await menu.locator(".monaco-list-row").first().waitFor();
+    await bench.shot("quick-fix");
+    await menu.locator(".monaco-list-row", { hasText: "replicas" }).first().click();
+    await until(async () => !(await bench.lines()).join("\n").includes("reeplicas"), "the word is mended");
+    await discard();
+});
+
+step("a request is renamed in every file", async () => {
+    await bench.openFile("apps/shop/cart.plumb");
+    await bench.cursor("request ca", { file: "apps/shop/cart.plumb" });
+    await bench.press("F2");
+    const box = bench.page.locator(".rename-box input");
+    await box.waitFor();
+    await box.fill("basket");
+    await bench.shot("rename");
+    await bench.press("Enter");
+    await until(async () => (await bench.lines()).join("\n").includes("overlay basket in prod"), "the overlay follows");
+    await bench.run("File: Save All");
+    const says = (file) => readFileSync(path.join(bench.folder, file), "utf8");
+    await until(() => says(storefront).includes("CART_URL = basket.url"), "a request of the package follows");
+    await until(() => says("apps/billing/invoices.plumb").includes("CART_URL = shop.basket.url"), "another package follows");
+    execFileSync("git", ["checkout", "--quiet", "."], { cwd: bench.folder });
+});
+
+step("the preview shows the manifests beside the source, and follows the cursor both ways", async () => {
+    await bench.openFile(storefront);
+    await bench.cursor("overlay storefront in prod {\n    replicas = 6", { file: storefront });
+    await bench.run("Plumb: Show Manifests to the Side");
+    await until(async () => (await bench.marked(1)).includes("  replicas: 6"), "the line of the manifest is marked");
+    await bench.shot("preview");
+    // The other way: a line of a manifest, while the source looks elsewhere.
+    await bench.goto(1);
+    await until(async () => (await bench.marked(1)).length === 0, "no line is marked");
+    await bench.click(1, /^replicas$/);
+    await until(async () => (await bench.marked(0)).includes("    replicas = 6"), "the line of the source is marked");
+    await bench.shot("follow");
+});
+
+step("the preview changes while the source is typed, and with the environment", async () => {
+    await bench.focus(0);
+    await bench.cursor("overlay storefront in prod {\n    replicas = 6", { file: storefront });
+    await bench.press("Backspace");
+    await bench.page.keyboard.type("9");
+    await until(async () => (await bench.lines(1)).includes("  replicas: 9"), "the manifest has the new value");
+    await bench.shot("typed");
+    await bench.status("prod").click();
+    await bench.choose("staging");
+    await until(async () => (await bench.lines(1)).includes("  replicas: 2"), "the manifest of staging");
+    await bench.shot("preview-staging");
+    await bench.status("staging").click();
+    await bench.choose("prod");
+});
+
+step("manifests are compared with another environment and with HEAD", async () => {
+    const diff = bench.page.locator(".monaco-diff-editor");
+    await bench.focus(0);
+    await bench.run("Plumb: Compare Manifests with Another Environment");
+    await bench.choose("prod-us");
+    await diff.locator(".line-delete").first().waitFor();
+    await bench.shot("compare-environment");
+    await bench.run("View: Close Editor");
+    await bench.focus(0);
+    await bench.run("Plumb: Compare Manifests with Git HEAD");
+    await diff.locator(".view-line", { hasText: "replicas: 9" }).first().waitFor();
+    await bench.shot("compare-head");
+    await bench.run("View: Close Editor");
+    await bench.focus(0);
+    await discard();
+});
+
+step("without the program it says what to do, and goes on once it is there", async () => {
+    bench.configure("/nowhere/plumb");
+    const toast = bench.notification("/nowhere/plumb");
+    await toast.waitFor();
+    await toast.getByText("How to Install").waitFor();
+    await bench.status("Plumb").first().waitFor();
+    await bench.shot("missing");
+    await toast.getByText("Open Setting").click();
+    await bench.page.locator(".settings-editor", { hasText: "Plumb: Path" }).waitFor();
+    await bench.shot("setting");
+    await bench.run("View: Close Editor");
+    bench.configure(PLUMB);
+    await bench.status("prod").waitFor();
+});
+
+/** Leaves the file as it is on disk. */
+async function discard() {
+    await bench.run("File: Revert File");
+    await bench.page.locator(".tab.active.dirty").waitFor({ state: "detached" });
+}

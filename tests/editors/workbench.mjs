@@ -59,6 +59,15 @@ function freePort() {
     });
 }
 
+/** Whether any process of the group is still there. */
+function isAlive(group) {
+    try {
+        return process.kill(-group, 0);
+    } catch {
+        return false;
+    }
+}
+
 /** Waits until it is true; tells what was not reached. */
 export async function until(holds, what) {
     const end = Date.now() + PATIENCE;
@@ -75,11 +84,12 @@ export class Workbench {
         bench.scratch = mkdtempSync(path.join(tmpdir(), "plumb-vscode-"));
         bench.folder = path.join(bench.scratch, "acme");
         bench.user = path.join(bench.scratch, "user");
-        bench.plumb = plumb;
         mkdirSync(shots, { recursive: true });
         mkdirSync(path.join(bench.user, "User"), { recursive: true });
+        mkdirSync(path.join(bench.user, "Machine"));
+        writeFileSync(path.join(bench.user, "User/settings.json"), JSON.stringify(settings, null, 4));
+        bench.configure(plumb);
         await fill(bench.folder);
-        bench.configure({});
         try {
             await bench.start();
         } catch (error) {
@@ -89,12 +99,10 @@ export class Workbench {
         return bench;
     }
 
-    /** Writes the user's settings, which VS Code watches. */
-    configure(more) {
-        writeFileSync(
-            path.join(this.user, "User/settings.json"),
-            JSON.stringify({ ...settings, "plumb.path": this.plumb, ...more }, null, 4),
-        );
+    /** Says which program `plumb` is, where VS Code watches what holds for a machine. */
+    configure(program) {
+        const file = path.join(this.user, "Machine/settings.json");
+        writeFileSync(file, JSON.stringify({ "plumb.path": program }));
     }
 
     async start() {
@@ -115,7 +123,8 @@ export class Workbench {
         assert.equal(await ended(install), 0, readFileSync(log, "utf8"));
         const quiet = ["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"];
         quiet.push("--disable-getting-started-override");
-        this.server = spawn(node, [entry, ...common, ...quiet], { env, stdio });
+        // A process group of its own: extension host and language server end with it.
+        this.server = spawn(node, [entry, ...common, ...quiet], { env, stdio, detached: true });
         const address = `http://127.0.0.1:${port}`;
         await until(async () => {
             assert.equal(this.server.exitCode, null, readFileSync(log, "utf8"));
@@ -136,13 +145,12 @@ export class Workbench {
 
     async close() {
         await this.browser?.close();
-        if (this.server !== undefined && this.server.exitCode === null) {
-            // The parent ends its children: extension host and language server.
-            this.server.kill("SIGTERM");
-            await ended(this.server);
+        const group = this.server?.pid;
+        if (group !== undefined && isAlive(group)) {
+            process.kill(-group, "SIGTERM");
+            await until(() => !isAlive(group), "VS Code has ended");
         }
-        // What the children still write while they end is in the way for a moment.
-        rmSync(this.scratch, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+        rmSync(this.scratch, { recursive: true, force: true });
     }
 
     /** Keeps what is on the screen. */
@@ -209,6 +217,17 @@ export class Workbench {
         await pick.waitFor({ state: "hidden" });
     }
 
+    /** Puts the focus into an editor group, counted from 0. */
+    focus(group) {
+        return this.press(`Control+${group + 1}`);
+    }
+
+    /** Clicks on a line that is in view, without what scrolls a page to get there. */
+    async click(group, text) {
+        const box = await this.editor(group).locator(".view-line span span", { hasText: text }).first().boundingBox();
+        await this.page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    }
+
     /** What an element says, with plain blanks. */
     async text(locator) {
         return (await locator.innerText()).replaceAll("\u00a0", " ");
@@ -220,6 +239,17 @@ export class Workbench {
             .locator(".view-lines .view-line")
             .evaluateAll((lines) => lines.map((line) => [Number.parseInt(line.style.top, 10), line.textContent]));
         return found.sort((a, b) => a[0] - b[0]).map((line) => line[1].replaceAll("\u00a0", " "));
+    }
+
+    /** The lines that the extension marks in an editor. */
+    async marked(group = 0) {
+        const tops = await this.editor(group)
+            .locator(".view-overlays .cdr[class*=ced-]")
+            .evaluateAll((marks) => marks.map((mark) => mark.parentElement.style.top));
+        const lines = await this.editor(group)
+            .locator(".view-lines .view-line")
+            .evaluateAll((lines) => lines.map((line) => [line.style.top, line.textContent.replaceAll("\u00a0", " ")]));
+        return lines.filter(([top]) => tops.includes(top)).map(([, text]) => text);
     }
 
     status(text) {

@@ -46,8 +46,11 @@ export class Preview
     private readonly pages = new Map<string, Page>();
     private readonly marks = vscode.window.createTextEditorDecorationType({
         isWholeLine: true,
-        backgroundColor: new vscode.ThemeColor("editor.rangeHighlightBackground"),
-        overviewRulerColor: new vscode.ThemeColor("editorOverviewRuler.rangeHighlightForeground"),
+        backgroundColor: new vscode.ThemeColor("editor.selectionHighlightBackground"),
+        borderColor: new vscode.ThemeColor("focusBorder"),
+        borderStyle: "solid",
+        borderWidth: "0 0 0 2px",
+        overviewRulerColor: new vscode.ThemeColor("focusBorder"),
         overviewRulerLane: vscode.OverviewRulerLane.Center,
     });
     private readonly subscriptions: vscode.Disposable[];
@@ -259,10 +262,20 @@ export class Preview
             return before?.answer === undefined ? page(subject, undefined, NOTHING) : before;
         }
         this.live = { uri: subject.uri, request: answer.request, environment: answer.environment };
-        const count = answer.manifests.length;
+        const what = `${answer.request} in ${answer.environment}`;
+        const notes = answer.note?.split("\n") ?? [];
+        const last = before?.answer;
+        if (
+            answer.manifests.length === 0 &&
+            last?.request === answer.request &&
+            last.environment === answer.environment
+        ) {
+            // A mistake on the way to the next word does not take the manifests away.
+            return page(this.live, last, [`${what}, before the mistake`, ...notes]);
+        }
         return page(this.live, answer, [
-            `${answer.request} in ${answer.environment}: ${count === 1 ? "1 manifest" : `${count} manifests`}`,
-            ...(answer.note?.split("\n") ?? []),
+            `${what}: ${counted(answer.manifests.length, "manifest")}`,
+            ...notes,
         ]);
     }
 
@@ -335,6 +348,10 @@ function page(subject: Subject, answer: protocol.Preview | undefined, comment: s
         text: [...above, answer?.text ?? ""].join("\n"),
         shift: above.length,
     };
+}
+
+function counted(count: number, what: string): string {
+    return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 function up(position: vscode.Position, lines: number): protocol.Place {

@@ -81,8 +81,8 @@ export class Server implements vscode.Disposable {
         if (command === undefined) {
             this.fail(
                 /[/\\]/.test(wanted)
-                    ? `Plumb's language server cannot start: \`${wanted}\` is no program.`
-                    : `Plumb's language server cannot start: there is no program \`${wanted}\` in PATH.`,
+                    ? `Plumb's language server cannot start: ${wanted} is no program.`
+                    : `Plumb's language server cannot start: there is no program “${wanted}” in PATH.`,
                 "How to Install",
             );
             return;
@@ -116,7 +116,7 @@ export class Server implements vscode.Disposable {
         } catch (error) {
             this.output.error(message(error));
             this.fail(
-                `Plumb's language server did not start: \`${command} lsp\` ended at once. Is it a version of Plumb that has a language server?`,
+                `Plumb's language server did not start: “${command} lsp” ended at once. Is it a version of Plumb that has a language server?`,
                 "Show Output",
             );
             return;
