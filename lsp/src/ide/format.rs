@@ -11,9 +11,10 @@ pub fn whole(text: &str) -> Vec<(TextRange, String)> {
 /// What changes the declarations that a range touches into the one style.
 pub fn part(text: &str, range: TextRange) -> Vec<(TextRange, String)> {
     let items = plumb_compiler::syntax::parse(text).items;
-    let touched = items.iter().map(|it| it.range).filter(|it| {
-        it.start < range.end.max(range.start + 1) && it.end >= range.start
-    });
+    let touched = items
+        .iter()
+        .map(|it| it.range)
+        .filter(|it| it.start < range.end.max(range.start + 1) && it.end >= range.start);
     let mut found = Vec::new();
     for it in touched {
         // With the end of its last line, and a comment there.
@@ -21,9 +22,11 @@ pub fn part(text: &str, range: TextRange) -> Vec<(TextRange, String)> {
         let end = rest.find('\n').map_or(text.len(), |at| it.end as usize + at + 1);
         let Some(declaration) = text.get(it.start as usize..end) else { continue };
         let edits = edits(declaration, &plumb_compiler::format(declaration).text);
-        found.extend(edits.into_iter().map(|(at, new)| {
-            (TextRange::new(at.start + it.start, at.end + it.start), new)
-        }));
+        found.extend(
+            edits
+                .into_iter()
+                .map(|(at, new)| (TextRange::new(at.start + it.start, at.end + it.start), new)),
+        );
     }
     found
 }
@@ -67,7 +70,8 @@ fn edits(old: &str, new: &str) -> Vec<(TextRange, String)> {
                     },
                 ));
             }
-            _ => edits.push((TextRange::new(starts[from.start], starts[from.end]), news[to].concat())),
+            _ => edits
+                .push((TextRange::new(starts[from.start], starts[from.end]), news[to].concat())),
         }
     }
     edits

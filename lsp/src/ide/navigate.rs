@@ -26,12 +26,7 @@ pub struct Way {
 
 /// Where what a word stands for is declared. The entry of an object leads to the fields of the schema that it
 /// is made of, a path in quotes to its file, a package to its first file.
-pub fn definition(
-    db: &dyn Db,
-    workspace: Workspace,
-    file: SourceFile,
-    offset: u32,
-) -> Option<Way> {
+pub fn definition(db: &dyn Db, workspace: Workspace, file: SourceFile, offset: u32) -> Option<Way> {
     let cursor = Cursor::at(db, workspace, file, offset)?;
     if let Some((literal, path)) = file_argument(&cursor.reading, &cursor.way) {
         let to = vec![Location { path, range: TextRange::default() }];
@@ -215,7 +210,8 @@ pub fn links(db: &dyn Db, workspace: Workspace, file: SourceFile) -> Vec<Way> {
         let text = text_of(db, file).get(at.start as usize..at.end as usize).unwrap_or_default();
         let place = |node: NodeId| location(db, Place::Node(*id, node)).range;
         if id.kind(db) == Kind::Use {
-            let Some(ItemKind::Use { path, .. }) = item(db, *id).as_deref().map(|it| &it.kind) else {
+            let Some(ItemKind::Use { path, .. }) = item(db, *id).as_deref().map(|it| &it.kind)
+            else {
                 continue;
             };
             let to = match resolve_use(db, workspace, *id, &path.segments) {
@@ -268,7 +264,6 @@ fn named_file(reading: &Reading<'_>, call: &Expr) -> Option<(NodeId, Name)> {
     };
     reading.workspace.files(reading.db).contains_key(&path).then_some((argument.id, path))
 }
-
 
 #[cfg(test)]
 mod tests {

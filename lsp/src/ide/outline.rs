@@ -4,7 +4,9 @@ use super::references::text_of;
 use plumb_compiler::Db;
 use plumb_compiler::answers::Location;
 use plumb_compiler::engine::location;
-use plumb_compiler::items::{declared_name, dotted, extent, items, keyed_items, name_place, spans, trees};
+use plumb_compiler::items::{
+    declared_name, dotted, extent, items, keyed_items, name_place, spans, trees,
+};
 use plumb_compiler::names::{describe, package_name, package_of};
 use plumb_compiler::source::{ItemId, Kind, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::*;
@@ -98,8 +100,7 @@ impl Writer<'_> {
                 (name.text.to_string(), name.id)
             }
         };
-        let mut found =
-            self.part(name, Part::Declaration(id.kind(db)), NodeId(0), of_name)?;
+        let mut found = self.part(name, Part::Declaration(id.kind(db)), NodeId(0), of_name)?;
         found.range = self.whole.cover(found.range);
         found.detail = match &tree.kind {
             ItemKind::Request { schema, .. } | ItemKind::Environment { schema, .. } => {
@@ -112,7 +113,9 @@ impl Writer<'_> {
         };
         found.detail = found.detail.filter(|it| !it.is_empty());
         found.children = match &tree.kind {
-            ItemKind::Schema { members, .. } => members.iter().filter_map(|it| self.member(it)).collect(),
+            ItemKind::Schema { members, .. } => {
+                members.iter().filter_map(|it| self.member(it)).collect()
+            }
             ItemKind::Compose { block, .. } => self.block(block),
             ItemKind::Package { record }
             | ItemKind::Environment { record, .. }
@@ -147,7 +150,9 @@ impl Writer<'_> {
                 }
                 StatementKind::Output { name, ty, .. } => {
                     let part = self.part(name.text.to_string(), Part::Output, it.id, name.id);
-                    found.extend(part.map(|part| Outline { detail: Some(self.written(ty.id)), ..part }));
+                    found.extend(
+                        part.map(|part| Outline { detail: Some(self.written(ty.id)), ..part }),
+                    );
                 }
                 StatementKind::Emit { value, .. } => {
                     let (name, node) = match &value.kind {
@@ -197,7 +202,12 @@ pub fn find(db: &dyn Db, workspace: Workspace, query: &str) -> Vec<Found> {
         for id in items(db, *file) {
             let is_named = matches!(
                 id.kind(db),
-                Kind::Let | Kind::Schema | Kind::Type | Kind::Fn | Kind::Environment | Kind::Request
+                Kind::Let
+                    | Kind::Schema
+                    | Kind::Type
+                    | Kind::Fn
+                    | Kind::Environment
+                    | Kind::Request
             );
             let name = id.name(db);
             if !is_named || name.is_empty() {
@@ -210,7 +220,9 @@ pub fn find(db: &dyn Db, workspace: Workspace, query: &str) -> Vec<Found> {
             found.extend(distance.map(|it| (it, *id)));
         }
     }
-    let key = |(distance, id): &(u32, ItemId)| (*distance, id.name(db).clone(), id.file(db).path(db).clone());
+    let key = |(distance, id): &(u32, ItemId)| {
+        (*distance, id.name(db).clone(), id.file(db).path(db).clone())
+    };
     if found.len() > MOST {
         found.select_nth_unstable_by_key(MOST, key);
         found.truncate(MOST);
@@ -236,7 +248,8 @@ fn distance(query: &[char], name: &str) -> Option<u32> {
             cost += 1;
             continue;
         };
-        let begins = before.is_none_or(|it| !it.is_alphanumeric() || it.is_lowercase() && char.is_uppercase());
+        let begins = before
+            .is_none_or(|it| !it.is_alphanumeric() || it.is_lowercase() && char.is_uppercase());
         if char.to_lowercase().eq([**next]) {
             cost += if last_found || begins { 0 } else { 8 };
             last_found = true;
@@ -342,11 +355,7 @@ pub fn folds(db: &dyn Db, file: SourceFile) -> Vec<Fold> {
 }
 
 /// What is selected around a place, step by step: the word, what it is part of, up to the whole file.
-pub fn selections(
-    db: &dyn Db,
-    file: SourceFile,
-    offset: u32,
-) -> Vec<TextRange> {
+pub fn selections(db: &dyn Db, file: SourceFile, offset: u32) -> Vec<TextRange> {
     let text = text_of(db, file);
     let mut found = vec![TextRange::new(0, text.len() as u32)];
     if let Some(id) = super::cursor::declaration_at(db, file, offset) {
@@ -361,9 +370,9 @@ pub fn selections(
     let mut steps: Vec<TextRange> = Vec::new();
     for range in found {
         let holds = range.start <= offset && offset <= range.end;
-        let is_step = steps.last().is_none_or(|it| {
-            it.start <= range.start && range.end <= it.end && *it != range
-        });
+        let is_step = steps
+            .last()
+            .is_none_or(|it| it.start <= range.start && range.end <= it.end && *it != range);
         if holds && is_step {
             steps.push(range);
         }
@@ -445,8 +454,10 @@ mod tests {
         let it = Fixture::new(&format!("{SHOP}$0request cart-search: Web {{}}\n"));
         let names = |query: &str| -> String {
             let found = find(&it.db, it.workspace, query);
-            let shown: Vec<String> =
-                found.iter().map(|it| format!("{:?} {}.{}", it.kind, it.package, it.name)).collect();
+            let shown: Vec<String> = found
+                .iter()
+                .map(|it| format!("{:?} {}.{}", it.kind, it.package, it.name))
+                .collect();
             shown.join(", ")
         };
         insta::assert_snapshot!(names("cart"), @"Request apps.shop.cart, Request apps.shop.cart-search");
@@ -466,7 +477,9 @@ mod tests {
         let found = folds(&it.db, it.file);
         let shown: Vec<String> = found
             .iter()
-            .map(|it| format!("{:?} {:?}", it.kind, &text[it.range.start as usize..it.range.end as usize]))
+            .map(|it| {
+                format!("{:?} {:?}", it.kind, &text[it.range.start as usize..it.range.end as usize])
+            })
             .collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         Uses "use a\nuse b"

@@ -56,6 +56,17 @@ pub fn references_in(
     found
 }
 
+/// The words of a workspace that stand for what the word at a place does.
+pub fn references_at(
+    db: &dyn Db,
+    workspace: Workspace,
+    file: SourceFile,
+    offset: u32,
+) -> Vec<Reference> {
+    let found = Cursor::at(db, workspace, file, offset).and_then(|it| it.occurrence());
+    found.map_or_else(Vec::new, |it| references(db, workspace, &it.symbol))
+}
+
 /// The words of the file that stand for what the word at a place does.
 pub fn highlights(
     db: &dyn Db,

@@ -119,12 +119,7 @@ fn inside_quotes(db: &dyn Db, it: &Reference) -> Location {
 
 /// What changes in the text of a workspace where a directory moves: the lines that use its packages, and what
 /// `plumb.toml` says of it.
-pub fn moved(
-    db: &dyn Db,
-    workspace: Workspace,
-    from: &str,
-    to: &str,
-) -> Vec<(Location, String)> {
+pub fn moved(db: &dyn Db, workspace: Workspace, from: &str, to: &str) -> Vec<(Location, String)> {
     let (old, new) = (from.replace('/', "."), to.replace('/', "."));
     let mut edits = Vec::new();
     let inside = packages(db, workspace).keys().filter(|it| below(it, &old, '.').is_some());
@@ -322,7 +317,8 @@ impl Subject {
                 }
                 Symbol::Field(owner, _) => return self.free_field(db, workspace, *owner, name),
                 Symbol::Output(compose, _) => {
-                    let outputs = plumb_compiler::outputs::declared_outputs(db, workspace, *compose);
+                    let outputs =
+                        plumb_compiler::outputs::declared_outputs(db, workspace, *compose);
                     if outputs.iter().any(|it| it.name == name) {
                         return taken("is an output already");
                     }
@@ -372,7 +368,8 @@ impl Subject {
         for id in declarations(uses) {
             let at = id.file(db).path(db);
             let Some(tree) = item(db, id).as_deref() else { continue };
-            let own = id.kind(db) == Kind::Schema && schema(db, workspace, id).field(name).is_some();
+            let own =
+                id.kind(db) == Kind::Schema && schema(db, workspace, id).field(name).is_some();
             let spoken = !is_global && speaks(tree, name);
             if own || binds(tree, name) || spoken {
                 return Err(format!("`{name}` means something else in {at}, where this is named"));
@@ -393,9 +390,8 @@ impl Subject {
             let names = &scope(db, Package::new(db, workspace, path.clone())).names;
             names.values().copied().filter(|id| id.kind(db) == Kind::Schema)
         });
-        let holders = all.filter(|id| {
-            *id == owner || schema(db, workspace, *id).includes.contains(&owner)
-        });
+        let holders =
+            all.filter(|id| *id == owner || schema(db, workspace, *id).includes.contains(&owner));
         for id in holders {
             let called = id.name(db);
             if schema(db, workspace, id).field(name).is_some() {
@@ -415,9 +411,32 @@ impl Subject {
 
 /// Words that cannot name a declaration or local.
 const RESERVED: &[&str] = &[
-    "true", "false", "none", "null", "if", "else", "match", "for", "in", "let", "where", "matches",
-    "environment", "self", "it", "file", "initial", "emit", "output", "require", "advise", "assert",
-    "final", "replace", "as", "use",
+    "true",
+    "false",
+    "none",
+    "null",
+    "if",
+    "else",
+    "match",
+    "for",
+    "in",
+    "let",
+    "where",
+    "matches",
+    "environment",
+    "self",
+    "it",
+    "file",
+    "initial",
+    "emit",
+    "output",
+    "require",
+    "advise",
+    "assert",
+    "final",
+    "replace",
+    "as",
+    "use",
 ];
 
 /// The word at a place of a declaration's file, without quotes.

@@ -45,7 +45,8 @@ pub fn signature_at(
             ["value", "owner"].map(|it| (it.to_owned(), String::new())).to_vec(),
             None,
             Some(
-                "A value that is set when the object is created and then left to its owner.".to_owned(),
+                "A value that is set when the object is created and then left to its owner."
+                    .to_owned(),
             ),
         ),
         words => match declared(db, workspace, file, words) {
@@ -79,7 +80,8 @@ fn declared(
         return None;
     }
     let (parameters, result) = signature(db, workspace, id).as_ref()?;
-    let parameters = parameters.iter().map(|(name, ty)| (name.to_string(), display(db, workspace, ty)));
+    let parameters =
+        parameters.iter().map(|(name, ty)| (name.to_string(), display(db, workspace, ty)));
     Some((
         id.name(db).clone(),
         parameters.collect(),
@@ -159,7 +161,9 @@ impl Call {
                 T::Newline if depth == 0 => {
                     let next = all.get(at + 1);
                     let begins = next.is_some_and(|it| {
-                        it.kind == T::Word && it.range.start == token.range.end && is_declaration(word(it))
+                        it.kind == T::Word
+                            && it.range.start == token.range.end
+                            && is_declaration(word(it))
                     });
                     if begins {
                         return None;
@@ -206,8 +210,22 @@ impl Call {
 fn is_declaration(word: &str) -> bool {
     matches!(
         word,
-        "use" | "package" | "private" | "let" | "schema" | "type" | "abstract" | "environment"
-            | "defaults" | "compose" | "policy" | "fn" | "request" | "overlay" | "adjust" | "test"
+        "use"
+            | "package"
+            | "private"
+            | "let"
+            | "schema"
+            | "type"
+            | "abstract"
+            | "environment"
+            | "defaults"
+            | "compose"
+            | "policy"
+            | "fn"
+            | "request"
+            | "overlay"
+            | "adjust"
+            | "test"
     )
 }
 
@@ -251,7 +269,10 @@ mod tests {
     #[test]
     fn a_call_need_not_be_whole() {
         assert_eq!(shown("double($0"), "double(«number: Int», of: [String]) -> Int");
-        assert_eq!(shown("[for i in [1] => double(i, {$0"), "double(number: Int, «of: [String]») -> Int");
+        assert_eq!(
+            shown("[for i in [1] => double(i, {$0"),
+            "double(number: Int, «of: [String]») -> Int"
+        );
         assert_eq!(shown("join(double(1, []), $0"), "join(list, «separator»)");
     }
 

@@ -12,6 +12,7 @@
 mod convert;
 mod diagnostics;
 mod handlers;
+mod navigation;
 mod owner;
 mod shown;
 mod worlds;
