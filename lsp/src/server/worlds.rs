@@ -335,22 +335,4 @@ impl Worlds {
         let held: Vec<PathBuf> = self.documents.values().map(|it| it.home.clone()).collect();
         self.worlds.retain(|it| !it.root.starts_with(&path) || held.contains(&it.root));
     }
-
-    /// Begins with an empty database, so that what was interned for names that nobody uses any more is
-    /// given back.
-    pub(crate) fn renew(&mut self) {
-        self.db = Database::default();
-        for index in 0..self.worlds.len() {
-            let world = &mut self.worlds[index];
-            world.inputs.clear();
-            let root = world.root.clone();
-            // The old inputs are of the old database: nothing of them may be asked.
-            let newest = plumb_workspace::Manifest::default().kubernetes;
-            world.workspace = Workspace::new(&self.db, Arc::default(), newest);
-            match load(&root) {
-                Ok(loaded) => self.take(loaded),
-                Err(_) => self.settle(index),
-            }
-        }
-    }
 }
