@@ -2,6 +2,7 @@
 //!
 //! Everything here is a plain function over the database, so that the editor and the tests call the same.
 
+pub mod actions;
 pub mod calls;
 pub mod colors;
 pub mod complete;

@@ -458,33 +458,32 @@ fn declarations(uses: &[Reference]) -> Vec<ItemId> {
 
 /// Whether a declaration binds a local of a name.
 fn binds(tree: &Item, name: &str) -> bool {
+    binders(tree).iter().any(|it| it.text == name)
+}
+
+/// The names that a declaration binds for a part of itself.
+pub(super) fn binders(tree: &Item) -> Vec<&Ident> {
     let mut found = match &tree.kind {
-        ItemKind::Compose { binder, .. } => binder.text == name,
-        ItemKind::Fn { params, .. } => params.iter().any(|it| it.name.text == name),
-        _ => false,
+        ItemKind::Compose { binder, .. } => vec![binder],
+        ItemKind::Fn { params, .. } => params.iter().map(|it| &it.name).collect(),
+        _ => Vec::new(),
     };
-    let mut see = |it: &Ident| found |= it.text == name;
+    fn clause(it: &ForClause) -> impl Iterator<Item = &Ident> {
+        [&it.first].into_iter().chain(&it.second)
+    }
     Node::Item(tree).walk(&mut |node| match node {
         Node::Statement(it) => match &it.kind {
-            StatementKind::Let(it) => see(&it.name),
-            StatementKind::Emit { bind, .. } => bind.iter().for_each(&mut see),
-            StatementKind::For { clause, .. } => {
-                [&clause.first].into_iter().chain(&clause.second).for_each(&mut see);
-            }
+            StatementKind::Let(it) => found.push(&it.name),
+            StatementKind::Emit { bind, .. } => found.extend(bind),
+            StatementKind::For { clause: it, .. } => found.extend(clause(it)),
             _ => {}
         },
-        Node::Entry(Entry { kind: EntryKind::For { clause, .. }, .. }) => {
-            [&clause.first].into_iter().chain(&clause.second).for_each(&mut see);
+        Node::Entry(Entry { kind: EntryKind::For { clause: it, .. }, .. })
+        | Node::Expr(Expr { kind: ExprKind::ListFor { clause: it, .. }, .. }) => {
+            found.extend(clause(it));
         }
-        Node::Expr(Expr { kind: ExprKind::ListFor { clause, .. }, .. }) => {
-            [&clause.first].into_iter().chain(&clause.second).for_each(&mut see);
-        }
-        Node::Head(it) => it.bind.iter().for_each(&mut see),
-        Node::Arm(it) => {
-            if let Pattern::Typed { name, .. } = &it.pattern {
-                see(name);
-            }
-        }
+        Node::Head(it) => found.extend(&it.bind),
+        Node::Arm(Arm { pattern: Pattern::Typed { name, .. }, .. }) => found.push(name),
         _ => {}
     });
     found

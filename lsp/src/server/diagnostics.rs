@@ -152,18 +152,24 @@ async fn publish(client: &Client, told: &mut Told, found: Told, is_all: bool) {
     }
 }
 
-/// What is wrong with one file, and what is wrong elsewhere that its requests show.
+/// What is wrong with one file, and what is wrong elsewhere that its requests show; with what is wrong with the
+/// workspace.
+pub(crate) fn findings(snapshot: &Snapshot, file: SourceFile) -> Vec<Finding> {
+    let path = file.path(&snapshot.db);
+    let mut findings = (*snapshot.findings).clone();
+    if path.ends_with(".plumb") {
+        findings.extend(check_only(&snapshot.db, snapshot.workspace, |it| it == path));
+    }
+    findings
+}
+
+/// What is wrong with one file, as the client is told.
 pub(crate) fn of_file(
     snapshot: &Snapshot,
     file: SourceFile,
     abilities: &Abilities,
 ) -> Vec<Diagnostic> {
     let path = file.path(&snapshot.db);
-    let findings = if path.ends_with(".plumb") {
-        check_only(&snapshot.db, snapshot.workspace, |it| it == path)
-    } else {
-        Vec::new()
-    };
     let typing = snapshot.held.get(path).and_then(|it| it.typing);
     let (lines, _) = snapshot.lines(file);
     // Half a line is no mistake yet.
@@ -172,8 +178,9 @@ pub(crate) fn of_file(
             (lines.line_of(at.start)..=lines.line_of(at.end)).contains(&lines.line_of(it))
         })
     };
-    let own = snapshot.findings.iter().chain(&findings);
-    own.filter(|it| it.location.as_ref().is_none_or(|it| !is_half(it.range)))
+    findings(snapshot, file)
+        .iter()
+        .filter(|it| it.location.as_ref().is_none_or(|it| !is_half(it.range)))
         .filter(|it| it.location.as_ref().is_some_and(|it| it.path == *path))
         .filter_map(|it| diagnostic(snapshot, it, abilities))
         .collect()

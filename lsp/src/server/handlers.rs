@@ -743,6 +743,10 @@ impl LanguageServer for Backend {
         self.format_typed(params).await
     }
 
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        self.actions(params).await
+    }
+
     async fn semantic_tokens_full(
         &self,
         params: SemanticTokensParams,

@@ -3,6 +3,7 @@
 use super::convert::Lines;
 use super::handlers::Backend;
 use super::owner::Snapshot;
+use crate::ide::actions::{self, ActionKind};
 use crate::ide::calls::{self, Call, Caller};
 use crate::ide::colors::{self, Color};
 use crate::ide::navigate::{self, Way};
@@ -79,6 +80,14 @@ pub(crate) fn offer(to: &mut ServerCapabilities) {
         trigger_characters: Some(["(", ","].map(str::to_owned).to_vec()),
         ..SignatureHelpOptions::default()
     });
+    to.code_action_provider = Some(CodeActionProviderCapability::Options(CodeActionOptions {
+        code_action_kinds: Some(vec![
+            CodeActionKind::QUICKFIX,
+            CodeActionKind::REFACTOR_EXTRACT,
+            CodeActionKind::REFACTOR_REWRITE,
+        ]),
+        ..CodeActionOptions::default()
+    }));
     to.document_range_formatting_provider = Some(OneOf::Left(true));
     to.document_on_type_formatting_provider = Some(DocumentOnTypeFormattingOptions {
         first_trigger_character: "}".to_owned(),
@@ -494,6 +503,50 @@ impl Backend {
         Ok(found.await?.flatten())
     }
 
+    pub(crate) async fn actions(
+        &self,
+        params: CodeActionParams,
+    ) -> Result<Option<CodeActionResponse>> {
+        let can = self.abilities().navigation;
+        let CodeActionParams { text_document, range, context, .. } = params;
+        let found = self.ask(&text_document.uri, move |snapshot, file| {
+            let (db, workspace) = (&snapshot.db, snapshot.workspace);
+            let (lines, text) = snapshot.lines(file);
+            let offset = |at| lines.offset(text, at, snapshot.encoding);
+            let part = TextRange::new(offset(range.start), offset(range.end));
+            let findings = super::diagnostics::findings(snapshot, file);
+            let found = actions::actions(db, workspace, file, part, &findings);
+            let wanted = |kind: &CodeActionKind| {
+                context.only.as_ref().is_none_or(|only| only.iter().any(|it| includes(it, kind)))
+            };
+            let found = found.into_iter().filter_map(|it| {
+                let kind = action_kind(it.kind);
+                if !wanted(&kind) {
+                    return None;
+                }
+                let finding = it.finding.and_then(|it| findings.get(it));
+                let mended = finding.map(|finding| {
+                    let code = NumberOrString::String(finding.code.as_str().to_owned());
+                    let mut all = context.diagnostics.clone();
+                    all.retain(|it| it.code.as_ref() == Some(&code));
+                    all
+                });
+                let mut changes = Changes::default();
+                changes.add(snapshot, it.edits, None);
+                Some(CodeActionOrCommand::CodeAction(CodeAction {
+                    title: it.title,
+                    kind: Some(kind),
+                    diagnostics: mended.filter(|it| !it.is_empty()),
+                    edit: Some(changes.edit(can).ok()?),
+                    is_preferred: it.preferred.then_some(true),
+                    ..CodeAction::default()
+                }))
+            });
+            found.collect()
+        });
+        found.await
+    }
+
     pub(crate) async fn format_part(
         &self,
         params: DocumentRangeFormattingParams,
@@ -519,6 +572,20 @@ impl Backend {
         });
         found.await
     }
+}
+
+fn action_kind(kind: ActionKind) -> CodeActionKind {
+    match kind {
+        ActionKind::Fix => CodeActionKind::QUICKFIX,
+        ActionKind::Extract => CodeActionKind::REFACTOR_EXTRACT,
+        ActionKind::Rewrite => CodeActionKind::REFACTOR_REWRITE,
+    }
+}
+
+/// Whether a kind of actions is another or holds it: `refactor` holds `refactor.extract`.
+fn includes(kind: &CodeActionKind, other: &CodeActionKind) -> bool {
+    let rest = other.as_str().strip_prefix(kind.as_str());
+    rest.is_some_and(|it| kind.as_str().is_empty() || it.is_empty() || it.starts_with('.'))
 }
 
 /// An answer that the user is told.

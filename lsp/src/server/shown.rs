@@ -165,7 +165,8 @@ impl Backend {
             let old = match &params.against {
                 None => None,
                 Some(Against::Environment(other)) => {
-                    preview::preview(db, workspace, request, other).map(|it| (other.clone(), it.text))
+                    preview::preview(db, workspace, request, other)
+                        .map(|it| (other.clone(), it.text))
                 }
                 Some(Against::Revision(revision)) => {
                     let read = |db: &Database, workspace| {
