@@ -72,7 +72,7 @@ async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: A
         }
         let all = on_snapshots(&owner, &abilities, everything);
         match all.await {
-            Some((found, environments)) => {
+            Ok(Some((found, environments))) => {
                 publish(&client, &mut told, found, true).await;
                 if environments != names {
                     names = environments;
@@ -84,14 +84,19 @@ async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: A
                 }
             }
             // An edit came in between: it has said so.
-            None => changed.notify_one(),
+            Ok(None) => changed.notify_one(),
+            // What was told stays; once more it would go wrong again.
+            Err(panic) => {
+                let what = format!("this is a mistake in Plumb, please report it: {panic}");
+                client.log_message(MessageType::ERROR, what).await;
+            }
         }
     }
 }
 
 async fn tell_in_view(client: &Client, owner: &Owner, abilities: &Arc<Abilities>, told: &mut Told) {
     if !abilities.pulls
-        && let Some(found) = on_snapshots(owner, abilities, in_view).await
+        && let Ok(Some(found)) = on_snapshots(owner, abilities, in_view).await
     {
         publish(client, told, found, false).await;
     }
@@ -110,22 +115,25 @@ impl notification::Notification for EnvironmentsChanged {
     const METHOD: &'static str = "plumb/environmentsChanged";
 }
 
+/// Asks all that is open; `None` where an edit came in between, an error where the answer panics.
 async fn on_snapshots<T: Send + 'static>(
     owner: &Owner,
     abilities: &Arc<Abilities>,
     answer: fn(&[Snapshot], &Abilities) -> T,
-) -> Option<T> {
+) -> Result<Option<T>, String> {
     let (sender, receiver) = oneshot::channel();
     let (encoding, abilities) = (abilities.encoding, abilities.clone());
     owner.send(move |worlds| {
         let _ = sender.send(Snapshot::all(worlds, encoding));
     });
-    let snapshots = receiver.await.ok()?;
+    let snapshots = receiver.await.map_err(|_| "no snapshot".to_owned())?;
     let run = tokio::task::spawn_blocking(move || {
         Cancelled::catch(AssertUnwindSafe(|| answer(&snapshots, &abilities))).ok()
     });
-    // A panic leaves what was told.
-    run.await.ok().flatten()
+    run.await.map_err(|error| match error.try_into_panic() {
+        Ok(payload) => super::handlers::panic_text(payload),
+        Err(error) => error.to_string(),
+    })
 }
 
 /// Tells what differs from what was told. Where `found` is all there is, what it lacks is mended.

@@ -23,6 +23,17 @@ const TRIES: usize = 5;
 /// What takes longer shows that it does. As long as people wait without wondering.
 const LONG: Duration = Duration::from_millis(150);
 
+/// What a panic said.
+pub(crate) fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(_) => "a panic".to_owned(),
+        },
+    }
+}
+
 /// What the client can do, said once.
 #[derive(Clone, Debug)]
 pub(crate) struct Abilities {
@@ -229,10 +240,7 @@ impl Backend {
                     Ok(Err(Cancelled::PendingWrite)) => {}
                     Ok(Err(_)) => return Err(Error::request_cancelled()),
                     Err(panic) => {
-                        let what = panic
-                            .into_panic()
-                            .downcast::<String>()
-                            .map_or_else(|_| "a panic".to_owned(), |it| *it);
+                        let what = panic_text(panic.into_panic());
                         let report =
                             format!("this is a mistake in Plumb, please report it: {what}");
                         client.log_message(MessageType::ERROR, report).await;
