@@ -21,4 +21,5 @@ pub mod references;
 pub mod rename;
 pub mod signature;
 pub mod tree;
+pub mod unused;
 pub mod values;

@@ -191,7 +191,26 @@ pub(crate) fn of_file(
         .filter(|it| it.location.as_ref().is_none_or(|it| !is_half(it.range)))
         .filter(|it| it.location.as_ref().is_some_and(|it| it.path == *path))
         .filter_map(|it| diagnostic(snapshot, it, abilities))
+        .chain(unused(snapshot, file))
         .collect()
+}
+
+/// What nothing reads: shown paler, listed nowhere.
+fn unused(snapshot: &Snapshot, file: SourceFile) -> Vec<Diagnostic> {
+    if !file.path(&snapshot.db).ends_with(".plumb") {
+        return Vec::new();
+    }
+    let (lines, text) = snapshot.lines(file);
+    let found = crate::ide::unused::unused(&snapshot.db, snapshot.workspace, file).into_iter();
+    let found = found.map(|it| Diagnostic {
+        range: lines.range(text, it.range, snapshot.encoding),
+        severity: Some(DiagnosticSeverity::HINT),
+        source: Some("plumb".to_owned()),
+        message: it.message,
+        tags: Some(vec![DiagnosticTag::UNNECESSARY]),
+        ..Diagnostic::default()
+    });
+    found.collect()
 }
 
 /// What is wrong with the documents that the client holds, by address.
@@ -255,8 +274,15 @@ fn everything(snapshots: &[Snapshot], abilities: &Abilities) -> (Told, Vec<Strin
             }
         }
         if !abilities.pulls {
-            for held in snapshot.held.values() {
-                told.entry(held.address.clone()).or_default().version = Some(held.version);
+            for (path, held) in &snapshot.held {
+                let known = told.entry(held.address.clone()).or_default();
+                known.version = Some(held.version);
+                for found in snapshot.file(path).into_iter().flat_map(|it| unused(snapshot, it)) {
+                    // Several workspaces may see one file.
+                    if !known.diagnostics.contains(&found) {
+                        known.diagnostics.push(found);
+                    }
+                }
             }
         }
     }
