@@ -366,7 +366,7 @@ impl Merge<'_> {
                 }
             }
             (Data::List(added), Operation::Append) => self.append(slot, ty, added, &setting),
-            (Data::Record(record), _) if !matches!(ty, Ty::List(..)) => {
+            (Data::Record(record), _) => {
                 let Some(parts) = self.parts(slot, ty, value.origin, &setting, true) else {
                     return;
                 };
