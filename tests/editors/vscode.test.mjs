@@ -214,7 +214,8 @@ step("without the program it says what to do, and goes on once it is there", asy
     await toast.getByText("Open Setting").click();
     await bench.page.locator(".settings-editor", { hasText: "Plumb: Path" }).waitFor();
     await bench.shot("setting");
-    await bench.run("View: Close Editor");
+    await bench.press("Escape");
+    await bench.page.locator(".settings-editor").waitFor({ state: "detached" });
     bench.configure(PLUMB);
     await bench.status("prod").waitFor();
 });

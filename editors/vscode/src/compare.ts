@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { Environment } from "./environment";
-import type { Preview } from "./preview";
+import type { Preview, Subject } from "./preview";
 
 export async function withEnvironment(preview: Preview, environment: Environment): Promise<void> {
     const subject = await found(preview);
@@ -16,9 +16,10 @@ export async function withEnvironment(preview: Preview, environment: Environment
     });
     if (other !== undefined) {
         await show(
-            preview.address({ ...subject, environment: other }),
-            preview.address(subject),
-            `${subject.request}: ${other} ↔ ${subject.environment}`,
+            preview,
+            { ...subject, environment: other },
+            subject,
+            `${name(subject)}: ${other} ↔ ${subject.environment}`,
         );
     }
 }
@@ -30,15 +31,15 @@ export async function withRevision(preview: Preview, revision: string): Promise<
     }
     const past = { ...subject, revision };
     const answer = await preview.ask(past);
-    const name = `${subject.request} in ${subject.environment}`;
+    const what = `${name(subject)} in ${subject.environment}`;
     if (answer?.before === undefined) {
         void vscode.window.showWarningMessage(
-            answer?.note ?? `There is no ${revision} to compare ${name} with.`,
+            answer?.note ?? `There is no ${revision} to compare ${what} with.`,
         );
     } else if (answer.difference === "") {
-        void vscode.window.showInformationMessage(`The manifests of ${name} are those of ${revision}.`);
+        void vscode.window.showInformationMessage(`The manifests of ${what} are those of ${revision}.`);
     } else {
-        await show(preview.address(past), preview.address(subject), `${name}: ${revision} ↔ now`);
+        await show(preview, past, subject, `${what}: ${revision} ↔ now`);
     }
 }
 
@@ -50,6 +51,15 @@ async function found(preview: Preview): ReturnType<Preview["subject"]> {
     return subject;
 }
 
-async function show(left: vscode.Uri, right: vscode.Uri, title: string): Promise<void> {
-    await vscode.commands.executeCommand("vscode.diff", left, right, title);
+/** In the preview's place where there is one: the source stays in view, and changes what is shown. */
+async function show(preview: Preview, left: Subject, right: Subject, title: string): Promise<void> {
+    const [old, now] = [left, right].map((subject) => preview.address(subject));
+    await vscode.commands.executeCommand("vscode.diff", old, now, title, {
+        viewColumn: preview.column ?? vscode.ViewColumn.Active,
+    });
+}
+
+/** The request, without its package. */
+function name(subject: { request: string }): string {
+    return subject.request.slice(subject.request.lastIndexOf(".") + 1);
 }

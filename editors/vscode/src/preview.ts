@@ -112,6 +112,11 @@ export class Preview
         this.markText();
     }
 
+    /** Where the document is shown that follows the cursor. */
+    get column(): vscode.ViewColumn | undefined {
+        return this.editor(LIVE)?.viewColumn;
+    }
+
     /** What the active editor speaks of, with the request and environment that the server finds. */
     async subject(): Promise<Required<Pick<Subject, "uri" | "request" | "environment">> | undefined> {
         const editor = vscode.window.activeTextEditor;

@@ -81,7 +81,7 @@ export class Server implements vscode.Disposable {
         if (command === undefined) {
             this.fail(
                 /[/\\]/.test(wanted)
-                    ? `Plumb's language server cannot start: ${wanted} is no program.`
+                    ? `Plumb's language server cannot start: there is no program ${wanted}.`
                     : `Plumb's language server cannot start: there is no program “${wanted}” in PATH.`,
                 "How to Install",
             );
@@ -155,7 +155,13 @@ export class Server implements vscode.Disposable {
                 case "Show Output":
                     return this.showOutput();
                 case "Open Setting":
-                    return vscode.commands.executeCommand("workbench.action.openSettings", "plumb.path");
+                    // A path is a machine's: where that is another one, its settings are a page of their own.
+                    return vscode.commands.executeCommand(
+                        vscode.env.remoteName === undefined
+                            ? "workbench.action.openSettings"
+                            : "workbench.action.openRemoteSettings",
+                        { query: "@id:plumb.path" },
+                    );
                 default:
                     return undefined;
             }
