@@ -13,7 +13,9 @@ use plumb_compiler::names::{Target, environments, package_of, resolve_path, reso
 use plumb_compiler::outputs::declared_outputs;
 use plumb_compiler::source::{ItemId, Kind, Package, Workspace};
 use plumb_compiler::syntax::ast::*;
-use plumb_compiler::types::{BUILT_IN_FIELDS, Lowering, Ty, composition, schema};
+use plumb_compiler::types::{
+    BUILT_IN_FIELDS, Lowering, Ty, UNKNOWN, composition, field_type, schema,
+};
 use plumb_compiler::versions::kubernetes;
 use plumb_kubernetes::{KindId, ObjectId};
 
@@ -102,7 +104,6 @@ impl<'a> Reading<'a> {
             Node::Item(it) => self.heads(it, &mut add),
             Node::Path(path) => self.path(&path.segments, &mut add),
             Node::Type(it) => match &it.kind {
-                TypeKind::Map { key, .. } => self.path(&key.segments, &mut add),
                 TypeKind::List { item, keys } if !keys.is_empty() => {
                     let ty = Lowering::new(self.db, self.workspace, self.id).lower(item);
                     for key in keys {
@@ -144,7 +145,47 @@ impl<'a> Reading<'a> {
                     add(it.id, container.and_then(|ty| self.field(ty, name)), false);
                 }
             }
+            Node::Record(it) => {
+                let ty = self.inference.records.get(&it.id).unwrap_or(UNKNOWN);
+                for entry in &it.entries {
+                    if let EntryKind::Spread(value) = &entry.kind {
+                        self.brought_in(value, ty, &mut add);
+                    }
+                }
+            }
             Node::Expr(it) => self.expression(it, &mut add),
+            _ => {}
+        }
+    }
+
+    /// The keys of record literals that a spread brings into a record of a type: they are fields of it.
+    fn brought_in(&self, it: &Expr, ty: &Ty, add: &mut dyn FnMut(NodeId, Option<Symbol>, bool)) {
+        match &it.kind {
+            ExprKind::If { then, otherwise, .. } => {
+                self.brought_in(then, ty, add);
+                self.brought_in(otherwise, ty, add);
+            }
+            ExprKind::Match { arms, .. } => {
+                arms.iter().for_each(|it| self.brought_in(&it.value, ty, add));
+            }
+            ExprKind::Record(record) => {
+                for entry in &record.entries {
+                    let EntryKind::Set { path, value, .. } = &entry.kind else { continue };
+                    let mut ty = Some(ty.clone());
+                    for segment in &path.segments {
+                        let SegmentKind::Key(name) = &segment.kind else {
+                            ty = None;
+                            break;
+                        };
+                        let Some(of) = ty else { break };
+                        add(segment.id, self.field(&of, name), false);
+                        ty = field_type(self.db, self.workspace, &of, name);
+                    }
+                    if let Some(ty) = ty {
+                        self.brought_in(value, &ty, add);
+                    }
+                }
+            }
             _ => {}
         }
     }

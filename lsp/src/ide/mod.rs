@@ -3,6 +3,8 @@
 //! Everything here is a plain function over the database, so that the editor and the tests call the same.
 
 pub mod actions;
+#[cfg(test)]
+mod anywhere;
 pub mod calls;
 pub mod colors;
 pub mod complete;

@@ -12,7 +12,7 @@ use plumb_compiler::engine::location;
 use plumb_compiler::items::item;
 use plumb_compiler::names::{
     BUILT_IN_TYPES, environments, is_foreign, package_name, package_of, packages, prelude_names,
-    scope,
+    scope, use_path,
 };
 use plumb_compiler::source::{Content, ItemId, Kind, Package, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::*;
@@ -82,10 +82,13 @@ pub fn rename(
     match &found.symbol {
         _ if found.is_alias => {}
         Symbol::Item(id) => {
-            let package = package_of(db, workspace, id.file(db)).path(db);
-            let old = dotted(package, &found.written);
-            let new = dotted(package, name);
-            edits.extend(in_manifest(db, workspace, |it| (it == old).then(|| new.clone())));
+            // `plumb.toml` names declarations as a `use` at the root does.
+            let root = Package::new(db, workspace, Name::default());
+            let package = package_of(db, workspace, id.file(db));
+            if let Some(package) = use_path(db, workspace, root, package) {
+                let (old, new) = (dotted(&package, &found.written), dotted(&package, name));
+                edits.extend(in_manifest(db, workspace, |it| (it == old).then(|| new.clone())));
+            }
         }
         Symbol::Package(package) if !is_foreign(db, *package) => {
             let from: Name = package.path(db).replace('.', "/").into();
@@ -365,6 +368,11 @@ impl Subject {
                 return Err(format!("`{name}` means something else in {}", file.path(db)));
             }
         }
+        if !name.starts_with(|it: char| it.is_ascii_uppercase())
+            && uses.iter().any(|it| is_key_type(db, it))
+        {
+            return taken("begins with a small letter, and the type of a map's keys does not");
+        }
         for id in declarations(uses) {
             let at = id.file(db).path(db);
             let Some(tree) = item(db, id).as_deref() else { continue };
@@ -407,6 +415,19 @@ impl Subject {
         }
         Ok(())
     }
+}
+
+/// Whether a word is the type of the keys of a map.
+fn is_key_type(db: &dyn Db, it: &Reference) -> bool {
+    let mut found = false;
+    if let Some(tree) = item(db, it.id).as_deref() {
+        Node::Item(tree).walk(&mut |node| {
+            if let Node::Type(Type { kind: TypeKind::Map { key, .. }, .. }) = node {
+                found |= matches!(key.segments.as_slice(), [one] if one.id == it.node);
+            }
+        });
+    }
+    found
 }
 
 /// Words that cannot name a declaration or local.
@@ -614,6 +635,34 @@ mod tests {
     }
 
     #[test]
+    fn what_the_manifest_allows_follows() {
+        let it = Fixture::new(
+            "---- platform/web.plumb\nschema W$0eb {}\n---- plumb.toml\nname = \"x\"\n\n[[allow]]\n\
+             directory = \"a\"\nrequest = [\"platform.Web\", \"platform.Webs\"]\n",
+        );
+        let start = it.texts["plumb.toml"].find("[[allow]]").unwrap() as u32;
+        let mut db = it.db.clone();
+        let allowed = plumb_compiler::source::Allowed {
+            directory: "a".into(),
+            request: Some(vec!["platform.Web".into(), "platform.Webs".into()]),
+            namespaces: None,
+            range: TextRange::new(start, start + 9),
+        };
+        let files = it.workspace.files(&it.db).clone();
+        let workspace =
+            Workspace::builder(files, 36).allowed(std::sync::Arc::new(vec![allowed])).new(&mut db);
+        let found = rename(&db, workspace, it.file, it.offset, "Site", true).unwrap();
+        insta::assert_snapshot!(difference(&it, found.edits), @r#"
+        platform/web.plumb
+        -schema Web {}
+        +schema Site {}
+        plumb.toml
+        -request = ["platform.Web", "platform.Webs"]
+        +request = ["platform.Site", "platform.Webs"]
+        "#);
+    }
+
+    #[test]
     fn an_alias_is_a_name_of_its_file() {
         insta::assert_snapshot!(from("emit apps.", "emit ap$0ps.", "a"), @r#"
         platform/web.plumb
@@ -709,6 +758,7 @@ mod tests {
         insta::assert_snapshot!(from("replicas: Int", "repl$0icas: Int", "image"), @"`Web` has a field `image` already");
         insta::assert_snapshot!(from("replicas: Int", "repl$0icas: Int", "labels"), @"`labels` is a field that every request has");
         insta::assert_snapshot!(from("environment prod", "environment p$0rod", "dev"), @"`dev` is an environment already");
+        insta::assert_snapshot!(shown("type N$0 = String\ntype M = {N: Int}\n", "n"), @"`n` begins with a small letter, and the type of a map's keys does not");
         insta::assert_snapshot!(shown("fn f(a$0: Int, b: Int) -> Int = a + b\n", "b"), @"`b` means something else in a/a.plumb, where this is named");
     }
 }

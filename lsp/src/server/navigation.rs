@@ -354,7 +354,11 @@ impl Backend {
                     let path = if are_incoming { other.location.path.clone() } else { own.clone() };
                     let ranges = from.iter().filter_map(|it| snapshot.range(&path, *it)).collect();
                     let Some(other) = call_item(snapshot, other) else { continue };
-                    if !found.iter().any(|(known, _)| *known == other) {
+                    // Workspaces that see the same file may call its package differently.
+                    let is_it = |it: &CallHierarchyItem| {
+                        it.uri == other.uri && it.selection_range == other.selection_range
+                    };
+                    if !found.iter().any(|(known, _)| is_it(known)) {
                         found.push((other, ranges));
                     }
                 }
