@@ -65,7 +65,7 @@ const QUESTIONS: [Question; 7] = [
         params: |document, line| at(document, line, 6),
         is_right: |answer, _| {
             let items = answer["items"].as_array();
-            items.is_some_and(|it| it.iter().any(|it| it["label"] == "replicas"))
+            items.is_some_and(|it| it.iter().any(|it| it["label"] == "port"))
         },
     },
     Question {
