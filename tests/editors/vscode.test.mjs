@@ -158,6 +158,19 @@ step("a request is renamed in every file", async () => {
     execFileSync("git", ["checkout", "--quiet", "."], { cwd: bench.folder });
 });
 
+step("a lens over a schema lists the requests that use it", async () => {
+    await bench.openFile("platform/web.plumb");
+    await bench.cursor("schema Web", { file: "platform/web.plumb" });
+    const lens = bench.editor().locator(".codelens-decoration a", { hasText: /^used by \d+ requests$/ });
+    await lens.first().waitFor();
+    const count = Number.parseInt((await bench.text(lens.last())).split(" ")[2], 10);
+    await lens.last().click();
+    await bench.page.locator(".peekview-widget .ref-tree .referenceMatch").first().waitFor();
+    assert.ok(count >= 3, `used by ${count}`);
+    await bench.shot("references");
+    await bench.press("Escape");
+});
+
 step("the preview shows the manifests beside the source, and follows the cursor both ways", async () => {
     await bench.openFile(storefront);
     await bench.cursor("overlay storefront in prod {\n    replicas = 6", { file: storefront });

@@ -31,6 +31,7 @@ const settings = {
     "workbench.colorTheme": "Default Dark Modern",
     "workbench.layoutControl.enabled": false,
     "workbench.tips.enabled": false,
+    "workbench.reduceMotion": "on",
     "window.commandCenter": false,
     "security.workspace.trust.enabled": false,
     "chat.disableAIFeatures": true,
@@ -154,8 +155,10 @@ export class Workbench {
     }
 
     /** Keeps what is on the screen. */
-    shot(name) {
-        return this.page.screenshot({ path: path.join(shots, `${name}.png`) });
+    async shot(name) {
+        // Where a click has left the mouse, something would tell what it is.
+        await this.page.mouse.move(24, 600);
+        await this.page.screenshot({ path: path.join(shots, `${name}.png`), animations: "disabled" });
     }
 
     press(...keys) {
