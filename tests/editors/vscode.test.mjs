@@ -229,6 +229,18 @@ step("without the program it says what to do, and goes on once it is there", asy
     await bench.shot("setting");
     await bench.press("Escape");
     await bench.page.locator(".settings-editor").waitFor({ state: "detached" });
+    // A program of this name that is another one.
+    bench.configure("/bin/false");
+    const other = bench.notification("/bin/false is another program");
+    await other.waitFor();
+    assert.equal(await bench.page.locator(".notification-toast").count(), 1);
+    await other.getByText("How to Install").click();
+    await bench.page.locator(".tab.active", { hasText: "README.md" }).waitFor();
+    await bench.shot("install");
+    await bench.run("View: Close Editor");
+    await bench.run("Plumb: Show Output of the Language Server");
+    await bench.page.locator(".output-view .view-line", { hasText: /bin\/false/ }).first().waitFor();
+    await bench.press("Control+J");
     bench.configure(PLUMB);
     await bench.status("prod").waitFor();
 });
