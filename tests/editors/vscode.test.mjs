@@ -241,7 +241,11 @@ step("without the program it says what to do, and goes on once it is there", asy
     await other.waitFor();
     assert.equal(await bench.page.locator(".notification-toast").count(), 1);
     await other.getByText("How to Install").click();
-    await bench.page.locator(".tab.active", { hasText: "README.md" }).waitFor();
+    await bench.page.locator(".tab.active", { hasText: "readme.md" }).waitFor();
+    await until(async () => {
+        const said = bench.page.frames().map((frame) => frame.getByText("needs the program").count().catch(() => 0));
+        return (await Promise.all(said)).some((count) => count > 0);
+    }, "the page says how to install");
     await bench.shot("install");
     await bench.run("View: Close Editor");
     await bench.run("Plumb: Show Output of the Language Server");

@@ -151,9 +151,10 @@ export class Server implements vscode.Disposable {
         void vscode.window.showErrorMessage(text, first, "Open Setting").then((choice) => {
             switch (choice) {
                 case "How to Install":
+                    // In the package its name is in lower case.
                     return vscode.commands.executeCommand(
                         "markdown.showPreview",
-                        vscode.Uri.joinPath(this.extension, "README.md").with({ fragment: "install" }),
+                        vscode.Uri.joinPath(this.extension, "readme.md").with({ fragment: "install" }),
                     );
                 case "Show Output":
                     return this.showOutput();
