@@ -130,11 +130,17 @@ step("a quick fix mends a misspelt field", async () => {
     await bench.cursor("sidecars[\"thumbnails\"].size", { file: storefront });
     await bench.press("Home");
     await bench.page.keyboard.type("reeplicas = 3\n");
-    await bench.press("ArrowUp", "Home");
+    await bench.press("ArrowUp");
     await bench.editor().locator(".squiggly-error").first().waitFor();
-    await bench.press("Control+.");
     const menu = bench.page.locator(".action-widget:visible");
-    await menu.locator(".monaco-list-row").first().waitFor();
+    await until(async () => {
+        await bench.press("Control+.");
+        const row = menu.locator(".monaco-list-row").first();
+        return row.waitFor({ timeout: 3_000 }).then(
+            () => true,
+            () => false,
+        );
+    }, "fixes are offered");
     await bench.shot("quick-fix");
     await menu.locator(".monaco-list-row", { hasText: "replicas" }).first().click();
     await until(async () => !(await bench.lines()).join("\n").includes("reeplicas"), "the word is mended");
@@ -156,6 +162,19 @@ step("a request is renamed in every file", async () => {
     await until(() => says(storefront).includes("CART_URL = basket.url"), "a request of the package follows");
     await until(() => says("apps/billing/invoices.plumb").includes("CART_URL = shop.basket.url"), "another package follows");
     execFileSync("git", ["checkout", "--quiet", "."], { cwd: bench.folder });
+});
+
+step("a lens over a schema lists the requests that use it", async () => {
+    await bench.openFile("platform/web.plumb");
+    await bench.cursor("schema Web", { file: "platform/web.plumb" });
+    const lens = bench.editor().locator(".codelens-decoration a", { hasText: /^used by \d+ requests$/ });
+    await lens.first().waitFor();
+    const count = Number.parseInt((await bench.text(lens.last())).split(" ")[2], 10);
+    await lens.last().click();
+    await bench.page.locator(".peekview-widget .ref-tree .referenceMatch").first().waitFor();
+    assert.ok(count >= 3, `used by ${count}`);
+    await bench.shot("references");
+    await bench.press("Escape");
 });
 
 step("the preview shows the manifests beside the source, and follows the cursor both ways", async () => {
@@ -216,6 +235,22 @@ step("without the program it says what to do, and goes on once it is there", asy
     await bench.shot("setting");
     await bench.press("Escape");
     await bench.page.locator(".settings-editor").waitFor({ state: "detached" });
+    // A program of this name that is another one.
+    bench.configure("/bin/false");
+    const other = bench.notification("/bin/false is another program");
+    await other.waitFor();
+    assert.equal(await bench.page.locator(".notification-toast").count(), 1);
+    await other.getByText("How to Install").click();
+    await bench.page.locator(".tab.active", { hasText: "readme.md" }).waitFor();
+    await until(async () => {
+        const said = bench.page.frames().map((frame) => frame.getByText("needs the program").count().catch(() => 0));
+        return (await Promise.all(said)).some((count) => count > 0);
+    }, "the page says how to install");
+    await bench.shot("install");
+    await bench.run("View: Close Editor");
+    await bench.run("Plumb: Show Output of the Language Server");
+    await bench.page.locator(".output-view .view-line", { hasText: /bin\/false/ }).first().waitFor();
+    await bench.press("Control+J");
     bench.configure(PLUMB);
     await bench.status("prod").waitFor();
 });

@@ -31,6 +31,7 @@ const settings = {
     "workbench.colorTheme": "Default Dark Modern",
     "workbench.layoutControl.enabled": false,
     "workbench.tips.enabled": false,
+    "workbench.reduceMotion": "on",
     "window.commandCenter": false,
     "security.workspace.trust.enabled": false,
     "chat.disableAIFeatures": true,
@@ -154,8 +155,14 @@ export class Workbench {
     }
 
     /** Keeps what is on the screen. */
-    shot(name) {
-        return this.page.screenshot({ path: path.join(shots, `${name}.png`) });
+    async shot(name) {
+        await this.away();
+        await this.page.screenshot({ path: path.join(shots, `${name}.png`), animations: "disabled" });
+    }
+
+    /** Takes the mouse where nothing tells what it is over. */
+    away() {
+        return this.page.mouse.move(24, 600);
     }
 
     press(...keys) {
@@ -174,7 +181,8 @@ export class Workbench {
     async choose(text) {
         const pick = this.page.locator(".quick-input-widget:visible");
         await pick.locator("input").first().fill(text);
-        await pick.locator(".monaco-list-row", { hasText: path.basename(text) }).first().click();
+        await pick.locator(".monaco-list-row.focused", { hasText: path.basename(text) }).waitFor();
+        await this.press("Enter");
         await pick.waitFor({ state: "hidden" });
     }
 
@@ -193,6 +201,7 @@ export class Workbench {
             await (listed ? row.click() : this.press("Escape"));
             return listed;
         }, `the command ${title}`);
+        await this.away();
     }
 
     /** The editor that has the focus, or the one of this tab. */

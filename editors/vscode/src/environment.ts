@@ -13,6 +13,7 @@ export class Environment implements vscode.Disposable {
         101,
     );
     private readonly changed = new vscode.EventEmitter<string | null>();
+    private readonly subscriptions: vscode.Disposable[] = [];
     private all: string[] = [];
 
     readonly onDidChange = this.changed.event;
@@ -34,21 +35,23 @@ export class Environment implements vscode.Disposable {
     }
 
     attend(server: Server): void {
-        server.onDidChangeEnvironments((environments) => {
-            const before = this.chosen;
-            this.all = environments;
-            if (this.chosen !== before) {
-                this.tell(server);
-            }
-            this.show(server);
-        });
-        server.onDidChangeState(() => this.show(server));
-        vscode.window.onDidChangeActiveTextEditor(() => this.show(server));
-        vscode.workspace.onDidChangeConfiguration((event) => {
-            if (event.affectsConfiguration("plumb.environment")) {
-                this.tell(server);
-            }
-        });
+        this.subscriptions.push(
+            server.onDidChangeEnvironments((environments) => {
+                const before = this.chosen;
+                this.all = environments;
+                if (this.chosen !== before) {
+                    this.tell(server);
+                }
+                this.show(server);
+            }),
+            server.onDidChangeState(() => this.show(server)),
+            vscode.window.onDidChangeActiveTextEditor(() => this.show(server)),
+            vscode.workspace.onDidChangeConfiguration((event) => {
+                if (event.affectsConfiguration("plumb.environment")) {
+                    this.tell(server);
+                }
+            }),
+        );
         this.show(server);
     }
 
@@ -78,8 +81,9 @@ export class Environment implements vscode.Disposable {
     }
 
     dispose(): void {
-        this.item.dispose();
-        this.changed.dispose();
+        for (const each of [this.item, this.changed, ...this.subscriptions]) {
+            each.dispose();
+        }
     }
 
     private get configured(): string | null {

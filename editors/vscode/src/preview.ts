@@ -55,11 +55,13 @@ export class Preview
     });
     private readonly subscriptions: vscode.Disposable[];
     private timer: NodeJS.Timeout | undefined;
+    /** When the timer ends. */
+    private due = 0;
     private live: Subject | undefined;
     /** Where the cursor of the source is; what belongs to it is marked once the text is there. */
     private cursor: vscode.Location | undefined;
-    /** Answers that come after a younger question are old. */
-    private question = 0;
+    /** The last question about each page: an answer to an older one is dropped. */
+    private readonly questions = new Map<string, number>();
 
     readonly onDidChange = this.changed.event;
 
@@ -79,7 +81,7 @@ export class Preview
             vscode.workspace.registerTextDocumentContentProvider(SCHEME, this),
             vscode.languages.registerDefinitionProvider({ scheme: SCHEME }, this),
             vscode.workspace.onDidChangeTextDocument((event) => this.edited(event)),
-            vscode.workspace.onDidCloseTextDocument((document) => this.pages.delete(document.uri.toString())),
+            vscode.workspace.onDidCloseTextDocument(({ uri }) => this.pages.delete(uri.toString())),
             vscode.window.onDidChangeTextEditorSelection((event) => this.moved(event)),
             vscode.window.onDidChangeActiveTextEditor((editor) => editor && this.follow(editor)),
             environment.onDidChange(() => {
@@ -97,6 +99,8 @@ export class Preview
         const editor = vscode.window.activeTextEditor;
         if (lens !== undefined) {
             this.live = { ...lens };
+            // A lens may stand elsewhere than the cursor.
+            this.cursor = undefined;
         } else if (editor?.document.languageId === "plumb") {
             this.live = subjectAt(editor);
             this.cursor = new vscode.Location(editor.document.uri, editor.selection.active);
@@ -226,25 +230,29 @@ export class Preview
 
     /** Makes all pages again that are open, once nothing has happened for so long. */
     private later(milliseconds: number): void {
-        clearTimeout(this.timer);
         if (this.pages.size === 0) {
             return;
         }
+        clearTimeout(this.timer);
+        // Typing moves the cursor, too, which would not wait as long.
+        this.due = Math.max(this.due, Date.now() + milliseconds);
         this.timer = setTimeout(() => {
+            this.due = 0;
             for (const uri of this.pages.keys()) {
                 void this.refresh(vscode.Uri.parse(uri));
             }
-        }, milliseconds);
+        }, this.due - Date.now());
     }
 
     private async refresh(uri: vscode.Uri): Promise<void> {
         const key = uri.toString();
-        const question = ++this.question;
+        const question = (this.questions.get(key) ?? 0) + 1;
+        this.questions.set(key, question);
         const page = await this.make(uri);
-        const before = this.pages.get(key);
-        if (uri.toString() === LIVE.toString() && question < this.question && before !== undefined) {
+        if (this.questions.get(key) !== question) {
             return;
         }
+        const before = this.pages.get(key);
         this.pages.set(key, page);
         if (before?.text !== page.text) {
             this.changed.fire(uri);

@@ -1,5 +1,6 @@
 // Finding the program `plumb`.
 
+import { execFile } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
 import * as path from "node:path";
@@ -27,6 +28,13 @@ export function find(program: string): string | undefined {
         .filter((directory) => directory !== "")
         .flatMap((directory) => endings.map((ending) => path.join(directory, program + ending)))
         .find(isProgram);
+}
+
+/** Whether the program can serve an editor: it may be an older one, or another of the same name. */
+export function serves(program: string): Promise<boolean> {
+    return new Promise((done) => {
+        execFile(program, ["lsp", "--help"], { timeout: 5_000 }, (error) => done(error === null));
+    });
 }
 
 function isProgram(file: string): boolean {

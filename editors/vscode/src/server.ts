@@ -87,6 +87,13 @@ export class Server implements vscode.Disposable {
             );
             return;
         }
+        if (!(await program.serves(command))) {
+            this.fail(
+                `Plumb's language server cannot start: ${command} is another program, or a Plumb without one.`,
+                "How to Install",
+            );
+            return;
+        }
         this.output.info(`starting ${command} lsp`);
         const client = new LanguageClient(
             "plumb",
@@ -111,20 +118,16 @@ export class Server implements vscode.Disposable {
         client.onNotification(protocol.environmentsChanged, ({ environments }) =>
             this.named.fire(environments),
         );
+        this.client = client;
         try {
             await client.start();
+            this.become("running");
+            this.named.fire((await client.sendRequest(protocol.environments, {})).environments);
         } catch (error) {
             this.output.error(message(error));
-            this.fail(
-                `Plumb's language server did not start: “${command} lsp” ended at once. Is it a version of Plumb that has a language server?`,
-                "Show Output",
-            );
-            return;
+            await this.stop();
+            this.fail(`Plumb's language server did not start: ${command} lsp`, "Show Output");
         }
-        this.client = client;
-        this.become("running");
-        const answer = await client.sendRequest(protocol.environments, {});
-        this.named.fire(answer.environments);
     }
 
     private async stop(): Promise<void> {
@@ -148,9 +151,10 @@ export class Server implements vscode.Disposable {
         void vscode.window.showErrorMessage(text, first, "Open Setting").then((choice) => {
             switch (choice) {
                 case "How to Install":
+                    // In the package its name is in lower case.
                     return vscode.commands.executeCommand(
                         "markdown.showPreview",
-                        vscode.Uri.joinPath(this.extension, "README.md").with({ fragment: "install" }),
+                        vscode.Uri.joinPath(this.extension, "readme.md").with({ fragment: "install" }),
                     );
                 case "Show Output":
                     return this.showOutput();
