@@ -198,7 +198,7 @@ fn names_change_everywhere_or_not_at_all() {
     );
     assert_eq!(refused(&mut desk, WEB, "    repl", "image"), "`Web` has a field `image` already");
     assert_eq!(refused(&mut desk, WEB, "emit apps.Dep", "X"), "`Deployment` is Kubernetes' name");
-    assert_eq!(refused(&mut desk, WEB, "schema ", "x"), "nothing that has a name stands here");
+    assert_eq!(refused(&mut desk, WEB, "sch", "x"), "nothing that has a name stands here");
 }
 
 #[test]

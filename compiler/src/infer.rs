@@ -1274,13 +1274,13 @@ impl<'a> Infer<'a> {
 
     fn entries(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
         let base = self.meant(record, ty);
-        // Of data that cannot be but what its place takes, nobody asks what it is.
+        // Of data that cannot be but what its place takes, nobody but an editor asks what it is.
         let is_evident = self.layer == Some(record.id)
             || self.site == Site::Data
                 && matches!(base, Ty::Map(..))
                 && !arms::is_choice(ty)
                 && record.entries.iter().all(is_literal);
-        if !is_evident {
+        if !is_evident || self.sight.is_some() {
             self.result.records.insert(record.id, base.clone());
         }
         let known = !matches!(base, Ty::Unknown);

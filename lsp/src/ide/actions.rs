@@ -190,12 +190,12 @@ impl<'a> Actions<'a> {
         }
         let line = format!("use {path}.{{{word}}}");
         let edit =
-            self.into_braces(path, word).unwrap_or_else(|| add_use(self.db, self.file, &line));
+            self.beside_used(path, word).unwrap_or_else(|| add_use(self.db, self.file, &line));
         self.add(format!("Add `{line}`"), ActionKind::Fix, vec![(self.here(edit.0), edit.1)]);
     }
 
     /// The change that adds a name to a `use path.{…}` that is there already.
-    fn into_braces(&self, path: &str, word: &str) -> Option<(TextRange, String)> {
+    fn beside_used(&self, path: &str, word: &str) -> Option<(TextRange, String)> {
         let (db, file) = (self.db, self.file);
         keyed_items(db, file).iter().find_map(|id| {
             let ItemKind::Use { path: its, names: Some(names), .. } =

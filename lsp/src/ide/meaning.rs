@@ -90,6 +90,8 @@ impl<'a> Reading<'a> {
         let mut found = Vec::new();
         Node::Item(self.tree).walk(&mut |node| self.words_of(node, &mut found));
         found.sort_by_key(|it| it.node);
+        // A key that a spread brings in is in its own record too.
+        found.dedup_by_key(|it| it.node);
         found
     }
 

@@ -174,7 +174,7 @@ pub(super) fn text_of(db: &dyn Db, file: SourceFile) -> &str {
 }
 
 /// Whether a text holds a word, not as a part of a longer one.
-fn holds_word(text: &str, word: &str) -> bool {
+pub(super) fn holds_word(text: &str, word: &str) -> bool {
     if word.is_empty() {
         return false;
     }

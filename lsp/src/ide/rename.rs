@@ -1,15 +1,15 @@
 //! Other names for what has one.
 
 use super::cursor::Cursor;
-use super::meaning::{Occurrence, Symbol};
-use super::references::{Reference, references, references_in, written_name};
+use super::meaning::{Occurrence, Reading, Symbol};
+use super::references::{Reference, holds_word, references, references_in, text_of, written_name};
 use super::tree::Node;
 use plumb_compiler::Db;
 use plumb_compiler::answers::Location;
 use plumb_compiler::builtins::Builtin;
 use plumb_compiler::diagnostics::Place;
 use plumb_compiler::engine::location;
-use plumb_compiler::items::item;
+use plumb_compiler::items::{extent, item, keyed_items};
 use plumb_compiler::names::{
     BUILT_IN_TYPES, environments, is_foreign, package_name, package_of, packages, prelude_names,
     scope, use_path,
@@ -17,7 +17,7 @@ use plumb_compiler::names::{
 use plumb_compiler::source::{Content, ItemId, Kind, Package, SourceFile, Workspace};
 use plumb_compiler::syntax::ast::*;
 use plumb_compiler::syntax::{TokenKind, tokens};
-use plumb_compiler::types::{BUILT_IN_FIELDS, composition, schema};
+use plumb_compiler::types::{BUILT_IN_FIELDS, Ty, composition, schema};
 
 /// What a new name changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -413,8 +413,94 @@ impl Subject {
                 return Err(format!("`{name}` means something else in `{called}`"));
             }
         }
-        Ok(())
+        match self.brought_in(db, workspace) {
+            Some(path) => Err(format!(
+                "a `...` in {path} brings in `{}` of a record that is no `{}`: write it out first",
+                self.written,
+                owner.name(db)
+            )),
+            None => Ok(()),
+        }
     }
+
+    /// Where a spread sets this field by a record that has a field of the same name by itself: a name of that
+    /// record's, which does not change with the schema's.
+    fn brought_in<'a>(&self, db: &'a dyn Db, workspace: Workspace) -> Option<&'a Name> {
+        let sources = || {
+            let files = workspace.files(db).iter().filter(|(path, _)| path.ends_with(".plumb"));
+            files.flat_map(|(_, file)| declarations_of(db, *file))
+        };
+        // There hardly ever is such a record.
+        let has_own = |(id, text): &(ItemId, &str)| {
+            holds_word(text, &self.written)
+                && Reading::new(db, workspace, *id)
+                    .is_some_and(|it| has_own_key(&it, &self.written))
+        };
+        if !sources().any(|it| has_own(&it)) {
+            return None;
+        }
+        let spreads = sources().filter(|(_, text)| text.contains("..."));
+        let mut found = spreads.filter_map(|(id, _)| Reading::new(db, workspace, id));
+        found
+            .find(|it| spreads_own_key(it, &self.symbol, &self.written))
+            .map(|it| it.id.file(db).path(db))
+    }
+}
+
+/// The declarations of a file, each with its text.
+fn declarations_of(db: &dyn Db, file: SourceFile) -> impl Iterator<Item = (ItemId, &str)> {
+    let text = text_of(db, file);
+    keyed_items(db, file).iter().map(move |id| {
+        let at = extent(db, *id);
+        (*id, text.get(at.start as usize..at.end as usize).unwrap_or_default())
+    })
+}
+
+/// Whether a declaration has a record with a field of a name that no schema declares.
+fn has_own_key(reading: &Reading<'_>, name: &str) -> bool {
+    let known = reading.occurrences();
+    let is_known = |node: NodeId| known.iter().any(|it| it.node == node);
+    let mut found = false;
+    Node::Item(reading.tree).walk(&mut |node| match node {
+        Node::Segment(PathSegment { id, kind: SegmentKind::Key(key) }) => {
+            found |= key == name && !is_known(*id);
+        }
+        Node::TypeField(it) => found |= it.name.text == name,
+        _ => {}
+    });
+    found
+}
+
+/// Whether a spread in a declaration sets a field by a record's own.
+fn spreads_own_key(reading: &Reading<'_>, field: &Symbol, name: &str) -> bool {
+    fn leaves<'t>(it: &'t Expr, visit: &mut dyn FnMut(&'t Expr)) {
+        match &it.kind {
+            ExprKind::If { then, otherwise, .. } => {
+                leaves(then, visit);
+                leaves(otherwise, visit);
+            }
+            ExprKind::Match { arms, .. } => arms.iter().for_each(|it| leaves(&it.value, visit)),
+            // What is written in place has the schema's names.
+            ExprKind::Record(_) => {}
+            _ => visit(it),
+        }
+    }
+    let mut found = false;
+    Node::Item(reading.tree).walk(&mut |node| {
+        let Node::Record(record) = node else { return };
+        let ty = reading.inference.records.get(&record.id);
+        if ty.and_then(|ty| reading.field(ty, name)).as_ref() != Some(field) {
+            return;
+        }
+        for entry in &record.entries {
+            let EntryKind::Spread(value) = &entry.kind else { continue };
+            leaves(value, &mut |leaf| {
+                let ty = reading.sight.types.get(&leaf.id).map(Ty::base);
+                found |= matches!(ty, Some(Ty::Record(it)) if it.fields.iter().any(|(key, _)| key == name));
+            });
+        }
+    });
+    found
 }
 
 /// Whether a word is the type of the keys of a map.
@@ -641,7 +727,7 @@ mod tests {
              directory = \"a\"\nrequest = [\"platform.Web\", \"platform.Webs\"]\n",
         );
         let start = it.texts["plumb.toml"].find("[[allow]]").unwrap() as u32;
-        let mut db = it.db.clone();
+        let db = it.db.clone();
         let allowed = plumb_compiler::source::Allowed {
             directory: "a".into(),
             request: Some(vec!["platform.Web".into(), "platform.Webs".into()]),
@@ -650,7 +736,7 @@ mod tests {
         };
         let files = it.workspace.files(&it.db).clone();
         let workspace =
-            Workspace::builder(files, 36).allowed(std::sync::Arc::new(vec![allowed])).new(&mut db);
+            Workspace::builder(files, 36).allowed(std::sync::Arc::new(vec![allowed])).new(&db);
         let found = rename(&db, workspace, it.file, it.offset, "Site", true).unwrap();
         insta::assert_snapshot!(difference(&it, found.edits), @r#"
         platform/web.plumb
@@ -757,6 +843,21 @@ mod tests {
         insta::assert_snapshot!(from("schema Web", "schema W$0eb", "none"), @"`none` is a word of the language");
         insta::assert_snapshot!(from("replicas: Int", "repl$0icas: Int", "image"), @"`Web` has a field `image` already");
         insta::assert_snapshot!(from("replicas: Int", "repl$0icas: Int", "labels"), @"`labels` is a field that every request has");
+        let more = "use platform\nlet common = { owner = \"me\" }\nrequest x: platform.Web { ...common, image = \"\" }\n";
+        insta::assert_snapshot!(shown(&format!("{SHOP}{more}").replacen("owner: String", "own$0er: String", 1), "team"), @"a `...` in apps/shop/x.plumb brings in `owner` of a record that is no `Web`: write it out first");
+        let more =
+            "use platform\nrequest x: platform.Web { ...{ owner = \"me\" }, image = \"\" }\n";
+        insta::assert_snapshot!(shown(&format!("{SHOP}{more}").replacen("owner: String", "own$0er: String", 1), "team"), @r#"
+        apps/shop/team.plumb
+        -    owner = "shop"
+        +    team = "shop"
+        apps/shop/x.plumb
+        -request x: platform.Web { ...{ owner = "me" }, image = "" }
+        +request x: platform.Web { ...{ team = "me" }, image = "" }
+        platform/web.plumb
+        -    owner: String
+        +    team: String
+        "#);
         insta::assert_snapshot!(from("environment prod", "environment p$0rod", "dev"), @"`dev` is an environment already");
         insta::assert_snapshot!(shown("type N$0 = String\ntype M = {N: Int}\n", "n"), @"`n` begins with a small letter, and the type of a map's keys does not");
         insta::assert_snapshot!(shown("fn f(a$0: Int, b: Int) -> Int = a + b\n", "b"), @"`b` means something else in a/a.plumb, where this is named");
