@@ -16,6 +16,7 @@ Examples:
   plumb build --env prod                  the manifests of prod
   plumb build --env prod | kubectl apply --server-side -f -
   plumb why shop.replicas --env prod      where a value comes from
+  plumb diff --from main --env prod       what your changes do to prod
   plumb fmt                               all files in the one style
   plumb init shop                         a workspace to begin with
 
@@ -65,6 +66,38 @@ The layer that holds comes first, those that lost follow, then what reads the va
   2   defaults in prod        platform/web.plumb:42       overridden
   used by Deployment/shop spec.replicas";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  plumb diff --from main --env prod                    what the working tree changes in prod
+  plumb diff --from main --to HEAD --env prod          what the branch's commits change
+  plumb diff --from v1.4 --to v1.5 --env prod apps/shop
+  plumb diff --from origin/main --env prod --output markdown     for a pull request
+  plumb diff --from \"$(git merge-base origin/main HEAD)\" --to HEAD --env prod
+
+Manifests are compared field by field, elements of lists by the keys that Kubernetes has for them:
+  restarted: new pods take the place of the old ones
+    Deployment/cart@shop  apps.shop.cart
+      ~ spec.template.spec.containers[\"cart\"].env[\"CART_TTL\"].value: \"72h\" → \"720h\"
+          overlay cart in prod, apps/shop/cart.plumb:17, from env.CART_TTL
+
+What is taken out is told with the line that made it in the older commit. Values of Secrets are not
+shown. Commits are read from the repository, so nothing is checked out.
+
+JSON:
+  { \"version\": 1, \"environment\", \"from\": side, \"to\": side, \"same\",
+    \"objects\": [{ \"effect\", \"apiVersion\", \"kind\", \"namespace\", \"name\", \"request\", \"source\",
+      \"changes\": [{ \"path\", \"effect\", \"old\", \"new\", \"order\", \"secret\", \"source\" }] }],
+    \"incomplete\": [{ \"request\", \"side\", \"objects\" }] }
+  A side is { \"revision\", \"commit\", \"summary\" }, all null for the working tree. A source is
+  { \"side\": \"from\" | \"to\", \"layer\", \"span\", \"from\": [field of the request] }. An effect is \"deleted\",
+  \"replaced\", \"restarted\", \"changed\", \"created\" or \"left\". `old` and `new` are null where nothing is set,
+  and for Secrets.
+
+Exit codes:
+  0  both make the same
+  1  they differ, or a request does not build on one side
+  2  could not run: no repository, no such commit, path or environment, a plumb.toml with mistakes";
+
 const FMT_EXAMPLES: &str = "\
 Examples:
   plumb fmt                       everything in this directory and below
@@ -106,6 +139,9 @@ pub(crate) enum Command {
     /// Tell where a value comes from: every layer that set it
     #[command(after_help = WHY_EXAMPLES, after_long_help = format!("{WHY_EXAMPLES}\n\n{CODES}"))]
     Why(Why),
+    /// Tell what a change does to the objects of an environment: two commits compared, without a cluster
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(Diff),
     /// Write files in the one style
     #[command(after_help = FMT_EXAMPLES)]
     Fmt(Fmt),
@@ -208,6 +244,30 @@ pub(crate) struct Why {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct Diff {
+    /// A directory of the workspace: only what its requests make is compared. A file stands for its
+    /// directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// The commit to compare with: a branch, a tag, a hash, HEAD~2
+    #[arg(long, value_name = "REV")]
+    pub(crate) from: String,
+
+    /// The commit that is compared; the working tree where none is named
+    #[arg(long, value_name = "REV")]
+    pub(crate) to: Option<String>,
+
+    /// The environment whose manifests are compared
+    #[arg(long, short, value_name = "ENV")]
+    pub(crate) env: String,
+
+    /// For people, for programs, or for the description of a pull request
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Differences,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Fmt {
     /// Directories and files; `-` is stdin. Of a directory: the .plumb files of its workspace that are
     /// in it or below, without those of workspaces that it depends on
@@ -237,6 +297,14 @@ pub(crate) enum Findings {
 pub(crate) enum Report {
     Human,
     Json,
+}
+
+/// How differences are written.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Differences {
+    Human,
+    Json,
+    Markdown,
 }
 
 /// How manifests are written.

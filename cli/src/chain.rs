@@ -59,7 +59,7 @@ fn cell(layer: &WhyLayer) -> String {
 }
 
 /// A value on one line, near to how it would be written.
-fn short(value: Option<&Value>) -> String {
+pub(crate) fn short(value: Option<&Value>) -> String {
     let Some(value) = value.filter(|value| !value.is_none()) else { return "none".to_owned() };
     let mut text = String::new();
     plumb_compiler::json::write(&mut text, value, false);
@@ -70,7 +70,7 @@ fn short(value: Option<&Value>) -> String {
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most - 1) {
         Some((end, last)) if end + last.len_utf8() < text.len() => format!("{}…", &text[..end]),
         _ => text.to_owned(),

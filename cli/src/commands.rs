@@ -4,7 +4,7 @@ use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
 use crate::work;
-use crate::{annotations, chain, explain, files, fmt, init, machine};
+use crate::{annotations, chain, diff, explain, files, fmt, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
@@ -57,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check(args, cli.color),
         Command::Build(args) => build(args, cli.color),
         Command::Why(args) => why(args, cli.color),
+        Command::Diff(args) => diff::run(args, cli.color),
         Command::Fmt(args) => fmt::run(args, cli.color),
         Command::Lsp { .. } => plumb_lsp::server::serve()
             .map(|()| 0)
@@ -186,7 +187,7 @@ impl Session {
     }
 }
 
-fn unknown_environment(wanted: &str, environments: &[Name]) -> String {
+pub(crate) fn unknown_environment(wanted: &str, environments: &[Name]) -> String {
     let names = environments.iter().map(|name| name.as_str());
     let guess = match nearest(wanted, names) {
         Some(meant) => format!("did you mean `{meant}`? "),

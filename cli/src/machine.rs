@@ -49,7 +49,7 @@ fn diagnostic(loaded: &Loaded, finding: &Finding) -> Json {
 
 /// `{ "file", "start": { "line", "column", "offset" }, "end": … }`. A file that was not read has no
 /// lines: all its places are its start.
-fn span(loaded: &Loaded, location: &Location) -> Json {
+pub(crate) fn span(loaded: &Loaded, location: &Location) -> Json {
     let text = loaded.text(&location.path).map_or("", |text| text);
     let place = |offset| {
         let Position { line, column, offset } = position(text, offset);
@@ -87,7 +87,7 @@ pub(crate) fn why(loaded: &Loaded, why: &Why) -> Json {
 }
 
 /// A value as the compiler prints it.
-fn value(value: Option<&Value>) -> Json {
+pub(crate) fn value(value: Option<&Value>) -> Json {
     let Some(value) = value.filter(|value| !value.is_none()) else { return Json::Null };
     let mut text = String::new();
     plumb_compiler::json::write(&mut text, value, false);

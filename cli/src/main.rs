@@ -6,6 +6,7 @@
 //!   -> human      findings with the lines they speak of
 //!   -> chain      the answer of `why` as a table
 //!   -> machine    the same answers as JSON
+//!   -> diff       what two commits make, compared
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
@@ -21,6 +22,7 @@ mod annotations;
 mod args;
 mod chain;
 mod commands;
+mod diff;
 mod explain;
 mod files;
 mod fmt;

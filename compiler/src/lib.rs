@@ -19,6 +19,7 @@ pub mod arms;
 pub mod batch;
 pub mod builtins;
 pub mod by_name;
+pub mod changes;
 mod db;
 pub mod diagnostics;
 pub mod engine;

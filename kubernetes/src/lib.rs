@@ -5,12 +5,17 @@
 //!   -> version(36)         decoded on first use, once a minor version
 //! k8s-openapi    Kubernetes' descriptions, deflated into the program at build time
 //!   -> documentation(..)   inflated on first use
+//! fixed.rs       what cannot be changed in place, by hand: no server tells it
 //! ```
 //!
 //! Everything is `'static` and immutable. Nothing reads a file or asks a cluster.
 //!
 //! Groups go by their first label here, as users write them: `networking` for `networking.k8s.io`, and
 //! `core` for the group without a name. No two groups of Kubernetes' own share a first label.
+
+mod fixed;
+
+pub use fixed::{FIXED, Fixed, When, fixed, rolls_out};
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -59,13 +59,27 @@ pub struct Loaded {
 impl Loaded {
     /// Makes the engine's inputs. Each call makes new ones: call it once a database.
     pub fn open(&self, db: &dyn salsa::Database) -> Workspace {
-        let files = self
-            .files
-            .iter()
-            .map(|(path, content)| {
-                (path.clone(), SourceFile::new(db, path.clone(), content.clone()))
-            })
-            .collect();
+        self.open_with(db, |path, content| SourceFile::new(db, path.clone(), content.clone()))
+    }
+
+    /// As [`Loaded::open`], in a database that has another workspace already: files that are the same in both are
+    /// one input, so what the engine knows of them is known once.
+    pub fn open_beside(&self, db: &dyn salsa::Database, other: Workspace) -> Workspace {
+        let known = other.files(db);
+        self.open_with(db, |path, content| match known.get(path) {
+            Some(file) if file.content(db) == content => *file,
+            _ => SourceFile::new(db, path.clone(), content.clone()),
+        })
+    }
+
+    fn open_with(
+        &self,
+        db: &dyn salsa::Database,
+        input: impl Fn(&Name, &Content) -> SourceFile,
+    ) -> Workspace {
+        let files = self.files.iter();
+        let files =
+            files.map(|(path, content)| (path.clone(), input(path, content))).collect();
         Workspace::builder(Arc::new(files), self.manifest.kubernetes)
             .dependencies(Arc::new(self.dependencies.clone()))
             .allowed(Arc::new(self.manifest.allowed.clone()))

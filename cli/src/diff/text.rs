@@ -1,0 +1,113 @@
+//! Differences for people.
+
+use super::{
+    Effect, Object, Report, alike, goes_with, lines, meaning, remark, shown, source_words, word,
+};
+use crate::commands::number;
+use crate::terminal::visible;
+use plumb_compiler::changes::EFFECTS;
+
+/// A difference longer than this, in characters, has a line for each of its values.
+const WIDTH: usize = 100;
+
+/// The objects that are named of those that differ alike.
+const NAMED: usize = 8;
+
+/// All that differs as text that ends with a newline.
+pub(super) fn render(report: &Report<'_>, colour: bool) -> String {
+    let paint = |code: &str, text: &str| match colour {
+        true => format!("\x1b[{code}m{text}\x1b[0m"),
+        false => text.to_owned(),
+    };
+    let mut out = String::new();
+    for note in &report.notes {
+        out += &format!("{}\n\n", visible(note));
+    }
+    for effect in EFFECTS {
+        let groups = alike(report, effect, |object| body(report, object));
+        if groups.is_empty() {
+            continue;
+        }
+        let heading = paint(&format!("1;{}", code(effect)), word(effect));
+        let meaning = meaning(effect).map(|it| format!(": {it}")).unwrap_or_default();
+        out += &format!("{heading}{meaning}\n\n");
+        for (body, objects) in groups {
+            for object in objects.iter().take(NAMED) {
+                let change = object.change;
+                let with = goes_with(change).map(|it| format!(", {it}")).unwrap_or_default();
+                let address = paint("1", &visible(&change.identity.address()));
+                out += &format!("  {address}{with}  {}\n", visible(change.request()));
+            }
+            if objects.len() > NAMED {
+                out += &format!("  and {}\n", number(objects.len() - NAMED, "more object"));
+            }
+            for line in visible(&body).lines() {
+                let inner = line.trim_start();
+                let painted = match inner.chars().next() {
+                    Some('-') => paint("31", inner),
+                    Some('+') => paint("32", inner),
+                    Some('~') => paint("33", inner),
+                    _ => inner.to_owned(),
+                };
+                out += &format!("{}{painted}\n", &line[..line.len() - inner.len()]);
+            }
+            out.push('\n');
+        }
+    }
+    if !report.incomplete.is_empty() {
+        out += &format!("{}\n\n", paint("1;31", "not compared"));
+        for incomplete in &report.incomplete {
+            out += &format!("  {}\n", visible(&report.told(incomplete)));
+        }
+        out.push('\n');
+    }
+    let (from, to) = (visible(&report.from.shown), visible(&report.to.shown));
+    out + &format!("{}, {from} → {to}: {}\n", visible(&report.environment), report.summary())
+}
+
+fn code(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Deleted | Effect::Replaced => "31",
+        Effect::Restarted | Effect::Changed => "33",
+        Effect::Created => "32",
+        Effect::Left => "2",
+    }
+}
+
+/// What differs in an object, and what made it so.
+fn body(report: &Report<'_>, object: &Object<'_>) -> String {
+    let mut out = String::new();
+    if object.change.differences.is_empty() {
+        let request = object.change.request();
+        let name = request.rsplit_once('.').map_or(request.as_str(), |(_, name)| name);
+        out += &format!("      {}\n", source_words(&object.source, report));
+        out += &format!("      for request {name}, {}\n", object.request);
+    }
+    for (difference, source) in object.change.differences.iter().zip(&object.sources) {
+        let path = &difference.path;
+        let value = |value| shown(value, difference);
+        if let Some(lines) = lines(difference) {
+            out += &format!("    ~ {path}:\n");
+            for (sign, line) in lines {
+                out += &format!("        {sign} {line}\n");
+            }
+        } else {
+            match (difference.old, difference.new) {
+                (Some(old), Some(new)) => {
+                    let (old, new) = (value(old), value(new));
+                    if path.chars().count() + old.chars().count() + new.chars().count() > WIDTH {
+                        out += &format!("    ~ {path}:\n        - {old}\n        + {new}\n");
+                    } else {
+                        out += &format!("    ~ {path}: {old} → {new}\n");
+                    }
+                }
+                (Some(old), None) => out += &format!("    - {path}: {}\n", value(old)),
+                (None, Some(new)) => out += &format!("    + {path}: {}\n", value(new)),
+                (None, None) => {}
+            }
+        }
+        let remark = remark(difference, source).map(|it| format!("{it}; ")).unwrap_or_default();
+        out += &format!("        {remark}{}\n", source_words(source, report));
+    }
+    out
+}
