@@ -1,5 +1,6 @@
-//! Moulds, plans and batches against what they are shortcuts of: for every request in every environment, what
-//! [`Moulds`] give is what [`evaluate`] does, what [`Planned`] writes is what [`objects`] print, and a batch that forgets finds and prints what is found and
+//! Shortcuts against what they are shortcuts of: what is inferred at a glance is what is inferred with all that
+//! an editor shows; for every request in every environment, what [`Moulds`] give is what [`evaluate`] does, and
+//! what [`Planned`] writes is what [`objects`] print; and a batch that forgets finds and prints what is found and
 //! built otherwise.
 
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Piece, Turn};

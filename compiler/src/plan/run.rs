@@ -148,6 +148,13 @@ impl<'a> Runner<'_, 'a> {
         for part in &layout.parts {
             match part {
                 Part::Text(text) => self.out.push_str(text),
+                Part::Value { code: Code::Local(slot), check: None, column, place } => {
+                    let (_, value) = self.frame.locals.get(*slot).ok_or(Failed)?;
+                    if value.is_none() {
+                        return Err(Failed);
+                    }
+                    yaml::write_at(self.out, value, *column, *place);
+                }
                 Part::Value { code, check, column, place } => {
                     let value = self.checked(code, check.as_ref())?;
                     if value.is_none() {
