@@ -10,6 +10,7 @@ use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
 use plumb_compiler::batch::{Batch, Extent, Form, Piece};
 use plumb_compiler::diagnostics::nearest;
+use plumb_compiler::plan::Notation;
 use plumb_compiler::source::Workspace;
 use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::value::Value;
@@ -119,7 +120,7 @@ impl Session {
         let mut batch = self.batch(extent);
         for environment in &self.environments {
             let print = &mut |_: Piece<'_>| Ok::<(), Infallible>(());
-            let Ok(()) = self.run(&mut batch, environment, Form::Text, print);
+            let Ok(()) = self.run(&mut batch, environment, Form::Text(Notation::Yaml), print);
         }
         self.all(batch)
     }
@@ -284,9 +285,13 @@ fn build(args: &args::Build, colour: Colour) -> Result<u8, Stop> {
         Some(path) => Some(files::Directory::open(path).map_err(Stop::Failed)?),
         None => None,
     };
-    let is_plain = args.output == Manifests::Yaml && !args.annotate && folder.is_none();
+    let is_plain = !args.annotate && folder.is_none();
     let whole = session.loaded.selected.is_empty();
-    let form = if is_plain && whole { Form::Text } else { Form::Objects };
+    let form = match args.output {
+        Manifests::Yaml if is_plain && whole => Form::Text(Notation::Yaml),
+        Manifests::Json if is_plain && whole => Form::Text(Notation::Json),
+        _ => Form::Objects,
+    };
     let mut blocked: Vec<(Name, Name)> = Vec::new();
     let extent = Extent::whole(&session.db, session.workspace);
     let mut batch = session.batch(extent);
@@ -487,46 +492,36 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
-    /// A document of YAML behind its `---` line, which stands also before the first: what several builds
-    /// print can be put one after the other.
+    /// A document as text: of YAML behind its `---` line, which stands also before the first, so that what
+    /// several builds print can be put one after the other.
     fn document(&mut self, document: &str) -> io::Result<()> {
         let Some((environment, any)) = &mut self.current else { return Ok(()) };
         let first = !std::mem::replace(any, true);
-        match document.split_once('\n') {
-            Some((separator, document)) if first && self.by_environment => {
-                write!(self.out, "{separator}\n# environment: {environment}\n{document}")
+        match (self.format, document.split_once('\n')) {
+            (Manifests::Json, _) => self.out.write_all(if first { b"\n" } else { b",\n" })?,
+            (Manifests::Yaml, Some((separator, document))) if first && self.by_environment => {
+                return write!(self.out, "{separator}\n# environment: {environment}\n{document}");
             }
-            _ => self.out.write_all(document.as_bytes()),
+            _ => {}
         }
+        self.out.write_all(document.as_bytes())
     }
 
     /// `note` says what stands in a comment behind each value, in YAML.
     fn manifest(&mut self, manifest: &Manifest, note: Option<&mut Note<'_>>) -> io::Result<()> {
-        let Some((_, any)) = &mut self.current else { return Ok(()) };
-        let first = !std::mem::replace(any, true);
-        self.text.clear();
-        match self.format {
-            Manifests::Yaml => {
-                *any = !first;
-                self.text.push_str("---\n");
-                match note {
-                    Some(note) => {
-                        let text = &mut self.text;
-                        plumb_compiler::yaml::write_annotated(text, &manifest.object, note);
-                    }
-                    None => plumb_compiler::yaml::write_document(&mut self.text, &manifest.object),
-                }
-                let text = std::mem::take(&mut self.text);
-                let done = self.document(&text);
-                self.text = text;
-                return done;
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        match (self.format, note) {
+            (Manifests::Yaml, Some(note)) => {
+                text.push_str("---\n");
+                plumb_compiler::yaml::write_annotated(&mut text, &manifest.object, note);
             }
-            Manifests::Json => {
-                self.text.push_str(if first { "\n" } else { ",\n" });
-                plumb_compiler::json::write(&mut self.text, &manifest.object, true);
-            }
+            (Manifests::Yaml, None) => Notation::Yaml.write_document(&mut text, &manifest.object),
+            (Manifests::Json, _) => Notation::Json.write_document(&mut text, &manifest.object),
         }
-        self.out.write_all(self.text.as_bytes())
+        let done = self.document(&text);
+        self.text = text;
+        done
     }
 
     fn end_environment(&mut self) -> io::Result<()> {

@@ -37,6 +37,10 @@ use std::io::Write;
 use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 
+/// All work is done on threads, for which the C library's allocator asks the kernel page by page.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Stack of the thread that does the work, in bytes. Nesting is limited everywhere, but the main
 /// thread has only 1 MiB on some systems, and what is not touched costs nothing.
 const STACK: usize = 256 << 20;

@@ -188,6 +188,7 @@ mod tests {
     use super::*;
     use crate::human::tests::loaded;
     use plumb_compiler::answers::Finding;
+    use plumb_compiler::plan::Notation;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     const PLATFORM: &str = r#"use k8s.core.v1 as core
@@ -237,7 +238,15 @@ compose Team as t {
                 out.push_str(text);
                 Ok::<(), Infallible>(())
             };
-            let Ok(()) = run(&mut batch, &db, workspace, environment, Form::Text, threads, print);
+            let Ok(()) = run(
+                &mut batch,
+                &db,
+                workspace,
+                environment,
+                Form::Text(Notation::Yaml),
+                threads,
+                print,
+            );
         }
         (out, batch.findings())
     }

@@ -19,25 +19,21 @@ use crate::eval::{Evaluated, Moulds, Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
 use crate::layers::{Finder, layers};
-use crate::names::{environments, packages};
+use crate::names::{environments, packages, scope};
 use crate::objects::{Object, emitted, emitted_kinds, objects};
 use crate::outputs::{
     Declared, Node, circle, declared_outputs, order, output, requests_of, told, used_by,
 };
-use crate::plan::{Made, Planned};
+use crate::plan::{Made, Notation, Planned};
 use crate::source::{ItemId, Package, Workspace};
 use crate::syntax::ast::{ItemKind, Name};
 use crate::types::composition;
 use crate::value::Origin;
-use crate::yaml;
 use plumb_kubernetes::KindId;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::rc::Rc;
-
-/// The line before each document.
-const SEPARATOR: &str = "---\n";
 
 /// A request's turn in an environment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,8 +92,8 @@ const LAST: usize = 2;
 /// How manifests are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
-    /// As documents of YAML, each behind its `---` line.
-    Text,
+    /// As documents.
+    Text(Notation),
     /// As values, for who writes them otherwise.
     Objects,
     /// As values that the engine remembers, for who asks again after a change.
@@ -166,7 +162,11 @@ impl<'a> Maker<'a> {
     ) -> Option<Maker<'a>> {
         let environment = environments(db, workspace).0.get(environment).copied()?;
         let shared = Shared::new(db, workspace);
-        let planned = Planned::sharing(shared.clone(), db, workspace, environment);
+        let notation = match form {
+            Form::Text(notation) => notation,
+            Form::Objects | Form::Remembered => Notation::Yaml,
+        };
+        let planned = Planned::sharing(shared.clone(), db, workspace, environment, notation);
         Some(Maker {
             db,
             workspace,
@@ -227,7 +227,7 @@ impl<'a> Maker<'a> {
         let start = text.len();
         if let Some(value) = &evaluated.value {
             let planned = match self.form {
-                Form::Text => self.planned.text(request, value, SEPARATOR, text),
+                Form::Text(_) => self.planned.text(request, value, text),
                 Form::Objects | Form::Remembered => None,
             };
             if planned.is_some() {
@@ -235,13 +235,13 @@ impl<'a> Maker<'a> {
             } else {
                 let made = match self.form {
                     Form::Remembered => objects(db, workspace, request, environment).clone(),
-                    _ => emitted(db, workspace, request, environment, value),
+                    _ => emitted(&self.shared, request, environment, value),
                 };
                 outcome.diagnostics.extend(made.diagnostics.into_iter().map(here));
                 outcome.made = made.objects.as_ref().map(|objects| {
                     objects.iter().map(|object| self.made(object, text, start)).collect()
                 });
-                if self.form != Form::Text {
+                if !matches!(self.form, Form::Text(_)) {
                     outcome.objects = made.objects.unwrap_or_default();
                 }
             }
@@ -280,9 +280,8 @@ impl<'a> Maker<'a> {
 
     /// What is to be known of an object, which is written if text is wanted.
     fn made(&self, object: &Object, text: &mut String, start: usize) -> Made {
-        if self.form == Form::Text {
-            text.push_str(SEPARATOR);
-            yaml::write_document(text, &object.value);
+        if let Form::Text(notation) = self.form {
+            notation.write_document(text, &object.value);
         }
         Made::of(self.db, self.workspace, object, text.len() - start)
     }
@@ -290,7 +289,7 @@ impl<'a> Maker<'a> {
 
 /// A manifest to print.
 pub enum Piece<'p> {
-    /// A document behind its `---` line.
+    /// A document.
     Text(&'p str),
     /// A value.
     Manifest(&'p Manifest),
@@ -395,21 +394,25 @@ impl<'a> Batch<'a> {
                 .flat_map(|package| requests_of(db, workspace, *package, environment))
                 .collect(),
         };
+        let emits_early = |compose: ItemId| {
+            let mut kinds = emitted_kinds(db, workspace, compose).iter();
+            kinds.any(|kind| rank(kind_facts(db, workspace, *kind).kind) < LAST)
+        };
+        // In most workspaces none is, and no request need be asked.
+        let some_are_early = packages(db, workspace).keys().any(|path| {
+            let composes = &scope(db, Package::new(db, workspace, path.clone())).composes;
+            composes.iter().any(|compose| emits_early(*compose))
+        });
         let mut early: FxHashMap<ItemId, bool> = FxHashMap::default();
         let mut is_early = |request: &ItemId| {
             let Some(schema) = request_schema(db, workspace, *request) else { return false };
-            *early.entry(schema).or_insert_with(|| {
-                let compose = composition(db, workspace, schema);
-                let kinds = compose.map(|compose| emitted_kinds(db, workspace, compose).iter());
-                kinds
-                    .into_iter()
-                    .flatten()
-                    .any(|kind| rank(kind_facts(db, workspace, *kind).kind) < LAST)
-            })
+            *early
+                .entry(schema)
+                .or_insert_with(|| composition(db, workspace, schema).is_some_and(emits_early))
         };
         let (mut first, mut rest) = (Vec::new(), Vec::with_capacity(requests.len()));
         for request in requests {
-            if is_early(&request) {
+            if some_are_early && is_early(&request) {
                 first.push(Turn::Make(request, true));
                 rest.push(Turn::Rest(request));
             } else {

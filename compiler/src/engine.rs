@@ -5,7 +5,7 @@ use crate::batch::{Batch, Extent, Form, Maker, Piece, Turn};
 use crate::db::{Db, PRELUDE_PATH};
 use crate::diagnostics::{Diagnostic, Place, Severity, code};
 use crate::eval::{default_diagnostics, environment_diagnostics};
-use crate::infer::infer;
+use crate::infer::{infer, request_schema};
 use crate::items::{
     Soundness, items, locate, name_place, parse_ahead, soundness, syntax_diagnostics,
 };
@@ -271,15 +271,25 @@ fn unsound_layers(
     let layers = files.flat_map(|file| items(db, *file)).copied().filter(is_layer);
     let text = damaged(db, package);
     let mut found = FxHashMap::default();
+    let mut footings: FxHashMap<ItemId, Blocked> = FxHashMap::default();
     for layer in layers {
-        let blocked = named(db, workspace, layer)
+        let inference = infer(db, workspace, layer);
+        // Of most layers it is seen at once what they name: their schema, and that is all.
+        let named = match layer.kind(db) {
+            Kind::Request if inference.is_bare() => {
+                request_schema(db, workspace, layer).into_iter().collect()
+            }
+            Kind::Overlay if inference.is_bare() => Vec::new(),
+            _ => named(db, workspace, layer),
+        };
+        let blocked = named
             .into_iter()
             // A request that another names is sound or not by itself.
             .filter(|id| id.kind(db) != Kind::Request)
-            .map(|id| footing(db, workspace, id))
+            .map(|id| *footings.entry(id).or_insert_with(|| footing(db, workspace, id)))
             .chain([damage(text, layer)])
             // Also where what is wrong could be left out, such as a field that there is not.
-            .chain(infer(db, workspace, layer).has_errors().then_some(Blocked::Manifests))
+            .chain(inference.has_errors().then_some(Blocked::Manifests))
             .max();
         if let Some(blocked) = blocked.filter(|it| *it != Blocked::No) {
             found.insert(layer, blocked);

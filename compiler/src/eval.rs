@@ -115,8 +115,8 @@ pub(crate) fn settle<'a>(
 /// of a question to the database. Evaluators of one query may share one, and those of no query, all of one
 /// environment; never those of several queries, each of which must ask for itself.
 pub(crate) struct Shared<'a> {
-    db: &'a dyn Db,
-    workspace: Workspace,
+    pub(crate) db: &'a dyn Db,
+    pub(crate) workspace: Workspace,
     /// The trees of declarations and what is known of their expressions.
     declarations: RefCell<FxHashMap<ItemId, Declaration<'a>>>,
     /// The conditions of types, by their node.

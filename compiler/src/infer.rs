@@ -64,6 +64,13 @@ impl Inference {
     }
 }
 
+impl Inference {
+    /// Whether nothing but literals stands in a layer, so that it names nothing in its braces.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.resolutions.is_empty() && self.records.is_empty() && self.diagnostics.is_empty()
+    }
+}
+
 /// What an `emit` makes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Emitted {

@@ -18,6 +18,17 @@ pub fn write(out: &mut String, value: &Value, pretty: bool) {
     let _ = Printer { out, room: Room(usize::MAX), layout }.value(value, 0);
 }
 
+/// Writes a value as it stands in `depth` others of a text with line breaks.
+pub(crate) fn write_at(out: &mut String, value: &Value, depth: usize) {
+    // Only a limit makes a printer stop.
+    let _ = Printer { out, room: Room(usize::MAX), layout: Layout::Pretty }.value(value, depth);
+}
+
+/// Writes a text in its quotes.
+pub(crate) fn write_string(out: &mut String, text: &str) {
+    let _ = Printer { out, room: Room(usize::MAX), layout: Layout::Pretty }.string(text);
+}
+
 /// Writes `value` on one line, unless that takes more than about `limit` bytes. A value that refers to
 /// one part many times can be small in memory and of any size as text.
 pub(crate) fn write_within(out: &mut String, value: &Value, limit: usize) -> Result<(), TooLong> {

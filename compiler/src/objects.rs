@@ -8,8 +8,8 @@ use crate::allow::namespace_problem;
 use crate::db::Db;
 use crate::diagnostics::{Diagnostic, Place, code};
 use crate::eval::{
-    Call, Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, bind, evaluate,
-    initial_owner, kind_facts,
+    Call, Composed, Eval, Evaluator, Failed, Frame, MAX_BYTES, SAY_NAMESPACE, Shared, bind,
+    evaluate, initial_owner, kind_facts,
 };
 use crate::infer::{Emitted, infer};
 use crate::items::{item, name_place};
@@ -21,6 +21,7 @@ use crate::value::{Data, Fields, Origin, Record as RecordValue, Tag, Value};
 use crate::versions;
 use crate::yaml;
 use rustc_hash::FxHashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The objects of a request in an environment.
@@ -54,20 +55,19 @@ pub struct Object {
 #[salsa::tracked]
 pub fn objects(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Objects {
     match &evaluate(db, workspace, request, environment).value {
-        Some(value) => emitted(db, workspace, request, environment, value),
+        Some(value) => emitted(&Shared::new(db, workspace), request, environment, value),
         None => Objects { objects: None, diagnostics: Vec::new() },
     }
 }
 
 /// [`objects`] of a request whose complete value this is, kept by nobody: for who asks once.
-pub fn emitted(
-    db: &dyn Db,
-    workspace: Workspace,
+pub(crate) fn emitted<'a>(
+    shared: &Rc<Shared<'a>>,
     request: ItemId,
     environment: ItemId,
     value: &Value,
 ) -> Objects {
-    match emit(db, workspace, request, environment, value) {
+    match emit(shared, request, environment, value) {
         Some((evaluator, Emission { failed, emitted, .. })) => {
             Objects { objects: (!failed).then_some(emitted), diagnostics: evaluator.diagnostics }
         }
@@ -79,17 +79,18 @@ pub fn emitted(
 /// who asks where values come from needs them: they are made once more.
 pub fn calls(db: &dyn Db, workspace: Workspace, request: ItemId, environment: ItemId) -> Vec<Call> {
     let value = evaluate(db, workspace, request, environment).value.as_ref();
-    let emitted = value.and_then(|value| emit(db, workspace, request, environment, value));
+    let emitted =
+        value.and_then(|value| emit(&Shared::new(db, workspace), request, environment, value));
     emitted.map_or(Vec::new(), |(evaluator, _)| evaluator.calls)
 }
 
 fn emit<'a>(
-    db: &'a dyn Db,
-    workspace: Workspace,
+    shared: &Rc<Shared<'a>>,
     request: ItemId,
     environment: ItemId,
     value: &Value,
 ) -> Option<(Evaluator<'a>, Emission)> {
+    let (db, workspace) = (shared.db, shared.workspace);
     let schema = crate::infer::request_schema(db, workspace, request)?;
     let compose = composition(db, workspace, schema)?;
     let tree = item(db, compose).as_ref()?;
@@ -101,7 +102,7 @@ fn emit<'a>(
         Place::Node(item, node) => Origin { item, node },
         Place::Range(..) => Origin { item: request, node: NodeId(0) },
     };
-    let mut evaluator = Evaluator::new(db, workspace, Some(environment), subject);
+    let mut evaluator = Evaluator::of(shared.clone(), Some(environment), subject);
     evaluator.request = Some(request);
     let mut emission = Emission::new(Composed { compose, value: value.clone() });
     emission.compose(&mut evaluator, binder, block);

@@ -16,18 +16,72 @@ mod lay;
 mod run;
 
 use crate::db::Db;
-use crate::eval::{Composed, Evaluator, Frame, Shared};
+use crate::eval::{Composed, Evaluator, Frame, MAX_BYTES, Shared};
 use crate::infer::Inference;
+use crate::json;
 use crate::objects::{Emission, Object, Scaling};
 use crate::source::{ItemId, Workspace};
 use crate::syntax::ast::{BinaryOp, Expr, ForClause, Name, NodeId, Statement};
 use crate::types::Ty;
 use crate::value::{Data, Origin, Tag, Value};
-use crate::yaml::Place;
+use crate::yaml::{self, Place};
 use run::Runner;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
+
+/// How documents are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Notation {
+    /// YAML, each document behind its `---` line.
+    Yaml,
+    /// JSON with line breaks. What stands between documents is the matter of who prints them.
+    Json,
+}
+
+impl Notation {
+    /// Writes a document, with what stands before it.
+    pub fn write_document(self, out: &mut String, value: &Value) {
+        out.push_str(self.separator());
+        match self {
+            Notation::Yaml => yaml::write_document(out, value),
+            Notation::Json => json::write(out, value, true),
+        }
+    }
+
+    fn separator(self) -> &'static str {
+        match self {
+            Notation::Yaml => "---\n",
+            Notation::Json => "",
+        }
+    }
+
+    fn write(self, out: &mut String, value: &Value, spot: Spot) {
+        match self {
+            Notation::Yaml => yaml::write_at(out, value, spot.column, spot.place),
+            Notation::Json => json::write_at(out, value, spot.depth),
+        }
+    }
+
+    /// The bytes that a plan may write: what is certainly less than [`MAX_BYTES`] of YAML. A line of YAML has
+    /// an indent that a line in a text of JSON has not.
+    fn room(self) -> usize {
+        match self {
+            Notation::Yaml => MAX_BYTES / 2,
+            Notation::Json => MAX_BYTES / 256,
+        }
+    }
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Spot {
+    /// The column of its key or dash, in YAML.
+    column: usize,
+    place: Place,
+    /// The records and lists that it is in.
+    depth: usize,
+}
 
 /// How many steps of evaluation a part of a plan stands for, at most: each part of a literal is evaluated,
 /// set and completed.
@@ -39,6 +93,7 @@ pub struct Planned<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
     environment: ItemId,
+    notation: Notation,
     shared: Rc<Shared<'a>>,
     /// By schema.
     plans: FxHashMap<ItemId, Option<Plan<'a>>>,
@@ -63,8 +118,13 @@ struct WrittenField {
 
 impl<'a> Planned<'a> {
     /// Of an environment.
-    pub fn new(db: &'a dyn Db, workspace: Workspace, environment: ItemId) -> Self {
-        Planned::sharing(Shared::new(db, workspace), db, workspace, environment)
+    pub fn new(
+        db: &'a dyn Db,
+        workspace: Workspace,
+        environment: ItemId,
+        notation: Notation,
+    ) -> Self {
+        Planned::sharing(Shared::new(db, workspace), db, workspace, environment, notation)
     }
 
     /// The same with what others asked already.
@@ -73,28 +133,23 @@ impl<'a> Planned<'a> {
         db: &'a dyn Db,
         workspace: Workspace,
         environment: ItemId,
+        notation: Notation,
     ) -> Self {
         let (plans, written) = Default::default();
-        Planned { db, workspace, environment, shared, plans, written }
+        Planned { db, workspace, environment, notation, shared, plans, written }
     }
 
-    /// Writes the manifests of a request whose complete value this is, each as a document behind `separator`;
+    /// Writes the manifests of a request whose complete value this is, each as a document;
     /// what is to be known of them, in the order of emission. `None`, and nothing is written: ask
     /// [`objects`](crate::objects::objects), which has something to say or knows how.
-    pub fn text(
-        &mut self,
-        request: ItemId,
-        value: &Value,
-        separator: &'static str,
-        out: &mut String,
-    ) -> Option<Vec<Made>> {
-        let (db, workspace) = (self.db, self.workspace);
+    pub fn text(&mut self, request: ItemId, value: &Value, out: &mut String) -> Option<Vec<Made>> {
+        let (db, workspace, notation) = (self.db, self.workspace, self.notation);
         let Data::Record(record) = &value.data else { return None };
         let Tag::Schema(schema_id) = record.tag else { return None };
         let plan = self
             .plans
             .entry(schema_id)
-            .or_insert_with(|| Plan::new(db, workspace, schema_id, self.environment))
+            .or_insert_with(|| Plan::new(db, workspace, schema_id, self.environment, notation))
             .as_ref()?;
         let subject = Origin { item: request, node: NodeId(0) };
         let mut evaluator = Evaluator::of(self.shared.clone(), Some(self.environment), subject);
@@ -114,7 +169,7 @@ impl<'a> Planned<'a> {
             frame: &mut frame,
             out,
             start,
-            separator,
+            notation,
             made: Vec::with_capacity(plan.steps.len()),
             plan,
             written: &mut self.written,
@@ -191,39 +246,49 @@ struct Layout<'a> {
     weight: u64,
 }
 
+/// Whether a comma stands before a field, in JSON: whether another does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Comma {
+    No,
+    Maybe,
+    Yes,
+}
+
 enum Part<'a> {
     Text(String),
     /// A value that is there.
     Value {
         code: Code<'a>,
         check: Option<Ty>,
-        column: usize,
-        place: Place,
+        spot: Spot,
     },
     /// A field that may be absent, with the text before its value.
     Field {
+        comma: Comma,
         before: String,
         code: Code<'a>,
         check: Option<Ty>,
-        column: usize,
+        spot: Spot,
     },
     /// The value of a label.
     Label {
         code: Code<'a>,
-        column: usize,
+        spot: Spot,
     },
+    /// Before a field that others may stand before.
+    Comma,
     /// A field of the request, by its number in the plan, that is there.
     Own {
         field: usize,
         is_label: bool,
-        column: usize,
-        place: Place,
+        spot: Spot,
     },
     /// An element for each round.
     Loop {
         over: Code<'a>,
         clause: &'a ForClause,
         body: Layout<'a>,
+        depth: usize,
     },
     /// The request's labels or annotations that the object does not set itself; `own`: its own, whose
     /// text stands before; `None`: it has none.

@@ -1,5 +1,6 @@
-//! Moulds, plans and batches against what they are shortcuts of: for every request in every environment, what
-//! [`Moulds`] give is what [`evaluate`] does, what [`Planned`] writes is what [`objects`] print, and a batch that forgets finds and prints what is found and
+//! Shortcuts against what they are shortcuts of: what is inferred at a glance is what is inferred with all that
+//! an editor shows; for every request in every environment, what [`Moulds`] give is what [`evaluate`] does, and
+//! what [`Planned`] writes is what [`objects`] print; and a batch that forgets finds and prints what is found and
 //! built otherwise.
 
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Piece, Turn};
@@ -10,7 +11,7 @@ use plumb_compiler::layers::layers;
 use plumb_compiler::names::{environment_order, packages};
 use plumb_compiler::objects::objects;
 use plumb_compiler::outputs::requests;
-use plumb_compiler::plan::{Made, Planned};
+use plumb_compiler::plan::{Made, Notation, Planned};
 use plumb_compiler::source::Workspace;
 use plumb_compiler::value::Value;
 use plumb_compiler::{Database, build, check, environments, yaml};
@@ -33,7 +34,8 @@ pub struct Compared {
 pub fn compare(db: &Database, workspace: Workspace) -> Compared {
     let mut compared = Compared::default();
     for environment in environment_order(db, workspace) {
-        let mut planned = Planned::new(db, workspace, *environment);
+        let mut planned = [Notation::Yaml, Notation::Json]
+            .map(|notation| (notation, Planned::new(db, workspace, *environment, notation)));
         let mut moulds = Moulds::new(db, workspace, *environment);
         for request in requests(db, workspace, *environment) {
             let evaluated = evaluate(db, workspace, request, *environment);
@@ -52,33 +54,37 @@ pub fn compare(db: &Database, workspace: Workspace) -> Compared {
             let full = objects(db, workspace, request, *environment);
             compared.made += usize::from(full.objects.is_some());
             compared.cast += usize::from(full.objects.is_some() && cast.is_some());
-            let mut text = String::from("before\n");
-            let Some(made) = planned.text(request, value, "---\n", &mut text) else {
-                if text != "before\n" {
-                    compared.differences.push("a plan that stepped aside left text".into());
+            for (notation, planned) in &mut planned {
+                let mut text = String::from("before\n");
+                let Some(made) = planned.text(request, value, &mut text) else {
+                    if text != "before\n" {
+                        compared.differences.push("a plan that stepped aside left text".into());
+                    }
+                    continue;
+                };
+                compared.planned += usize::from(*notation == Notation::Yaml);
+                let Some(objects) = full.objects.as_ref().filter(|_| full.diagnostics.is_empty())
+                else {
+                    let said = &full.diagnostics;
+                    let difference = format!("{at}: planned, and there is to say {said:?}");
+                    compared.differences.push(difference);
+                    continue;
+                };
+                let mut whole = String::from("before\n");
+                let mut known = Vec::new();
+                for object in objects {
+                    notation.write_document(&mut whole, &object.value);
+                    let end = whole.len() - "before\n".len();
+                    known.push(Made::of(db, workspace, object, end));
                 }
-                continue;
-            };
-            compared.planned += 1;
-            let Some(objects) = full.objects.as_ref().filter(|_| full.diagnostics.is_empty())
-            else {
-                let said = &full.diagnostics;
-                compared.differences.push(format!("{at}: planned, and there is to say {said:?}"));
-                continue;
-            };
-            let mut whole = String::from("before\n");
-            let mut known = Vec::new();
-            for object in objects {
-                whole.push_str("---\n");
-                yaml::write_document(&mut whole, &object.value);
-                let end = whole.len() - "before\n".len();
-                known.push(Made::of(db, workspace, object, end));
-            }
-            if text != whole {
-                compared.differences.push(format!("{at}: planned\n{text}\nrather than\n{whole}"));
-            }
-            if made != known {
-                compared.differences.push(format!("{at}: told {made:?}\nrather than {known:?}"));
+                if text != whole {
+                    let difference = format!("{at}: planned\n{text}\nrather than\n{whole}");
+                    compared.differences.push(difference);
+                }
+                if made != known {
+                    let difference = format!("{at}: told {made:?}\nrather than {known:?}");
+                    compared.differences.push(difference);
+                }
             }
         }
     }
@@ -114,9 +120,10 @@ fn is_same(value: &Value, other: &Value) -> bool {
 
 /// A batch that forgets what it made finds and prints what one finds and makes that remembers.
 fn in_batch(db: &Database, workspace: Workspace, differences: &mut Vec<String>) {
+    let form = Form::Text(Notation::Yaml);
     let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
     for environment in environments(db, workspace) {
-        let Some(mut maker) = Maker::new(db, workspace, &environment, Form::Text) else { continue };
+        let Some(mut maker) = Maker::new(db, workspace, &environment, form) else { continue };
         let (mut text, mut printed) = (String::new(), String::new());
         let mut print = |piece: Piece<'_>| {
             if let Piece::Text(document) = piece {

@@ -79,8 +79,10 @@ impl Files for Folders {
     }
 
     fn read(&self, file: &Path) -> io::Result<Option<Vec<u8>>> {
-        let mut bytes = Vec::new();
-        File::open(file)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        let file = File::open(file)?;
+        // Room for all of it, and to see that it ends: else it is read piece by piece.
+        let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_FILE) as usize + 1);
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
         Ok((bytes.len() as u64 <= MAX_FILE).then_some(bytes))
     }
 

@@ -3,11 +3,12 @@
 //! Whatever does not fit is [`Unplanned`] and run as it is written: a smaller part where that is possible,
 //! else the whole statement.
 
-use super::{Code, Layout, OwnField, Part, Plan, Step, Template};
+use super::{Code, Comma, Layout, Notation, OwnField, Part, Plan, Spot, Step, Template};
 use crate::db::Db;
 use crate::eval::{Evaluator, Failed, Frame};
 use crate::infer::{Emitted, Inference, Resolution, infer, signature};
 use crate::items::item;
+use crate::json;
 use crate::objects::{is_autoscaler, label_value, qualified_name};
 use crate::source::{ItemId, Kind, Workspace};
 use crate::syntax::ast::*;
@@ -52,6 +53,7 @@ impl<'a> Plan<'a> {
         workspace: Workspace,
         schema_id: ItemId,
         environment: ItemId,
+        notation: Notation,
     ) -> Option<Plan<'a>> {
         let compose = composition(db, workspace, schema_id)?;
         let tree = item(db, compose).as_ref()?;
@@ -65,6 +67,7 @@ impl<'a> Plan<'a> {
             evaluator: Evaluator::new(db, workspace, Some(environment), subject),
             db,
             workspace,
+            notation,
             compose,
             inference,
             schema: schema_id,
@@ -98,6 +101,7 @@ struct Planner<'a> {
     evaluator: Evaluator<'a>,
     db: &'a dyn Db,
     workspace: Workspace,
+    notation: Notation,
     compose: ItemId,
     inference: &'a Inference,
     schema: ItemId,
@@ -249,16 +253,26 @@ impl<'a> Planner<'a> {
             Some(Node::Leaf { code, check: None, certain: true }) => code.clone(),
             _ => return Err(Unplanned),
         };
-        let mut writer = Writer { parts: Vec::new(), weight: 0 };
-        writer.text(&format!(
-            "apiVersion: {}\nkind: {}\nmetadata:\n",
-            facts.api_version(),
-            facts.kind
-        ));
-        self.metadata(&mut writer, metadata, facts.namespaced)?;
-        for (name, node) in &others {
-            self.field(&mut writer, name, node, 0, &mut false)?;
+        let mut writer = Writer::new(self.notation);
+        match self.notation {
+            Notation::Yaml => writer.text(&format!(
+                "apiVersion: {}\nkind: {}\nmetadata:\n",
+                facts.api_version(),
+                facts.kind
+            )),
+            Notation::Json => writer.text(&format!(
+                "{{\n  \"apiVersion\": \"{}\",\n  \"kind\": \"{}\",\n  \"metadata\": {{",
+                facts.api_version(),
+                facts.kind
+            )),
         }
+        self.metadata(&mut writer, metadata, facts.namespaced)?;
+        writer.close(1);
+        let mut line = Line { is_begun: false, comma: Comma::Yes };
+        for (name, node) in &others {
+            self.field(&mut writer, name, node, 0, 0, &mut line)?;
+        }
+        writer.close(0);
         Ok(Template {
             kind,
             facts,
@@ -286,54 +300,62 @@ impl<'a> Planner<'a> {
         }
         let name = take("name").ok_or(Unplanned)?;
         let own = [("labels", take("labels")), ("annotations", take("annotations"))];
-        self.field(writer, &"name".into(), &name, 2, &mut false)?;
+        let mut line = Line { is_begun: false, comma: Comma::No };
+        let at = Spot { column: 2, place: Place::Key, depth: 2 };
+        self.field(writer, &"name".into(), &name, 2, 1, &mut line)?;
         if namespaced {
-            writer.text("  namespace:");
+            writer.key(namespace_key(), 2, 1, &mut line)?;
             let code = Code::Field(namespace_key(), self.place(namespace_key()));
-            let part = self.gap(&code, None, 2, Place::Key);
+            let part = self.gap(&code, None, at);
             writer.parts.push(part);
         }
         for (key, node) in own {
-            let own = match node {
-                None => None,
-                Some(Node::Record(entries)) if !entries.is_empty() => {
-                    writer.text(&format!("  {key}:\n"));
-                    for (name, node) in &entries {
-                        let Node::Leaf { code, check: None, certain: true } = node else {
-                            return Err(Unplanned);
-                        };
-                        if qualified_name(name).is_err() {
-                            return Err(Unplanned);
-                        }
-                        match code {
-                            Code::Constant(Value { data: Data::String(text), .. })
-                                if key == "annotations" || label_value(text).is_ok() =>
-                            {
-                                self.field(writer, name, node, 4, &mut false)?;
-                            }
-                            Code::Constant(_) => return Err(Unplanned),
-                            code if key == "labels" => {
-                                writer.key(name, 4, &mut false)?;
-                                writer.weight += 1;
-                                let part = match self.gap(code, None, 4, Place::Key) {
-                                    Part::Own { field, column, place, .. } => {
-                                        Part::Own { field, is_label: true, column, place }
-                                    }
-                                    _ => Part::Label { code: code.clone(), column: 4 },
-                                };
-                                writer.parts.push(part);
-                            }
-                            _ => self.field(writer, name, node, 4, &mut false)?,
-                        }
-                    }
-                    Some(entries.into_iter().map(|(name, _)| name).collect())
-                }
-                Some(_) => return Err(Unplanned),
+            let Some(node) = node else {
+                writer.parts.push(Part::Inherited { key, own: None });
+                continue;
             };
-            writer.parts.push(Part::Inherited { key, own });
+            let Node::Record(entries) = node else { return Err(Unplanned) };
+            if entries.is_empty() {
+                return Err(Unplanned);
+            }
+            writer.key(&key.into(), 2, 1, &mut line)?;
+            writer.open();
+            let mut inner = Line { is_begun: false, comma: Comma::No };
+            for (name, node) in &entries {
+                let Node::Leaf { code, check: None, certain: true } = node else {
+                    return Err(Unplanned);
+                };
+                if qualified_name(name).is_err() {
+                    return Err(Unplanned);
+                }
+                match code {
+                    Code::Constant(Value { data: Data::String(text), .. })
+                        if key == "annotations" || label_value(text).is_ok() =>
+                    {
+                        self.field(writer, name, node, 4, 2, &mut inner)?;
+                    }
+                    Code::Constant(_) => return Err(Unplanned),
+                    code if key == "labels" => {
+                        writer.key(name, 4, 2, &mut inner)?;
+                        writer.weight += 1;
+                        let at = Spot { column: 4, place: Place::Key, depth: 3 };
+                        let part = match self.gap(code, None, at) {
+                            Part::Own { field, spot, .. } => {
+                                Part::Own { field, is_label: true, spot }
+                            }
+                            _ => Part::Label { code: code.clone(), spot: at },
+                        };
+                        writer.parts.push(part);
+                    }
+                    _ => self.field(writer, name, node, 4, 2, &mut inner)?,
+                }
+            }
+            let own = entries.into_iter().map(|(name, _)| name).collect();
+            writer.parts.push(Part::Inherited { key, own: Some(own) });
+            writer.close(2);
         }
         for (name, node) in &fields {
-            self.field(writer, name, node, 2, &mut false)?;
+            self.field(writer, name, node, 2, 1, &mut line)?;
         }
         Ok(())
     }
@@ -539,23 +561,17 @@ impl<'a> Planner<'a> {
     }
 
     /// Where the value of an expression stands that is there.
-    fn gap(
-        &mut self,
-        code: &Code<'a>,
-        check: Option<&Ty>,
-        column: usize,
-        place: Place,
-    ) -> Part<'a> {
+    fn gap(&mut self, code: &Code<'a>, check: Option<&Ty>, spot: Spot) -> Part<'a> {
         let check = check.cloned();
         let Code::Field(name, at) = *code else {
-            return Part::Value { code: code.clone(), check, column, place };
+            return Part::Value { code: code.clone(), check, spot };
         };
         let own = OwnField { name, place: at, check };
         let field = self.fields.iter().position(|it| *it == own).unwrap_or_else(|| {
             self.fields.push(own);
             self.fields.len() - 1
         });
-        Part::Own { field, is_label: false, column, place }
+        Part::Own { field, is_label: false, spot }
     }
 
     // Expressions.
@@ -726,77 +742,96 @@ impl<'a> Planner<'a> {
 
     // Text.
 
-    /// A field of a record whose keys stand at `column`.
+    /// A field of a record that is in `depth` others and whose keys stand at `column`.
     fn field(
         &mut self,
         writer: &mut Writer<'a>,
         name: &Name,
         node: &Node<'a>,
         column: usize,
-        on_line: &mut bool,
+        depth: usize,
+        line: &mut Line,
     ) -> Laid<()> {
+        let spot = Spot { column, place: Place::Key, depth: depth + 1 };
         match node {
             Node::Leaf { code, check, certain: false } => {
                 // The line that it would begin is the next one's then.
-                if *on_line {
+                if line.is_begun {
                     return Err(Unplanned);
                 }
-                let mut before = Writer { parts: Vec::new(), weight: 0 };
-                before.key(name, column, on_line)?;
+                let mut before = Writer::new(self.notation);
+                let mut first = Line { is_begun: false, comma: Comma::No };
+                before.key(name, column, depth, &mut first)?;
                 let Some(Part::Text(before)) = before.parts.pop() else { return Err(Unplanned) };
                 writer.weight += 1;
-                let (code, check) = (code.clone(), check.clone());
-                writer.parts.push(Part::Field { before, code, check, column });
+                let (code, check, comma) = (code.clone(), check.clone(), line.comma);
+                writer.parts.push(Part::Field { comma, before, code, check, spot });
+                line.comma = line.comma.max(Comma::Maybe);
                 Ok(())
             }
             _ => {
-                writer.key(name, column, on_line)?;
-                self.value(writer, node, column, Place::Key)
+                writer.key(name, column, depth, line)?;
+                self.value(writer, node, spot)
             }
         }
     }
 
-    /// A value behind its key or dash at `column`, up to and with the newline: as [`yaml`] writes it.
-    fn value(
-        &mut self,
-        writer: &mut Writer<'a>,
-        node: &Node<'a>,
-        column: usize,
-        place: Place,
-    ) -> Laid<()> {
+    /// A value behind its key or dash, with the newline where its notation ends it with one.
+    fn value(&mut self, writer: &mut Writer<'a>, node: &Node<'a>, spot: Spot) -> Laid<()> {
+        let Spot { column, place, depth } = spot;
+        let is_json = self.notation == Notation::Json;
         writer.weight += 1;
         match node {
             Node::Leaf { code: Code::Constant(value), .. } => {
                 let mut text = String::new();
-                yaml::write_at(&mut text, value, column, place);
+                self.notation.write(&mut text, value, spot);
                 writer.weight += weight(value);
                 writer.text(&text);
             }
             Node::Leaf { code, check, .. } => {
-                let part = self.gap(code, check.as_ref(), column, place);
+                let part = self.gap(code, check.as_ref(), spot);
                 writer.parts.push(part);
             }
-            Node::Record(fields) if fields.is_empty() => writer.text(" {}\n"),
-            Node::Record(fields) => {
-                let mut on_line = place == Place::Dash;
-                writer.text(if on_line { " " } else { "\n" });
-                for (name, node) in fields {
-                    self.field(writer, name, node, column + 2, &mut on_line)?;
-                }
+            Node::Record(fields) if fields.is_empty() => {
+                writer.text(if is_json { "{}" } else { " {}\n" });
             }
-            Node::List(elements) if elements.is_empty() => writer.text(" []\n"),
+            Node::Record(fields) => {
+                let is_begun = place == Place::Dash && !is_json;
+                let mut line = Line { is_begun, comma: Comma::No };
+                match is_json {
+                    true => writer.text("{"),
+                    false => writer.text(if line.is_begun { " " } else { "\n" }),
+                }
+                for (name, node) in fields {
+                    self.field(writer, name, node, column + 2, depth, &mut line)?;
+                }
+                writer.close(depth);
+            }
+            Node::List(elements) if elements.is_empty() => {
+                writer.text(if is_json { "[]" } else { " []\n" });
+            }
+            Node::List(elements) if is_json => {
+                for (at, element) in elements.iter().enumerate() {
+                    writer.text(if at == 0 { "[" } else { "," });
+                    writer.line(depth + 1);
+                    self.value(writer, element, Spot { depth: depth + 1, ..spot })?;
+                }
+                writer.line(depth);
+                writer.text("]");
+            }
             Node::List(elements) => {
                 let (inner, mut on_line) = match place {
                     Place::Dash => (column + 2, true),
                     _ => (column, false),
                 };
                 writer.text(if on_line { " " } else { "\n" });
+                let spot = Spot { column: inner, place: Place::Dash, depth: depth + 1 };
                 for element in elements {
                     if !std::mem::take(&mut on_line) {
                         writer.indent(inner);
                     }
                     writer.text("-");
-                    self.value(writer, element, inner, Place::Dash)?;
+                    self.value(writer, element, spot)?;
                 }
             }
             Node::Loop { over, clause, body } => {
@@ -804,12 +839,18 @@ impl<'a> Planner<'a> {
                 if place == Place::Dash {
                     return Err(Unplanned);
                 }
-                let mut inner = Writer { parts: Vec::new(), weight: 0 };
-                inner.indent(column);
-                inner.text("-");
-                self.value(&mut inner, body, column, Place::Dash)?;
+                let mut inner = Writer::new(self.notation);
+                match is_json {
+                    true => inner.line(depth + 1),
+                    false => {
+                        inner.indent(column);
+                        inner.text("-");
+                    }
+                }
+                let spot = Spot { column, place: Place::Dash, depth: depth + 1 };
+                self.value(&mut inner, body, spot)?;
                 let (over, body) = (over.clone(), inner.done()?);
-                writer.parts.push(Part::Loop { over, clause, body });
+                writer.parts.push(Part::Loop { over, clause, body, depth });
             }
         }
         Ok(())
@@ -939,13 +980,25 @@ impl Code<'_> {
     }
 }
 
+/// Where the next field of a record goes.
+struct Line {
+    /// Its line is begun, by a dash.
+    is_begun: bool,
+    comma: Comma,
+}
+
 /// Joins what is known into text.
 struct Writer<'a> {
+    notation: Notation,
     parts: Vec<Part<'a>>,
     weight: u64,
 }
 
 impl<'a> Writer<'a> {
+    fn new(notation: Notation) -> Self {
+        Writer { notation, parts: Vec::new(), weight: 0 }
+    }
+
     fn text(&mut self, text: &str) {
         match self.parts.last_mut() {
             Some(Part::Text(before)) => before.push_str(text),
@@ -957,13 +1010,51 @@ impl<'a> Writer<'a> {
         self.text(&" ".repeat(column));
     }
 
-    fn key(&mut self, name: &Name, column: usize, on_line: &mut bool) -> Laid<()> {
-        let mut text = String::new();
-        if !std::mem::take(on_line) {
-            text.push_str(&" ".repeat(column));
+    /// Begins a line of JSON.
+    fn line(&mut self, depth: usize) {
+        self.text("\n");
+        self.indent(2 * depth);
+    }
+
+    /// A record begins that has a field, behind its key.
+    fn open(&mut self) {
+        self.text(match self.notation {
+            Notation::Yaml => "\n",
+            Notation::Json => "{",
+        });
+    }
+
+    /// A record ends that has a field.
+    fn close(&mut self, depth: usize) {
+        if self.notation == Notation::Json {
+            self.line(depth);
+            self.text("}");
         }
-        yaml::write_key(&mut text, name).ok_or(Unplanned)?;
-        text.push(':');
+    }
+
+    /// The key of a field that is there.
+    fn key(&mut self, name: &Name, column: usize, depth: usize, line: &mut Line) -> Laid<()> {
+        let mut text = String::new();
+        match self.notation {
+            Notation::Yaml => {
+                if !std::mem::take(&mut line.is_begun) {
+                    text.push_str(&" ".repeat(column));
+                }
+                yaml::write_key(&mut text, name).ok_or(Unplanned)?;
+                text.push(':');
+            }
+            Notation::Json => {
+                line.is_begun = false;
+                match std::mem::replace(&mut line.comma, Comma::Yes) {
+                    Comma::No => {}
+                    Comma::Maybe => self.parts.push(Part::Comma),
+                    Comma::Yes => self.text(","),
+                }
+                self.line(depth + 1);
+                json::write_string(&mut text, name);
+                text.push_str(": ");
+            }
+        }
         self.text(&text);
         Ok(())
     }

@@ -1,9 +1,13 @@
 //! From a plan and a request to text.
 
-use super::{Code, Layout, Made, OwnField, Part, Plan, STEPS_A_PART, Step, Template, Written};
+use super::{
+    Code, Comma, Layout, Made, Notation, OwnField, Part, Plan, STEPS_A_PART, Spot, Step, Template,
+    Written,
+};
 use crate::allow::namespace_problem;
 use crate::builtins::scalar_text;
 use crate::eval::{Eval, Evaluator, Failed, Frame, MAX_BYTES, MAX_STEPS, bind};
+use crate::json;
 use crate::objects::{
     Emission, Object, Scaling, fixed, label_value, name_problem, qualified_name, scaled,
 };
@@ -20,7 +24,7 @@ pub(super) struct Runner<'r, 'a> {
     pub(super) out: &'r mut String,
     /// Where the text of the request begins.
     pub(super) start: usize,
-    pub(super) separator: &'static str,
+    pub(super) notation: Notation,
     pub(super) made: Vec<Made>,
     pub(super) plan: &'r Plan<'a>,
     pub(super) written: &'r mut Written,
@@ -36,7 +40,7 @@ impl<'a> Runner<'_, 'a> {
         self.steps(&self.plan.steps)?;
         let steps = self.cost.saturating_mul(STEPS_A_PART) + self.evaluator.steps();
         let clean = self.evaluator.diagnostics.is_empty() && !self.emission.failed;
-        let small = steps <= MAX_STEPS && self.out.len() - self.start <= MAX_BYTES / 2;
+        let small = steps <= MAX_STEPS && self.out.len() - self.start <= self.notation.room();
         if clean && small { Ok(()) } else { Err(Failed) }
     }
 
@@ -87,8 +91,7 @@ impl<'a> Runner<'_, 'a> {
     }
 
     fn write(&mut self, object: &Object) {
-        self.out.push_str(self.separator);
-        yaml::write_document(self.out, &object.value);
+        self.notation.write_document(self.out, &object.value);
         let (db, workspace) = (self.evaluator.db, self.evaluator.workspace);
         self.made.push(Made::of(db, workspace, object, self.out.len() - self.start));
     }
@@ -112,7 +115,7 @@ impl<'a> Runner<'_, 'a> {
                 |code: &Option<Code<'a>>| code.as_ref().map(|code| self.value(code)).transpose();
             scaling.scales = Some(scaled([part(version)?, part(kind)?, part(name)?]));
         }
-        self.out.push_str(self.separator);
+        self.out.push_str(self.notation.separator());
         self.layout(&template.text)?;
         let end = self.out.len() - self.start;
         let (kind, origin) = (template.kind, template.origin);
@@ -141,51 +144,64 @@ impl<'a> Runner<'_, 'a> {
     fn layout(&mut self, layout: &Layout<'a>) -> Eval<()> {
         self.cost = self.cost.saturating_add(layout.weight);
         if self.cost.saturating_mul(STEPS_A_PART) > MAX_STEPS
-            || self.out.len() - self.start > MAX_BYTES / 2
+            || self.out.len() - self.start > self.notation.room()
         {
             return Err(Failed);
         }
         for part in &layout.parts {
             match part {
                 Part::Text(text) => self.out.push_str(text),
-                Part::Value { code, check, column, place } => {
+                Part::Value { code: Code::Local(slot), check: None, spot } => {
+                    let (_, value) = self.frame.locals.get(*slot).ok_or(Failed)?;
+                    if value.is_none() {
+                        return Err(Failed);
+                    }
+                    self.notation.write(self.out, value, *spot);
+                }
+                Part::Value { code, check, spot } => {
                     let value = self.checked(code, check.as_ref())?;
                     if value.is_none() {
                         return Err(Failed);
                     }
-                    yaml::write_at(self.out, &value, *column, *place);
+                    self.notation.write(self.out, &value, *spot);
                 }
-                Part::Field { before, code, check, column } => {
+                Part::Field { comma, before, code, check, spot } => {
                     let value = self.checked(code, check.as_ref())?;
                     if !value.is_none() {
+                        self.comma(*comma);
                         self.out.push_str(before);
-                        yaml::write_at(self.out, &value, *column, Place::Key);
+                        self.notation.write(self.out, &value, *spot);
                     }
                 }
-                Part::Label { code, column } => {
+                Part::Label { code, spot } => {
                     let value = self.value(code)?;
                     match &value.data {
                         Data::String(text) if label_value(text).is_ok() => {}
                         _ => return Err(Failed),
                     }
-                    yaml::write_at(self.out, &value, *column, Place::Key);
+                    self.notation.write(self.out, &value, *spot);
                 }
-                Part::Own { field, is_label, column, place } => {
-                    self.own(*field, *is_label, *column, *place)?;
-                }
-                Part::Loop { over, clause, body } => {
+                Part::Comma => self.comma(Comma::Maybe),
+                Part::Own { field, is_label, spot } => self.own(*field, *is_label, *spot)?,
+                Part::Loop { over, clause, body, depth } => {
                     let over = self.value(over)?;
                     let rounds = self.evaluator.rounds_of(&over)?;
+                    let is_json = self.notation == Notation::Json;
                     if rounds.is_empty() {
-                        self.out.push_str(" []\n");
+                        self.out.push_str(if is_json { "[]" } else { " []\n" });
                         continue;
                     }
-                    self.out.push('\n');
+                    self.out.push(if is_json { '[' } else { '\n' });
                     let before = self.frame.locals.len();
                     for round in rounds {
+                        self.comma(Comma::Maybe);
                         bind(self.frame, clause, round);
                         self.layout(body)?;
                         self.frame.locals.truncate(before);
+                    }
+                    if is_json {
+                        self.line(*depth);
+                        self.out.push(']');
                     }
                 }
                 Part::Inherited { key, own } => self.inherited(key, own.as_deref())?,
@@ -194,8 +210,27 @@ impl<'a> Runner<'_, 'a> {
         Ok(())
     }
 
+    /// Writes the comma before a field or element, where the notation has one and another stands before.
+    fn comma(&mut self, comma: Comma) {
+        let stands = match comma {
+            Comma::No => false,
+            // What ends with a bracket that opens is no value.
+            Comma::Maybe => !self.out.ends_with(['{', '[']),
+            Comma::Yes => true,
+        };
+        if self.notation == Notation::Json && stands {
+            self.out.push(',');
+        }
+    }
+
+    /// Begins a line of JSON.
+    fn line(&mut self, depth: usize) {
+        self.out.push('\n');
+        yaml::indent(self.out, 2 * depth);
+    }
+
     /// Writes a field of the request, as it was written before where that is the same in every place.
-    fn own(&mut self, field: usize, is_label: bool, column: usize, place: Place) -> Eval<()> {
+    fn own(&mut self, field: usize, is_label: bool, spot: Spot) -> Eval<()> {
         let known = &self.written.fields[field];
         if let Some(range) = &known.range
             && (known.is_label || !is_label)
@@ -216,14 +251,14 @@ impl<'a> Runner<'_, 'a> {
             self.written.fields[field].is_label = true;
         }
         let start = self.written.text.len();
-        yaml::write_at(&mut self.written.text, &value, 0, Place::Key);
+        self.notation.write(&mut self.written.text, &value, spot);
         let line = &self.written.text[start..];
-        if line.find('\n') == Some(line.len() - 1) {
+        if line.find('\n').is_none_or(|end| end == line.len() - 1) {
             self.out.push_str(line);
             self.written.fields[field].range = Some(start..self.written.text.len());
         } else {
             self.written.text.truncate(start);
-            yaml::write_at(self.out, &value, column, place);
+            self.notation.write(self.out, &value, spot);
         }
         Ok(())
     }
@@ -252,17 +287,39 @@ impl<'a> Runner<'_, 'a> {
         if fields.is_empty() {
             return Ok(());
         }
-        let value = Value::record(fields, request.origin);
-        if own.is_none() {
-            self.out.push_str("  ");
-            self.out.push_str(key);
-            self.out.push(':');
-            yaml::write_at(self.out, &value, 2, Place::Key);
-        } else {
-            // The text of its own ends a line, and the first line of these is their key's.
-            let mut text = String::new();
-            yaml::write_at(&mut text, &value, 2, Place::Key);
-            self.out.push_str(text.strip_prefix('\n').unwrap_or(&text));
+        let spot = Spot { column: 2, place: Place::Key, depth: 2 };
+        match (self.notation, own) {
+            (Notation::Yaml, None) => {
+                self.out.push_str("  ");
+                self.out.push_str(key);
+                self.out.push(':');
+                let value = Value::record(fields, request.origin);
+                self.notation.write(self.out, &value, spot);
+            }
+            (Notation::Yaml, Some(_)) => {
+                // The text of its own ends a line, and the first line of these is their key's.
+                let mut text = String::new();
+                let value = Value::record(fields, request.origin);
+                self.notation.write(&mut text, &value, spot);
+                self.out.push_str(text.strip_prefix('\n').unwrap_or(&text));
+            }
+            (Notation::Json, None) => {
+                let value = Value::record(fields, request.origin);
+                self.out.push(',');
+                self.line(2);
+                json::write_string(self.out, key);
+                self.out.push_str(": ");
+                self.notation.write(self.out, &value, spot);
+            }
+            (Notation::Json, Some(_)) => {
+                for (name, value) in &fields {
+                    self.out.push(',');
+                    self.line(3);
+                    json::write_string(self.out, name);
+                    self.out.push_str(": ");
+                    self.notation.write(self.out, value, Spot { depth: 3, ..spot });
+                }
+            }
         }
         Ok(())
     }

@@ -578,6 +578,7 @@ impl Parser<'_> {
         }
         let mut segments = vec![first];
         while matches!(self.kind(), TokenKind::Dot | TokenKind::DotDot) {
+            segments.reserve_exact(1);
             self.dots(|parser| segments.push(parser.segment()));
         }
         Path { id: self.node_from(start), segments }

@@ -5,6 +5,7 @@ use super::owner::{Owner, Snapshot};
 use plumb_compiler::answers::Finding;
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Turn};
 use plumb_compiler::diagnostics::Severity;
+use plumb_compiler::plan::Notation;
 use plumb_compiler::source::SourceFile;
 use plumb_compiler::syntax::ast::{Name, TextRange};
 use plumb_compiler::{check_only, environments};
@@ -235,7 +236,9 @@ fn everything(snapshots: &[Snapshot], abilities: &Abilities) -> (Told, Vec<Strin
         // What is asked once is not remembered: a workspace of any size can be looked at whole.
         let mut batch = Batch::new(db, workspace, Extent::whole(db, workspace));
         for environment in environments(db, workspace) {
-            let Some(mut maker) = Maker::new(db, workspace, &environment, Form::Text) else {
+            let Some(mut maker) =
+                Maker::new(db, workspace, &environment, Form::Text(Notation::Yaml))
+            else {
                 continue;
             };
             batch.begin(&environment);

@@ -982,6 +982,7 @@ impl Parser<'_> {
         loop {
             match self.kind() {
                 TokenKind::Dot | TokenKind::DotDot => {
+                    segments.reserve_exact(1);
                     self.dots(|parser| segments.push(parser.key_segment(false)));
                 }
                 TokenKind::QuestionDot => {
