@@ -1334,6 +1334,12 @@ mod tests {
     }
 
     #[test]
+    fn so_at_the_end_of_a_file() {
+        let text = "request y: platform.Web { image = \"y\", owner = \"me\" }\n\nrequest x: platform.Web {\n    $0\n}";
+        assert_eq!(first(4, text), "all required fields image");
+    }
+
+    #[test]
     fn what_is_set_is_not_offered_again_and_a_key_keeps_its_value() {
         let text = "request x: platform.Web {\n    image = \"x\"\n    rep$0\n}\n";
         assert!(!labels(&format!("use platform\n{text}")).contains("image"));

@@ -67,7 +67,7 @@ async fn run(client: Client, owner: Owner, abilities: Arc<Abilities>, changed: A
             }
         }
         tell_in_view(&client, &owner, &abilities, &mut told).await;
-        if abilities.pulls && abilities.refreshes_diagnostics {
+        if abilities.pulls {
             let client = client.clone();
             tokio::spawn(async move { client.workspace_diagnostic_refresh().await });
         }

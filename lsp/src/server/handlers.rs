@@ -38,9 +38,9 @@ pub(crate) fn panic_text(payload: Box<dyn std::any::Any + Send>) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct Abilities {
     pub(crate) encoding: Encoding,
-    /// It asks for the diagnostics of documents.
+    /// It asks for the diagnostics of documents, and once more when it is told to: what is wrong with a line
+    /// that is being typed is only told after a pause.
     pub(crate) pulls: bool,
-    pub(crate) refreshes_diagnostics: bool,
     pub(crate) refreshes_hints: bool,
     pub(crate) refreshes_lenses: bool,
     pub(crate) progress: bool,
@@ -68,10 +68,10 @@ impl Abilities {
             .unwrap_or_default();
         Abilities {
             encoding: if is_utf8 { Encoding::Utf8 } else { Encoding::Utf16 },
-            pulls: document.is_some_and(|it| it.diagnostic.is_some()),
-            refreshes_diagnostics: workspace
-                .and_then(|it| it.diagnostics.as_ref())
-                .is_some_and(|it| it.refresh_support == Some(true)),
+            pulls: document.is_some_and(|it| it.diagnostic.is_some())
+                && workspace
+                    .and_then(|it| it.diagnostics.as_ref())
+                    .is_some_and(|it| it.refresh_support == Some(true)),
             refreshes_hints: workspace
                 .and_then(|it| it.inlay_hint.as_ref())
                 .is_some_and(|it| it.refresh_support == Some(true)),
@@ -430,7 +430,7 @@ impl LanguageServer for Backend {
             Encoding::Utf16 => PositionEncodingKind::UTF16,
         };
         let _ = self.abilities.set(abilities.clone());
-        let publisher = Publisher::start(self.client.clone(), self.owner.clone(), abilities);
+        let publisher = Publisher::start(self.client.clone(), self.owner.clone(), abilities.clone());
         let _ = self.publisher.set(publisher);
         let mut capabilities = ServerCapabilities {
             position_encoding: Some(encoding),
@@ -450,12 +450,14 @@ impl LanguageServer for Backend {
             code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(true) }),
             inlay_hint_provider: Some(OneOf::Left(true)),
             hover_provider: Some(HoverProviderCapability::Simple(true)),
-            diagnostic_provider: Some(DiagnosticServerCapabilities::Options(DiagnosticOptions {
-                identifier: Some("plumb".to_owned()),
-                inter_file_dependencies: true,
-                workspace_diagnostics: false,
-                ..DiagnosticOptions::default()
-            })),
+            diagnostic_provider: abilities.pulls.then(|| {
+                DiagnosticServerCapabilities::Options(DiagnosticOptions {
+                    identifier: Some("plumb".to_owned()),
+                    inter_file_dependencies: true,
+                    workspace_diagnostics: false,
+                    ..DiagnosticOptions::default()
+                })
+            }),
             workspace: Some(WorkspaceServerCapabilities {
                 workspace_folders: Some(WorkspaceFoldersServerCapabilities {
                     supported: Some(true),
