@@ -161,6 +161,16 @@ fn requested(db: &dyn Db, package: Package) -> Vec<(ItemId, ItemId)> {
     requests.filter_map(|it| Some((*it, request_schema(db, workspace, *it)?))).collect()
 }
 
+/// Where the requests for a schema are declared, by package and name.
+pub fn requests_for(db: &dyn Db, workspace: Workspace, schema: ItemId) -> Vec<Location> {
+    let all = packages(db, workspace).keys();
+    let own = all
+        .map(|path| Package::new(db, workspace, path.clone()))
+        .filter(|package| !is_foreign(db, *package));
+    let requests = own.flat_map(|it| requested(db, it)).filter(|(_, of)| *of == schema);
+    requests.map(|(request, _)| location(db, name_place(db, *request))).collect()
+}
+
 /// How many requests there are for a schema.
 pub fn count_requests_for(db: &dyn Db, workspace: Workspace, schema: ItemId) -> usize {
     let all = packages(db, workspace).keys();
@@ -206,6 +216,7 @@ mod tests {
         let it = Fixture::new(&SHOP.replace("schema Web {", "schema W$0eb {"));
         let schema = lens_of(&it.db, it.file, "Web", LensKind::Requests).expect("a schema");
         assert_eq!(count_requests_for(&it.db, it.workspace, schema), 1);
+        assert_eq!(requests_for(&it.db, it.workspace, schema)[0].path, "apps/shop/team.plumb");
         let found = lenses(&it.db, it.workspace, it.file);
         assert_eq!(found.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["Web"]);
     }

@@ -54,6 +54,7 @@ fn service() -> (LspService<Backend>, tower_lsp_server::ClientSocket) {
     LspService::build(Backend::new)
         .custom_method("plumb/environments", Backend::environments)
         .custom_method("plumb/preview", Backend::preview)
+        .custom_method("plumb/users", Backend::requests)
         .custom_method("plumb/setEnvironment", Backend::set_environment)
         .finish()
 }

@@ -2,6 +2,7 @@
 
 use super::handlers::Backend;
 use super::owner::Snapshot;
+use crate::ide::cursor::declaration_at;
 use crate::ide::hints::{self, LensKind};
 use crate::ide::preview;
 use plumb_compiler::Database;
@@ -141,6 +142,25 @@ impl Backend {
         // What is gone since has nothing to say.
         lens.command = Some(found.await?.unwrap_or_default());
         Ok(lens)
+    }
+
+    /// `plumb/users`: the requests for the schema that is declared at a place, those that its lens counts.
+    pub(crate) async fn requests(
+        &self,
+        params: TextDocumentPositionParams,
+    ) -> Result<Vec<Location>> {
+        let found = self.ask_every(&params.text_document.uri, move |all| {
+            let mut places: Vec<Location> = Vec::new();
+            for (snapshot, file) in all {
+                let offset = snapshot.offset(*file, params.position);
+                let Some(schema) = declaration_at(&snapshot.db, *file, offset) else { continue };
+                for place in hints::requests_for(&snapshot.db, snapshot.workspace, schema) {
+                    places.extend(snapshot.location(&place).filter(|it| !places.contains(it)));
+                }
+            }
+            Some(places)
+        });
+        Ok(found.await?.unwrap_or_default())
     }
 
     /// `plumb/preview`
