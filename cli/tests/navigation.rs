@@ -355,8 +355,9 @@ fn mistakes_are_mended_and_values_moved() {
     let mut actions = |text: &str, only: Json| -> Vec<(String, String)> {
         let position = desk.behind(path, text)["position"].clone();
         let mut params = desk.client.document(path);
+        let told = desk.client.ask("textDocument/diagnostic", params.clone());
         params["range"] = json!({ "start": position, "end": position });
-        params["context"] = json!({ "diagnostics": [], "only": only });
+        params["context"] = json!({ "diagnostics": told["items"], "only": only });
         let found = desk.client.ask("textDocument/codeAction", params);
         let found = found.as_array().expect("actions").iter();
         found

@@ -441,56 +441,57 @@ impl<'a> Actions<'a> {
         };
         let used: Vec<&Symbol> =
             occurrences.iter().filter(|it| inside(it.node)).map(|it| &it.symbol).collect();
-        // The words before parentheses are no values.
-        let is_callee = way.iter().any(|it| matches!(it, Node::Expr(Expr { kind: ExprKind::Call { callee, .. }, .. }) if callee.id == expression.id));
-        if is_callee {
+        let is_called = way.iter().any(|it| {
+            matches!(it, Node::Expr(Expr { kind: ExprKind::Call { callee, .. }, .. })
+                if callee.id == expression.id)
+        });
+        if is_called {
             return;
         }
+        let taken = &scope(db, package_of(db, workspace, file)).names;
+        let name = free_name(reading.tree, taken.keys().cloned().collect());
+        // A number with a unit says by itself only how many of it there are.
+        let ty = match (&expression.kind, reading.sight.wanted.get(&expression.id).map(Ty::base)) {
+            (ExprKind::Literal(_), Some(Ty::Duration)) => ": Duration",
+            (ExprKind::Literal(_), Some(Ty::Quantity)) => ": Quantity",
+            _ => "",
+        };
+        let declaration = format!("let {name}{ty} = {trimmed}");
         let statement = way.windows(2).rev().find_map(|pair| match pair {
-            [Node::Block(_), Node::Statement(it)] => Some(*it),
+            [Node::Block(_), Node::Statement(it)] => Some(cursor.span(it.id).start),
             _ => None,
         });
-        let name = free_name(
-            reading.tree,
-            &scope(db, package_of(db, workspace, file)).names.keys().cloned().collect::<Vec<_>>(),
-        );
-        if let Some(statement) = statement {
-            // What the statement itself binds is not known before it.
-            let from = cursor.span(statement.id).start;
-            let is_bound_inside = used.iter().any(|it| {
-                matches!(it, Symbol::Local(id, node) if *id == reading.id && cursor.span(*node).start >= from && !inside(*node))
-            });
-            if is_bound_inside {
-                return;
+        let (from, text, title) = match statement {
+            Some(from) => {
+                // What the statement itself binds is not known before it.
+                let is_bound_by_it = used.iter().any(|it| {
+                    matches!(it, Symbol::Local(id, node) if *id == reading.id
+                        && cursor.span(*node).start >= from
+                        && !inside(*node))
+                });
+                if is_bound_by_it {
+                    return;
+                }
+                let indent = indentation(self.text, from);
+                (from, format!("{declaration}\n{indent}"), format!("Extract into `let {name}`"))
             }
-            let indent = indentation(self.text, from);
-            let edits = vec![
-                (
-                    self.here(TextRange::new(from, from)),
-                    format!("let {name} = {trimmed}\n{indent}"),
-                ),
-                (self.here(part), name.clone()),
-            ];
-            self.add(format!("Extract into `let {name}`"), ActionKind::Extract, edits);
-            return;
-        }
-        let is_closed = used.iter().all(|it| match it {
-            Symbol::Local(id, node) => *id == reading.id && inside(*node),
-            Symbol::Word(word) => word == "file",
-            Symbol::Field(owner, _) => *owner != reading.id,
-            _ => true,
-        });
-        let reads_own = expression_reads_own(expression, &reading.inference.resolutions);
-        let takes_values = !matches!(reading.id.kind(db), Kind::Use | Kind::Environment);
-        if !is_closed || reads_own || !takes_values {
-            return;
-        }
-        let from = extent(db, reading.id).start;
-        let edits = vec![
-            (self.here(TextRange::new(from, from)), format!("let {name} = {trimmed}\n\n")),
-            (self.here(part), name.clone()),
-        ];
-        self.add(format!("Extract into `let {name}` of the package"), ActionKind::Extract, edits);
+            None => {
+                let is_closed = used.iter().all(|it| match it {
+                    Symbol::Local(id, node) => *id == reading.id && inside(*node),
+                    _ => true,
+                });
+                let reads_own = reads_own(expression, &reading.inference.resolutions);
+                let takes_values = !matches!(reading.id.kind(db), Kind::Use | Kind::Environment);
+                if !is_closed || reads_own || !takes_values {
+                    return;
+                }
+                let title = format!("Extract into `let {name}` of the package");
+                (extent(db, reading.id).start, format!("{declaration}\n\n"), title)
+            }
+        };
+        let edits =
+            vec![(self.here(TextRange::new(from, from)), text), (self.here(part), name.clone())];
+        self.add(title, ActionKind::Extract, edits);
     }
 
     /// Takes a branch where something that may be `none` is there.
@@ -504,11 +505,7 @@ impl<'a> Actions<'a> {
         let mut taken: Vec<Name> = Vec::new();
         names_of(cursor.reading.tree, &mut taken);
         let last = subject.rsplit(['.', '[', '?']).next().unwrap_or_default();
-        let base = if is_word(last) { last } else { "value" };
-        let name = std::iter::once(base.to_owned())
-            .chain((2..).map(|count| format!("{base}{count}")))
-            .find(|it| !taken.iter().any(|known| known == it))
-            .unwrap_or_default();
+        let name = numbered(if is_word(last) { last } else { "value" }, &taken);
         let mut statement: Option<(TextRange, bool)> = None;
         let mut entry: Option<(TextRange, NodeId)> = None;
         Node::Item(cursor.reading.tree).walk(&mut |node| {
@@ -693,7 +690,7 @@ fn find_expression<'t>(
 }
 
 /// Whether an expression reads what is known only inside of its declaration.
-fn expression_reads_own(
+fn reads_own(
     expression: &Expr,
     resolutions: &rustc_hash::FxHashMap<NodeId, plumb_compiler::infer::Resolution>,
 ) -> bool {
@@ -711,11 +708,15 @@ fn expression_reads_own(
 }
 
 /// A name that nothing in a declaration or its package has.
-fn free_name(tree: &Item, others: &[Name]) -> String {
-    let mut taken = others.to_vec();
+fn free_name(tree: &Item, mut taken: Vec<Name>) -> String {
     names_of(tree, &mut taken);
-    std::iter::once("value".to_owned())
-        .chain((2..).map(|count| format!("value{count}")))
+    numbered("value", &taken)
+}
+
+/// A name, with a number behind it where it is taken.
+fn numbered(base: &str, taken: &[Name]) -> String {
+    std::iter::once(base.to_owned())
+        .chain((2..).map(|count| format!("{base}{count}")))
         .find(|it| !taken.iter().any(|known| known == it))
         .unwrap_or_default()
 }
@@ -920,6 +921,14 @@ mod tests {
         +fn f(a: Int) -> Int = a + value
         "#);
         insta::assert_snapshot!(in_platform("fn f(a: Int) -> Int = $0a + 1$1\n", "Extract"), @"");
+        insta::assert_snapshot!(in_platform("schema S { a: Duration = $05m$1 }\n", "Extract"), @r#"
+        # Extract into `let value` of the package (Extract)
+        platform/more.plumb
+        -schema S { a: Duration = 5m }
+        +let value: Duration = 5m
+        +
+        +schema S { a: Duration = value }
+        "#);
         insta::assert_snapshot!(in_platform("schema S { a: Int = 1, b: Int = $0a + 1$1 }\n", "Extract"), @"");
         insta::assert_snapshot!(in_platform("use k8s.core.v1 as core\nschema A { xs: [String] = [] }\ncompose A as a {\n    for x in a.xs {\n        emit core.ConfigMap { metadata.name = $0\"${x}-y\"$1 }\n    }\n}\n", "Extract"), @r#"
         # Extract into `let value` (Extract)

@@ -9,6 +9,10 @@ use plumb_compiler::syntax::ast::{NodeId, TextRange};
 
 /// The declaration at a place; where it stands between two, the one that ends there.
 pub fn declaration_at(db: &dyn Db, file: SourceFile, offset: u32) -> Option<ItemId> {
+    // Other files hold no declarations, whatever they say.
+    if !file.path(db).ends_with(".plumb") {
+        return None;
+    }
     let holds = |id: &&ItemId| {
         let at = extent(db, **id);
         at.start <= offset && offset <= at.end

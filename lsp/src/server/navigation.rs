@@ -155,6 +155,19 @@ impl Backend {
         found.await
     }
 
+    /// Asks about a source that the client holds: nothing of this is in other files.
+    async fn ask_source<T: Send + 'static>(
+        &self,
+        uri: &Uri,
+        answer: impl Fn(&Snapshot, SourceFile) -> T + Send + Sync + 'static,
+    ) -> Result<Option<T>> {
+        let found = self.ask(uri, move |snapshot, file| {
+            let is_source = file.path(&snapshot.db).ends_with(".plumb");
+            is_source.then(|| answer(snapshot, file))
+        });
+        Ok(found.await?.flatten())
+    }
+
     pub(crate) async fn users(&self, params: ReferenceParams) -> Result<Option<Vec<Location>>> {
         let TextDocumentPositionParams { text_document, position } = params.text_document_position;
         let with_declaration = params.context.include_declaration;
@@ -182,7 +195,7 @@ impl Backend {
     ) -> Result<Option<Vec<DocumentHighlight>>> {
         let TextDocumentPositionParams { text_document, position } =
             params.text_document_position_params;
-        let found = self.ask(&text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&text_document.uri, move |snapshot, file| {
             let offset = snapshot.offset(file, position);
             let (lines, text) = snapshot.lines(file);
             references::highlights(&snapshot.db, snapshot.workspace, file, offset)
@@ -204,7 +217,7 @@ impl Backend {
         params: TextDocumentPositionParams,
     ) -> Result<Option<PrepareRenameResponse>> {
         let TextDocumentPositionParams { text_document, position } = params;
-        let found = self.ask(&text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&text_document.uri, move |snapshot, file| {
             let offset = snapshot.offset(file, position);
             let (range, placeholder) =
                 rename::prepare(&snapshot.db, snapshot.workspace, file, offset)?;
@@ -257,7 +270,7 @@ impl Backend {
         &self,
         params: DocumentSymbolParams,
     ) -> Result<Option<DocumentSymbolResponse>> {
-        let found = self.ask(&params.text_document.uri, |snapshot, file| {
+        let found = self.ask_source(&params.text_document.uri, |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let range = |at| lines.range(text, at, snapshot.encoding);
             let parts = outline::outline(&snapshot.db, file);
@@ -301,7 +314,7 @@ impl Backend {
     ) -> Result<Option<Vec<CallHierarchyItem>>> {
         let TextDocumentPositionParams { text_document, position } =
             params.text_document_position_params;
-        let found = self.ask(&text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&text_document.uri, move |snapshot, file| {
             let offset = snapshot.offset(file, position);
             let found = calls::prepare(&snapshot.db, snapshot.workspace, file, offset)?;
             Some(vec![call_item(snapshot, found)?])
@@ -372,7 +385,7 @@ impl Backend {
         &self,
         params: DocumentLinkParams,
     ) -> Result<Option<Vec<DocumentLink>>> {
-        let found = self.ask(&params.text_document.uri, |snapshot, file| {
+        let found = self.ask_source(&params.text_document.uri, |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let ways = navigate::links(&snapshot.db, snapshot.workspace, file);
             let links = ways.into_iter().filter_map(|way| {
@@ -398,7 +411,7 @@ impl Backend {
         &self,
         params: FoldingRangeParams,
     ) -> Result<Option<Vec<FoldingRange>>> {
-        let found = self.ask(&params.text_document.uri, |snapshot, file| {
+        let found = self.ask_source(&params.text_document.uri, |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let folds = outline::folds(&snapshot.db, file).into_iter().filter_map(|it| {
                 let range = lines.range(text, it.range, snapshot.encoding);
@@ -427,7 +440,7 @@ impl Backend {
         &self,
         params: SelectionRangeParams,
     ) -> Result<Option<Vec<SelectionRange>>> {
-        let found = self.ask(&params.text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&params.text_document.uri, move |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let of = |position: &Position| {
                 let offset = snapshot.offset(file, *position);
@@ -455,7 +468,7 @@ impl Backend {
         uri: Uri,
         part: Option<Range>,
     ) -> Result<Option<SemanticTokens>> {
-        let found = self.ask(&uri, move |snapshot, file| {
+        let found = self.ask_source(&uri, move |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let offset = |at| lines.offset(text, at, snapshot.encoding);
             let part = match part {
@@ -475,7 +488,7 @@ impl Backend {
     ) -> Result<Option<SignatureHelp>> {
         let TextDocumentPositionParams { text_document, position } =
             params.text_document_position_params;
-        let found = self.ask(&text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&text_document.uri, move |snapshot, file| {
             let offset = snapshot.offset(file, position);
             let found = signature::signature_at(&snapshot.db, snapshot.workspace, file, offset)?;
             let active = found.active.map(|it| it as u32);
@@ -518,7 +531,11 @@ impl Backend {
             let (lines, text) = snapshot.lines(file);
             let offset = |at| lines.offset(text, at, snapshot.encoding);
             let part = TextRange::new(offset(range.start), offset(range.end));
-            let findings = super::diagnostics::findings(snapshot, file);
+            // It is asked at every move of the cursor: only where something is told is it looked for.
+            let findings = match context.diagnostics.is_empty() {
+                true => Vec::new(),
+                false => super::diagnostics::findings(snapshot, file),
+            };
             let found = actions::actions(db, workspace, file, part, &findings);
             let wanted = |kind: &CodeActionKind| {
                 context.only.as_ref().is_none_or(|only| only.iter().any(|it| includes(it, kind)))
@@ -528,19 +545,23 @@ impl Backend {
                 if !wanted(&kind) {
                     return None;
                 }
-                let finding = it.finding.and_then(|it| findings.get(it));
-                let mended = finding.map(|finding| {
-                    let code = NumberOrString::String(finding.code.as_str().to_owned());
-                    let mut all = context.diagnostics.clone();
-                    all.retain(|it| it.code.as_ref() == Some(&code));
-                    all
-                });
+                let mends = |diagnostic: &&Diagnostic| {
+                    let finding = it.finding.and_then(|it| findings.get(it));
+                    finding.is_some_and(|finding| {
+                        let code = NumberOrString::String(finding.code.as_str().to_owned());
+                        let place = finding.location.as_ref();
+                        let range = place.and_then(|it| snapshot.range(&it.path, it.range));
+                        diagnostic.code == Some(code) && range == Some(diagnostic.range)
+                    })
+                };
+                let mended: Vec<Diagnostic> =
+                    context.diagnostics.iter().filter(mends).cloned().collect();
                 let mut changes = Changes::default();
                 changes.add(snapshot, it.edits, None);
                 Some(CodeActionOrCommand::CodeAction(CodeAction {
                     title: it.title,
                     kind: Some(kind),
-                    diagnostics: mended.filter(|it| !it.is_empty()),
+                    diagnostics: (!mended.is_empty()).then_some(mended),
                     edit: Some(changes.edit(can).ok()?),
                     is_preferred: it.preferred.then_some(true),
                     ..CodeAction::default()
@@ -555,7 +576,7 @@ impl Backend {
         &self,
         params: DocumentRangeFormattingParams,
     ) -> Result<Option<Vec<TextEdit>>> {
-        let found = self.ask(&params.text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&params.text_document.uri, move |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let offset = |at| lines.offset(text, at, snapshot.encoding);
             let part = TextRange::new(offset(params.range.start), offset(params.range.end));
@@ -569,7 +590,7 @@ impl Backend {
         params: DocumentOnTypeFormattingParams,
     ) -> Result<Option<Vec<TextEdit>>> {
         let TextDocumentPositionParams { text_document, position } = params.text_document_position;
-        let found = self.ask(&text_document.uri, move |snapshot, file| {
+        let found = self.ask_source(&text_document.uri, move |snapshot, file| {
             let (lines, text) = snapshot.lines(file);
             let offset = snapshot.offset(file, position);
             text_edits(snapshot, lines, text, format::typed(text, offset, &params.ch))
