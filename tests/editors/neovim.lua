@@ -18,11 +18,15 @@ local function put_cursor(text, offset)
   vim.fn.cursor(line, vim.fn.stridx(vim.fn.getline(line), text) + 1 + (offset or 0))
 end
 
--- What a window shows that floats over the text.
+local function lines(buffer)
+  return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n")
+end
+
+-- What the window shows that floats over the text.
 local function floating()
   for _, window in ipairs(vim.api.nvim_list_wins()) do
     if vim.api.nvim_win_get_config(window).relative ~= "" then
-      return table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\n")
+      return lines(vim.api.nvim_win_get_buf(window))
     end
   end
   return ""
@@ -55,9 +59,10 @@ local function body()
     check("colour of " .. text, group_at(text) == group, group_at(text))
   end
 
-  local before = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+  local written = lines(0)
+  vim.cmd([[silent %s/^\s*//]])
   vim.cmd("silent normal! gg=G")
-  check("the indentation is that of plumb fmt", vim.deep_equal(before, vim.api.nvim_buf_get_lines(0, 0, -1, false)), vim.api.nvim_buf_get_lines(0, 0, -1, false))
+  check("the indentation is that of plumb fmt", written == lines(0), lines(0))
 
   local buffer = vim.api.nvim_get_current_buf()
   local list = vim.lsp.get_clients or vim.lsp.get_active_clients
@@ -67,7 +72,8 @@ local function body()
   check("attached", eventually(function()
     return client() and client().initialized and vim.lsp.buf_is_attached(buffer, client().id)
   end), list())
-  check("the root is the outermost workspace", client().config.root_dir == vim.fn.resolve(vim.env.EXAMPLE), client().config.root_dir)
+  local root = client().config.root_dir
+  check("the root is the outermost workspace", root == vim.fn.resolve(vim.env.EXAMPLE), root)
 
   put_cursor("replicas = 6")
   vim.lsp.buf.hover()
@@ -113,7 +119,7 @@ local function body()
   vim.cmd("PlumbPreview")
   local function manifests()
     local window = vim.api.nvim_list_wins()[2]
-    return window and table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\n") or ""
+    return window and lines(vim.api.nvim_win_get_buf(window)) or ""
   end
   check("the manifests beside", eventually(function()
     return manifests():find("# apps.shop.storefront in prod", 1, true) and manifests():find("\n  replicas: 6\n", 1, true)
@@ -122,7 +128,8 @@ local function body()
   check("the manifests follow the environment", eventually(function()
     return manifests():find("\n  replicas: 2\n", 1, true)
   end), manifests())
-  check("environments complete", vim.tbl_contains(vim.fn.getcompletion("PlumbEnvironment ", "cmdline"), "prod-us"), vim.fn.getcompletion("PlumbEnvironment ", "cmdline"))
+  local environments = vim.fn.getcompletion("PlumbEnvironment ", "cmdline")
+  check("environments complete", vim.tbl_contains(environments, "prod-us"), environments)
 
   vim.cmd("edit! " .. vim.env.EXAMPLE .. "/platform/web.plumb")
   check("one server for the workspace", eventually(function()

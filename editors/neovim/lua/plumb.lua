@@ -61,7 +61,8 @@ function M.attach(buffer)
     return
   end
   if vim.fn.executable(config.cmd[1]) == 0 then
-    return echo(("there is no program %q: install Plumb, or name it by require('plumb').setup"):format(config.cmd[1]), "WarningMsg")
+    local text = "there is no program %q: install Plumb, or name it by require('plumb').setup"
+    return echo(text:format(config.cmd[1]), "WarningMsg")
   end
   local options = vim.tbl_extend("force", {
     name = "plumb",
