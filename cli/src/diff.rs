@@ -352,6 +352,8 @@ struct Incomplete {
     /// The request itself does not build there; otherwise another one of its package.
     is_blocked: bool,
     is_old: bool,
+    /// It builds on neither side.
+    is_both: bool,
     /// The objects that are left out for that reason.
     objects: usize,
 }
@@ -403,6 +405,7 @@ fn report<'v>(
         incomplete.extend(requests.into_iter().map(|request| Incomplete {
             request: request.clone(),
             is_blocked: side.blocked.contains(request),
+            is_both: from.blocked.contains(request) && to.blocked.contains(request),
             is_old,
             objects: counts.get(request).copied().unwrap_or_default(),
         }));
@@ -471,7 +474,7 @@ impl Report<'_> {
             (count > 0).then(|| format!("{count} {}", word(*effect)))
         });
         let mut parts: Vec<String> = counts.collect();
-        let lacking = self.incomplete.len();
+        let lacking = self.not_compared().len();
         if lacking > 0 {
             parts.push(format!("{} not compared", number(lacking, "request")));
         }
@@ -482,9 +485,17 @@ impl Report<'_> {
         }
     }
 
-    /// What a side says too little of, in a sentence.
+    /// What a side says too little of, a sentence for each request.
+    fn not_compared(&self) -> Vec<String> {
+        let once = self.incomplete.iter().filter(|it| !(it.is_both && it.is_old));
+        once.map(|it| self.told(it)).collect()
+    }
+
     fn told(&self, incomplete: &Incomplete) -> String {
-        let Incomplete { request, is_blocked, is_old, objects } = incomplete;
+        let Incomplete { request, is_blocked, is_old, is_both, objects } = incomplete;
+        if *is_both {
+            return format!("{request} builds on neither side");
+        }
         let side = if *is_old { &self.from.shown } else { &self.to.shown };
         let theirs = |count: usize| match count {
             1 => "its object is".to_owned(),
@@ -523,11 +534,13 @@ fn word(effect: Effect) -> &'static str {
 /// What that means, where the word does not say it all.
 fn meaning(effect: Effect) -> Option<&'static str> {
     match effect {
-        Effect::Replaced => {
-            Some("what differs cannot be changed in place: they are deleted and made anew")
-        }
+        Effect::Replaced => Some(
+            "what differs cannot be changed in place, so that it takes deleting and making anew",
+        ),
         Effect::Restarted => Some("new pods take the place of the old ones"),
-        Effect::Left => Some("what differs is set when they are made, and then left to its owner"),
+        Effect::Left => {
+            Some("what differs is set when an object is made, and then left to its owner")
+        }
         Effect::Deleted | Effect::Changed | Effect::Created => None,
     }
 }
@@ -557,6 +570,14 @@ fn source_words(source: &Source, report: &Report<'_>) -> String {
         false => String::new(),
     };
     format!("{}, {}{commit}{from}", source.layer, source.place)
+}
+
+/// Where a declaration stands, with the commit where it is not there any more.
+fn declared(place: &str, effect: Effect, report: &Report<'_>) -> String {
+    match effect {
+        Effect::Deleted => format!("{place} in {}", report.from.shown),
+        _ => place.to_owned(),
+    }
 }
 
 /// What is to be known of a difference beside its values, where there is something.
@@ -615,6 +636,27 @@ fn lines(difference: &Difference<'_>) -> Option<Vec<Line>> {
     }
     // Only the ends of lines differ, or the last one.
     (!lines.is_empty()).then_some(lines)
+}
+
+/// Objects that are there on one side alone, by request: where that is declared, and the objects.
+fn by_request<'r, 'v>(
+    report: &'r Report<'v>,
+    effect: Effect,
+) -> Vec<(&'r Name, &'r str, Vec<&'r Object<'v>>)> {
+    let mut groups: Vec<(&Name, &str, Vec<&Object<'v>>)> = Vec::new();
+    for object in report.objects.iter().filter(|it| it.change.effect == effect) {
+        let request = object.change.request();
+        match groups.last_mut() {
+            Some((last, _, objects)) if *last == request => objects.push(object),
+            _ => groups.push((request, &object.request, vec![object])),
+        }
+    }
+    groups
+}
+
+/// Whether objects of an effect are on one side alone, so that there are no fields to tell of.
+fn is_alone(effect: Effect) -> bool {
+    matches!(effect, Effect::Created | Effect::Deleted)
 }
 
 /// Objects of an effect that differ alike, in the order of the first: a change of a platform is told once,

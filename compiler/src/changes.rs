@@ -102,14 +102,6 @@ pub struct Side<'v> {
     pub is_left: &'v dyn Fn(&Value) -> bool,
 }
 
-impl Side<'_> {
-    /// Whether a request of that package may have made what is not there.
-    fn may_lack(&self, request: &Name) -> bool {
-        self.broken.contains(package(request))
-            || self.blocked.iter().any(|it| package(it) == package(request))
-    }
-}
-
 /// The package of a request: `apps.shop` of `apps.shop.cart`.
 pub fn package(request: &str) -> &str {
     request.rsplit_once('.').map_or("", |(package, _)| package)
@@ -174,13 +166,19 @@ pub fn changes<'v>(facts: &Kubernetes, old: &Side<'v>, new: &Side<'v>) -> Change
         old.manifests.iter().map(|it| (Identity::of(&it.object), it)).collect();
     let mut all =
         Changes { objects: Vec::new(), same: 0, lost: BTreeMap::new(), found: BTreeMap::new() };
+    let unbuilt: BTreeSet<&Name> = old.blocked.iter().collect();
+    // A request that does not build may make what another of its package made before.
+    let broken: BTreeSet<&str> = new.broken.iter().map(|it| it.as_str()).collect();
+    let blocked: BTreeSet<&str> = new.blocked.iter().map(|it| package(it)).collect();
+    let may_lack =
+        |request: &Name| broken.contains(package(request)) || blocked.contains(package(request));
     let alone =
         |identity, effect, old, new| Change { identity, effect, old, new, differences: Vec::new() };
     for manifest in new.manifests {
         let identity = Identity::of(&manifest.object);
         let Some(other) = before.remove(&identity) else {
-            // What another request of the package makes has nothing to do with what does not build.
-            if old.blocked.contains(&manifest.request) {
+            // Nothing is lost by taking what another request of the package makes for new.
+            if unbuilt.contains(&manifest.request) {
                 *all.found.entry(manifest.request.clone()).or_default() += 1;
             } else {
                 all.objects.push(alone(identity, Effect::Created, None, Some(manifest)));
@@ -207,7 +205,7 @@ pub fn changes<'v>(facts: &Kubernetes, old: &Side<'v>, new: &Side<'v>) -> Change
         }
     }
     for (identity, manifest) in before {
-        if new.may_lack(&manifest.request) {
+        if may_lack(&manifest.request) {
             *all.lost.entry(manifest.request.clone()).or_default() += 1;
         } else {
             all.objects.push(alone(identity, Effect::Deleted, Some(manifest), None));

@@ -1,9 +1,13 @@
 //! Differences for the description of a pull request, or a comment on it.
 
-use super::{Object, Report, alike, goes_with, lines, meaning, remark, shown, source_words, word};
+use super::{
+    Effect, Object, Report, Source, alike, by_request, declared, goes_with, is_alone, lines,
+    meaning, remark, shown, source_words, word,
+};
 use crate::commands::number;
 use crate::terminal::visible;
 use plumb_compiler::changes::EFFECTS;
+use plumb_compiler::syntax::ast::Name;
 
 /// GitHub takes comments of 65,536 characters, others more; what stands around it needs some.
 const MAX_BYTES: usize = 60_000;
@@ -32,42 +36,36 @@ fn render_within(report: &Report<'_>, most: usize) -> String {
     }
     if !report.incomplete.is_empty() {
         out += "\n**not compared**\n\n";
-        for incomplete in &report.incomplete {
-            out += &format!("- {}\n", escape(&report.told(incomplete)));
+        let sentences = report.not_compared();
+        for sentence in sentences.iter().take(NAMED) {
+            out += &format!("- {}\n", escape(sentence));
+        }
+        if sentences.len() > NAMED {
+            out += &format!("- and {}\n", number(sentences.len() - NAMED, "more request"));
         }
     }
     let mut left_out = 0;
     for effect in EFFECTS {
-        let groups = alike(report, effect, |object| body(report, object));
-        if groups.is_empty() {
+        let count = report.objects.iter().filter(|it| it.change.effect == effect).count();
+        if count == 0 {
             continue;
         }
-        let count: usize = groups.iter().map(|(_, objects)| objects.len()).sum();
         let meaning = meaning(effect).map(|it| format!(": {it}")).unwrap_or_default();
-        let head =
-            format!("\n<details><summary><b>{} {}</b>{meaning}</summary>\n", count, word(effect));
+        // What cannot be undone is read before it is merged.
+        let open = if effect >= Effect::Replaced { " open" } else { "" };
+        let word = word(effect);
+        let head = format!("\n<details{open}><summary><b>{count} {word}</b>{meaning}</summary>\n");
+        const END: &str = "\n</details>\n";
         let mut section = String::new();
-        for (body, objects) in groups {
-            let mut group = String::from("\n");
-            for object in objects.iter().take(NAMED) {
-                let change = object.change;
-                let with = goes_with(change).map(|it| format!(", {it}")).unwrap_or_default();
-                let address = code(&change.identity.address());
-                group += &format!("- **{address}**{with} of {}\n", code(change.request()));
-            }
-            if objects.len() > NAMED {
-                group += &format!("- and {}\n", number(objects.len() - NAMED, "more object"));
-            }
-            group += &fenced(&body);
-            let end = "\n</details>\n".len();
-            if out.len() + head.len() + section.len() + group.len() + end > most {
-                left_out += objects.len();
+        for (group, objects) in groups(report, effect) {
+            if out.len() + head.len() + section.len() + group.len() + END.len() > most {
+                left_out += objects;
             } else {
                 section += &group;
             }
         }
         if !section.is_empty() {
-            out += &format!("{head}{section}\n</details>\n");
+            out += &format!("{head}{section}{END}");
         }
     }
     if left_out > 0 {
@@ -80,13 +78,44 @@ fn render_within(report: &Report<'_>, most: usize) -> String {
     out
 }
 
+/// What belongs together among the objects of an effect, and how many objects that are.
+fn groups(report: &Report<'_>, effect: Effect) -> Vec<(String, usize)> {
+    let with = |object: &Object<'_>| {
+        goes_with(object.change).map(|it| format!(", {it}")).unwrap_or_default()
+    };
+    if is_alone(effect) {
+        let group = |(request, place, objects): (&Name, &str, Vec<&Object<'_>>)| {
+            let declared = code(&declared(place, effect, report));
+            let mut group = format!("\n**{}** at {declared}\n", code(request));
+            for object in &objects {
+                let Source { layer, place, .. } = &object.source;
+                let address = code(&object.change.identity.address());
+                let (layer, place) = (escape(layer), code(place));
+                group += &format!("- {address}{}: {layer}, {place}\n", with(object));
+            }
+            (group, objects.len())
+        };
+        return by_request(report, effect).into_iter().map(group).collect();
+    }
+    let group = |(body, objects): (String, Vec<&Object<'_>>)| {
+        let mut group = String::from("\n");
+        for object in objects.iter().take(NAMED) {
+            let (address, request) =
+                (code(&object.change.identity.address()), code(object.change.request()));
+            group += &format!("- **{address}**{} of {request}\n", with(object));
+        }
+        if objects.len() > NAMED {
+            group += &format!("- and {}\n", number(objects.len() - NAMED, "more object"));
+        }
+        group += &fenced(&body);
+        (group, objects.len())
+    };
+    alike(report, effect, |object| body(report, object)).into_iter().map(group).collect()
+}
+
 /// What differs in an object, as lines of a patch.
 fn body(report: &Report<'_>, object: &Object<'_>) -> String {
     let mut out = String::new();
-    if object.change.differences.is_empty() {
-        out += &format!("  # {}\n", source_words(&object.source, report));
-        out += &format!("  # for the request at {}\n", object.request);
-    }
     for (difference, source) in object.change.differences.iter().zip(&object.sources) {
         let path = &difference.path;
         if let Some(lines) = lines(difference) {

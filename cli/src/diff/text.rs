@@ -1,7 +1,8 @@
 //! Differences for people.
 
 use super::{
-    Effect, Object, Report, alike, goes_with, lines, meaning, remark, shown, source_words, word,
+    Effect, Object, Report, Source, alike, by_request, declared, goes_with, is_alone, lines,
+    meaning, remark, shown, source_words, word,
 };
 use crate::commands::number;
 use crate::terminal::visible;
@@ -24,14 +25,32 @@ pub(super) fn render(report: &Report<'_>, colour: bool) -> String {
         out += &format!("{}\n\n", visible(note));
     }
     for effect in EFFECTS {
-        let groups = alike(report, effect, |object| body(report, object));
-        if groups.is_empty() {
+        if !report.objects.iter().any(|it| it.change.effect == effect) {
             continue;
         }
         let heading = paint(&format!("1;{}", code(effect)), word(effect));
         let meaning = meaning(effect).map(|it| format!(": {it}")).unwrap_or_default();
         out += &format!("{heading}{meaning}\n\n");
-        for (body, objects) in groups {
+        if is_alone(effect) {
+            for (request, place, objects) in by_request(report, effect) {
+                let declared = declared(place, effect, report);
+                out += &format!("  {}  {}\n", paint("1", &visible(request)), visible(&declared));
+                let address = |object: &Object<'_>| visible(&object.change.identity.address());
+                let width = objects.iter().map(|it| address(it).chars().count()).max().unwrap_or(0);
+                for object in objects {
+                    let sign = if effect == Effect::Created { "+" } else { "-" };
+                    let line = format!("{sign} {:width$}", address(object));
+                    let Source { layer, place, .. } = &object.source;
+                    let with = goes_with(object.change).map(|it| format!("{it}; "));
+                    let with = with.unwrap_or_default();
+                    let made = visible(&format!("{with}{layer}, {place}"));
+                    out += &format!("    {}  {made}\n", paint(code(effect), &line));
+                }
+                out.push('\n');
+            }
+            continue;
+        }
+        for (body, objects) in alike(report, effect, |object| body(report, object)) {
             for object in objects.iter().take(NAMED) {
                 let change = object.change;
                 let with = goes_with(change).map(|it| format!(", {it}")).unwrap_or_default();
@@ -56,8 +75,8 @@ pub(super) fn render(report: &Report<'_>, colour: bool) -> String {
     }
     if !report.incomplete.is_empty() {
         out += &format!("{}\n\n", paint("1;31", "not compared"));
-        for incomplete in &report.incomplete {
-            out += &format!("  {}\n", visible(&report.told(incomplete)));
+        for sentence in report.not_compared() {
+            out += &format!("  {}\n", visible(&sentence));
         }
         out.push('\n');
     }
@@ -77,12 +96,6 @@ fn code(effect: Effect) -> &'static str {
 /// What differs in an object, and what made it so.
 fn body(report: &Report<'_>, object: &Object<'_>) -> String {
     let mut out = String::new();
-    if object.change.differences.is_empty() {
-        let request = object.change.request();
-        let name = request.rsplit_once('.').map_or(request.as_str(), |(_, name)| name);
-        out += &format!("      {}\n", source_words(&object.source, report));
-        out += &format!("      for request {name}, {}\n", object.request);
-    }
     for (difference, source) in object.change.differences.iter().zip(&object.sources) {
         let path = &difference.path;
         let value = |value| shown(value, difference);
