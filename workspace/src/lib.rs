@@ -78,8 +78,7 @@ impl Loaded {
         input: impl Fn(&Name, &Content) -> SourceFile,
     ) -> Workspace {
         let files = self.files.iter();
-        let files =
-            files.map(|(path, content)| (path.clone(), input(path, content))).collect();
+        let files = files.map(|(path, content)| (path.clone(), input(path, content))).collect();
         Workspace::builder(Arc::new(files), self.manifest.kubernetes)
             .dependencies(Arc::new(self.dependencies.clone()))
             .allowed(Arc::new(self.manifest.allowed.clone()))

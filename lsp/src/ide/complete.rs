@@ -600,7 +600,7 @@ impl<'a> List<'a> {
                 (_, false) => 1,
                 (_, true) => 3,
             };
-            let (text, snippet) = (quoted(&name), entry_snippet(db, workspace, &name, &ty, 1));
+            let (text, snippet) = (quoted(&name), entry_snippet(&name, &ty, 1));
             let it = self.add(&text, CompletionKind::Field, rank);
             let default = match &symbol {
                 Some(Symbol::Field(owner, node)) => default_text(db, *owner, *node),
@@ -614,7 +614,7 @@ impl<'a> List<'a> {
             });
             it.documentation = symbol.and_then(|it| it.documentation(db, workspace));
             if is_bare {
-                it.snippet = snippet.text;
+                it.snippet = snippet;
                 it.plain = format!("{text} = ");
             }
             if is_required {
@@ -622,13 +622,9 @@ impl<'a> List<'a> {
             }
         }
         if is_bare && missing.len() > 1 && record.is_some() {
-            let mut at = 1;
-            let mut lines = Vec::new();
-            for (name, ty) in &missing {
-                let entry = entry_snippet(db, workspace, name, ty, at);
-                at = entry.next;
-                lines.push(entry.text);
-            }
+            let entries = missing.iter().enumerate();
+            let lines: Vec<String> =
+                entries.map(|(index, (name, ty))| entry_snippet(name, ty, index + 1)).collect();
             let names: Vec<&str> = missing.iter().map(|(name, _)| name.as_str()).collect();
             let it = self.add("all required fields", CompletionKind::Snippet, 0);
             it.detail = Some(names.join(", "));
@@ -1220,27 +1216,19 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('$', "\\$").replace('}', "\\}")
 }
 
-/// A snippet, and the number of its next stop.
-struct Snippet {
-    text: String,
-    next: usize,
+/// An entry with room for its value, which is the snippet's stop of this number.
+fn entry_snippet(name: &str, ty: &Ty, at: usize) -> String {
+    format!("{} = {}", escaped(&quoted(name)), value_snippet(ty, at))
 }
 
-/// An entry with room for its value.
-fn entry_snippet(db: &dyn Db, workspace: Workspace, name: &str, ty: &Ty, at: usize) -> Snippet {
-    let name = escaped(&quoted(name));
-    let value = value_snippet(db, workspace, ty, at);
-    Snippet { text: format!("{name} = {value}"), next: at + 1 }
-}
-
-fn value_snippet(db: &dyn Db, workspace: Workspace, ty: &Ty, at: usize) -> String {
+fn value_snippet(ty: &Ty, at: usize) -> String {
     let literal = |it: &Ty| match it {
         Ty::Literal(it) => Some(plumb_compiler::types::display_literal(it)),
         _ => None,
     };
     match ty {
-        Ty::Optional(inner) => value_snippet(db, workspace, inner, at),
-        Ty::Refined(refined) => value_snippet(db, workspace, &refined.base, at),
+        Ty::Optional(inner) => value_snippet(inner, at),
+        Ty::Refined(refined) => value_snippet(&refined.base, at),
         Ty::Bool => format!("${{{at}|true,false|}}"),
         Ty::Union(arms) => {
             let all: Option<Vec<String>> = arms.iter().map(literal).collect();

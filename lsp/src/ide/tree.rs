@@ -347,9 +347,7 @@ pub fn around<'t>(item: &'t Item, spans: &[TextRange], offset: u32) -> Vec<Node<
             let is_better = match best {
                 None => true,
                 // What begins at the place gives way to a word that ends there.
-                Some((other, other_ends)) => {
-                    !(other_ends && is_word(other)) && !ends && other_ends || ends && is_word(child)
-                }
+                Some((other, other_ends)) => other_ends && !is_word(other),
             };
             if is_better {
                 best = Some((child, ends));

@@ -430,7 +430,8 @@ impl LanguageServer for Backend {
             Encoding::Utf16 => PositionEncodingKind::UTF16,
         };
         let _ = self.abilities.set(abilities.clone());
-        let publisher = Publisher::start(self.client.clone(), self.owner.clone(), abilities.clone());
+        let publisher =
+            Publisher::start(self.client.clone(), self.owner.clone(), abilities.clone());
         let _ = self.publisher.set(publisher);
         let mut capabilities = ServerCapabilities {
             position_encoding: Some(encoding),
@@ -618,6 +619,10 @@ impl LanguageServer for Backend {
 
     async fn formatting(&self, params: DocumentFormattingParams) -> Result<Option<Vec<TextEdit>>> {
         let found = self.ask(&params.text_document.uri, |snapshot, file| {
+            // A `plumb.toml` is written in another style.
+            if !file.path(&snapshot.db).ends_with(".plumb") {
+                return Vec::new();
+            }
             let (lines, text) = snapshot.lines(file);
             let edits = ide::format::whole(text);
             edits

@@ -307,7 +307,7 @@ impl Worlds {
         let mut again = vec![false; self.worlds.len()];
         for path in paths {
             let path = Self::canonical(path);
-            for index in 0..self.worlds.len() {
+            for (index, again) in again.iter_mut().enumerate() {
                 let Some(name) = self.worlds[index].name_of(&path) else { continue };
                 let is_source = name.ends_with(".plumb") && !path.is_dir();
                 let directory = name.rsplit_once('/').map_or("", |(it, _)| it);
@@ -320,7 +320,7 @@ impl Worlds {
                     self.read(index, &name, &path);
                     self.settle_file(index, &name);
                 } else {
-                    again[index] = true;
+                    *again = true;
                 }
             }
         }
