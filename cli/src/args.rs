@@ -78,7 +78,7 @@ Manifests are compared field by field, elements of lists by the keys that Kubern
   restarted: new pods take the place of the old ones
     Deployment/cart@shop  apps.shop.cart
       ~ spec.template.spec.containers[\"cart\"].env[\"CART_TTL\"].value: \"72h\" → \"720h\"
-          overlay cart in prod, apps/shop/cart.plumb:17, from env.CART_TTL
+          overlay cart in prod, apps/shop/cart.plumb:17
 
 What is taken out is told with the line that made it in the older commit. Values of Secrets are not
 shown. Commits are read from the repository, so nothing is checked out.
@@ -88,10 +88,10 @@ JSON:
     \"objects\": [{ \"effect\", \"apiVersion\", \"kind\", \"namespace\", \"name\", \"request\", \"source\",
       \"changes\": [{ \"path\", \"effect\", \"old\", \"new\", \"order\", \"secret\", \"source\" }] }],
     \"incomplete\": [{ \"request\", \"side\", \"objects\" }] }
-  A side is { \"revision\", \"commit\", \"summary\" }, all null for the working tree. A source is
-  { \"side\": \"from\" | \"to\", \"layer\", \"span\", \"from\": [field of the request] }. An effect is \"deleted\",
-  \"replaced\", \"restarted\", \"changed\", \"created\" or \"left\". `old` and `new` are null where nothing is set,
-  and for Secrets.
+  A side is { \"revision\", \"commit\", \"summary\" }, all null for the working tree.
+  A source is { \"side\": \"from\" | \"to\", \"layer\", \"span\", \"from\": [field of the request] }.
+  An effect is \"deleted\", \"replaced\", \"restarted\", \"changed\", \"created\" or \"left\": to an owner.
+  `old` and `new` are null where nothing is set, and for Secrets.
 
 Exit codes:
   0  both make the same

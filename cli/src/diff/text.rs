@@ -102,7 +102,7 @@ fn body(report: &Report<'_>, object: &Object<'_>) -> String {
         if let Some(lines) = lines(difference) {
             out += &format!("    ~ {path}:\n");
             for (sign, line) in lines {
-                out += &format!("        {sign} {line}\n");
+                out += &format!("        {}\n", format!("{sign} {line}").trim_end());
             }
         } else {
             match (difference.old, difference.new) {
