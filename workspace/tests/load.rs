@@ -196,6 +196,20 @@ fn the_engine_gets_every_file_and_the_version() {
     assert_eq!(*files["b.plumb"].content(&db), Content::Text("let b = 1".into()));
 }
 
+#[test]
+fn two_workspaces_share_the_files_that_are_the_same() {
+    let one = folder(&[("a.plumb", "let a = 1"), ("b.plumb", "let b = 1")]);
+    let two = folder(&[("a.plumb", "let a = 1"), ("b.plumb", "let b = 2"), ("c.plumb", "")]);
+    let db = salsa::DatabaseImpl::default();
+    let first = load(one.path()).unwrap().open(&db);
+    let second = load(two.path()).unwrap().open_beside(&db, first);
+    let (first, second) = (first.files(&db), second.files(&db));
+    assert_eq!(first["a.plumb"], second["a.plumb"]);
+    assert_ne!(first["b.plumb"], second["b.plumb"]);
+    assert_eq!(*second["b.plumb"].content(&db), Content::Text("let b = 2".into()));
+    assert_eq!(second.len(), 3);
+}
+
 #[cfg(unix)]
 mod unix {
     use super::*;

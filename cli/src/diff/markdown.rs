@@ -160,11 +160,29 @@ fn longest_run(text: &str) -> usize {
 /// A sentence in which nothing but backticks means anything: they are ours, around names.
 fn escape(text: &str) -> String {
     let mut out = String::new();
+    let mut in_code = false;
     for it in visible(text).chars() {
-        if matches!(it, '<' | '>' | '&' | '*' | '_' | '[' | ']' | '#' | '@' | '|' | '\\') {
+        in_code ^= it == '`';
+        let means = matches!(it, '<' | '>' | '&' | '*' | '_' | '[' | ']' | '#' | '@' | '|' | '\\');
+        if means && !in_code {
             out.push('\\');
         }
         out.push(it);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_stays_text() {
+        assert_eq!(code("a"), "`a`");
+        assert_eq!(code("a `b` c"), "`` a `b` c ``");
+        assert_eq!(code("``` <b>"), "```` ``` <b> ````");
+        assert_eq!(code("a\n# b"), "`a # b`");
+        assert_eq!(escape("a_b has no `c_d` <x> @y"), "a\\_b has no `c_d` \\<x\\> \\@y");
+        assert_eq!(fenced("  a: ```\n"), "\n````diff\n  a: ```\n````\n");
+    }
 }
