@@ -132,6 +132,22 @@ local function body()
   check("environments complete", vim.tbl_contains(environments, "prod-us"), environments)
 
   vim.cmd("edit! " .. vim.env.EXAMPLE .. "/platform/web.plumb")
+  put_cursor("schema Web")
+  vim.lsp.codelens.refresh()
+  local function lens()
+    for _, each in ipairs(vim.lsp.codelens.get(0)) do
+      if each.range.start.line + 1 == vim.fn.line(".") and each.command then
+        return each
+      end
+    end
+  end
+  check("a lens", eventually(lens), vim.lsp.codelens.get(0))
+  check("its count", lens() and lens().command.title == "used by 3 requests", lens())
+  vim.lsp.codelens.run()
+  check("its list", eventually(function()
+    return #vim.fn.getqflist() == 3
+  end), vim.fn.getqflist())
+  vim.cmd("cclose")
   check("one server for the workspace", eventually(function()
     return #list() == 1 and vim.lsp.buf_is_attached(0, client().id)
   end), #list())

@@ -190,10 +190,11 @@ export class Workbench {
     async run(title) {
         // Commands come late after the start, and a list that is open does not learn of them.
         const pick = this.page.locator(".quick-input-widget:visible");
+        const name = this.page.locator(".label-name").getByText(title, { exact: true });
         await until(async () => {
             await this.press("F1");
             await pick.locator("input").first().fill(`>${title}`);
-            const row = pick.locator(".monaco-list-row", { hasText: title }).first();
+            const row = pick.locator(".monaco-list-row", { has: name }).first();
             const listed = await row.waitFor({ timeout: 2_000 }).then(
                 () => true,
                 () => false,

@@ -157,9 +157,12 @@ vim.lsp.commands["plumb.preview"] = function(command)
 end
 
 vim.lsp.commands["plumb.showReferences"] = function(command)
-  local position = command.arguments[2]
-  vim.api.nvim_win_set_cursor(0, { position.line + 1, position.character })
-  vim.lsp.buf.references()
+  local what = { textDocument = { uri = command.arguments[1] }, position = command.arguments[2] }
+  request(vim.api.nvim_get_current_buf(), "plumb/users", what, function(locations, client)
+    local items = vim.lsp.util.locations_to_items(locations or {}, client.offset_encoding)
+    vim.fn.setqflist({}, " ", { title = "requests", items = items })
+    vim.cmd("botright copen")
+  end)
 end
 
 vim.api.nvim_create_user_command("PlumbPreview", function()

@@ -116,6 +116,25 @@ export class Preview
         this.markText();
     }
 
+    /** Goes to what decided the line under the cursor of a manifest, beside it: in the source that is open, if it is one. */
+    async openSource(): Promise<void> {
+        const editor = vscode.window.activeTextEditor;
+        const link = editor && this.linkAt(editor.document, editor.selection.active);
+        const targets = link?.targets.map((target) => this.server.location(target)) ?? [];
+        const sources = vscode.window.visibleTextEditors.filter(
+            ({ document }) => document.languageId === "plumb",
+        );
+        const isOpen = (target: vscode.Location) =>
+            sources.some(({ document }) => document.uri.toString() === target.uri.toString());
+        const target = targets.find(isOpen) ?? targets[0];
+        if (target !== undefined) {
+            await vscode.window.showTextDocument(target.uri, {
+                viewColumn: sources[0]?.viewColumn ?? vscode.ViewColumn.One,
+                selection: target.range,
+            });
+        }
+    }
+
     /** Where the document is shown that follows the cursor. */
     get column(): vscode.ViewColumn | undefined {
         return this.editor(LIVE)?.viewColumn;
@@ -161,18 +180,10 @@ export class Preview
 
     /** From a line of a manifest to what decided it. */
     provideDefinition(document: vscode.TextDocument, position: vscode.Position): vscode.LocationLink[] {
-        const page = this.pages.get(document.uri.toString());
-        const link = page?.answer && places.at(page.answer.map, up(position, page.shift));
-        if (page === undefined || link === undefined) {
-            return [];
-        }
-        return link.targets.map((target) => {
+        const link = this.linkAt(document, position);
+        return (link?.targets ?? []).map((target) => {
             const place = this.server.location(target);
-            return {
-                originSelectionRange: places.down(link.range, page.shift),
-                targetUri: place.uri,
-                targetRange: place.range,
-            };
+            return { targetUri: place.uri, targetRange: place.range };
         });
     }
 
@@ -181,6 +192,11 @@ export class Preview
         for (const each of this.subscriptions) {
             each.dispose();
         }
+    }
+
+    private linkAt(document: vscode.TextDocument, position: vscode.Position): protocol.Link | undefined {
+        const page = this.pages.get(document.uri.toString());
+        return page?.answer && places.at(page.answer.map, up(position, page.shift));
     }
 
     private get delay(): number {

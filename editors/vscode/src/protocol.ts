@@ -59,5 +59,11 @@ export interface LensTarget {
 
 export const environments = new RequestType<object, Environments, void>("plumb/environments");
 export const preview = new RequestType<PreviewParams, Preview | null, void>("plumb/preview");
+/** The requests that use the schema that stands there. */
+export const users = new RequestType<
+    { textDocument: { uri: string }; position: Position },
+    Location[] | null,
+    void
+>("plumb/users");
 export const setEnvironment = new NotificationType<{ environment: string | null }>("plumb/setEnvironment");
 export const environmentsChanged = new NotificationType<Environments>("plumb/environmentsChanged");
