@@ -8,10 +8,10 @@ use plumb_compiler::Database;
 use plumb_compiler::batch::{Batch, Extent, Form, Maker, Outcome, Piece, Turn};
 use plumb_compiler::engine::parse_part;
 use plumb_compiler::source::Workspace;
-use std::convert::Infallible;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::{env, thread};
 
 /// The requests that a worker makes before it hands them over: enough to make handing over cheap, few
@@ -19,7 +19,7 @@ use std::{env, thread};
 const CHUNK: usize = 64;
 
 /// The chunks that a worker may be ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Stack of a worker, in bytes: what nests deeply grows it.
 const STACK: usize = 16 << 20;
@@ -53,14 +53,30 @@ pub(crate) fn batch(
     Batch::new(db, workspace, extent)
 }
 
+/// Has work done in so many parts, the first of them by this thread: each thread more is memory that only it
+/// fills.
 fn parts(db: &Database, threads: usize, work: impl Fn(&Database, usize) + Sync) {
-    let work = |db: &Database, parts: &mut dyn Iterator<Item = usize>, give: Give<'_, ()>| {
-        for part in parts {
-            work(db, part);
-            give(());
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads)
+            .map(|part| {
+                let (db, work) = (db.clone(), &work);
+                spawn(scope, move || work(&db, part))
+            })
+            .collect();
+        work(db, 0);
+        for other in others {
+            // Of its panic the hook has spoken already.
+            other.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
-    };
-    let Ok(()) = in_order(db, threads, threads, work, &mut |()| Ok::<(), Infallible>(()));
+    });
+}
+
+fn spawn<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> ScopedJoinHandle<'s, T> {
+    let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+    thread.unwrap_or_else(|error| panic!("cannot start a thread: {error}"))
 }
 
 /// Gives each request of an environment its turn; what is to be printed goes to `print`, in order.
@@ -163,11 +179,7 @@ fn in_order<T: Send, E>(
                 let give = &mut |made| give.send(made).is_ok();
                 work(&db, &mut (worker..count).step_by(workers), give);
             };
-            let thread = thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, work)
-                .unwrap_or_else(|error| panic!("cannot start a thread: {error}"));
-            all.push((made, thread));
+            all.push((made, spawn(scope, work)));
         }
         for number in 0..count {
             match all[number % workers].0.recv() {
@@ -189,6 +201,7 @@ mod tests {
     use crate::human::tests::loaded;
     use plumb_compiler::answers::Finding;
     use plumb_compiler::plan::Notation;
+    use std::convert::Infallible;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     const PLATFORM: &str = r#"use k8s.core.v1 as core
