@@ -44,6 +44,9 @@ export async function withRevision(preview: Preview, revision: string): Promise<
 }
 
 async function found(preview: Preview): ReturnType<Preview["subject"]> {
+    if (!(await preview.ready())) {
+        return undefined;
+    }
     const subject = await preview.subject();
     if (subject === undefined) {
         void vscode.window.showInformationMessage("Put the cursor into a request or an overlay first.");

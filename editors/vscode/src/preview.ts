@@ -94,8 +94,16 @@ export class Preview
         ];
     }
 
+    /** Whether there is a server to ask; where there is none, the user is told. */
+    ready(): Promise<boolean> {
+        return this.server.ready();
+    }
+
     /** Shows what the cursor is in, or what a lens names. */
     async open(lens?: protocol.LensTarget): Promise<void> {
+        if (!(await this.ready())) {
+            return;
+        }
         const editor = vscode.window.activeTextEditor;
         if (lens !== undefined) {
             this.live = { ...lens };

@@ -31,6 +31,15 @@ export class Server implements vscode.Disposable {
         return this.turn;
     }
 
+    /** Whether it runs; where it does not, it is tried again, which says why not. */
+    async ready(): Promise<boolean> {
+        await this.turn;
+        if (this.state === "failed") {
+            await this.restart();
+        }
+        return this.state === "running";
+    }
+
     /** What the server answers; nothing where it does not run, or has no answer now. */
     async ask<P, R>(type: RequestType<P, R, void>, params: P): Promise<R | undefined> {
         await this.turn;
