@@ -101,7 +101,7 @@ impl<'a> Actions<'a> {
     /// What the finding itself offers.
     fn fixes(&mut self, finding: &Finding) {
         for fix in &finding.fixes {
-            self.add(fix.title.clone(), ActionKind::Fix, fix.edits.clone());
+            self.add(sentence(&fix.title), ActionKind::Fix, fix.edits.clone());
             if let Some(last) = self.found.last_mut() {
                 last.preferred = finding.fixes.len() == 1;
             }
@@ -365,6 +365,10 @@ impl<'a> Actions<'a> {
         let EntryKind::Set { modifier: None, path, append: false, value, .. } = &entry.kind else {
             return;
         };
+        // A field that there is not is no better elsewhere.
+        if cursor.reading.inference.poisoned.contains(&path.id) {
+            return;
+        }
         let package = package_of(db, workspace, file);
         let targets: Vec<ItemId> = match &tree.kind {
             ItemKind::Overlay { requests, .. } => match requests.as_slice() {
@@ -736,6 +740,13 @@ fn is_word(text: &str) -> bool {
     matches!(tokens(text).as_slice(), [one] if one.kind == TokenKind::Word)
 }
 
+/// A title as editors write them: it begins with a capital.
+fn sentence(title: &str) -> String {
+    let mut letters = title.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -772,7 +783,7 @@ mod tests {
     #[test]
     fn what_a_finding_offers_is_an_action() {
         insta::assert_snapshot!(in_shop("use platform\nrequest x: platform.Web { image = \"a\", owner = \"b\", replica$0 = 2 }\n", ""), @r#"
-        # change to `replicas` (Fix)
+        # Change to `replicas` (Fix)
         apps/shop/x.plumb
         -request x: platform.Web { image = "a", owner = "b", replica = 2 }
         +request x: platform.Web { image = "a", owner = "b", replicas = 2 }
