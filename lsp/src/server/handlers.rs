@@ -243,7 +243,11 @@ impl Backend {
                         let what = panic_text(panic.into_panic());
                         let report =
                             format!("this is a mistake in Plumb, please report it: {what}");
-                        client.log_message(MessageType::ERROR, report).await;
+                        // Who asked is not kept waiting until the client has read it.
+                        let client = client.clone();
+                        tokio::spawn(async move {
+                            client.log_message(MessageType::ERROR, report).await;
+                        });
                         return Err(Error::internal_error());
                     }
                 }
@@ -795,5 +799,28 @@ impl LanguageServer for Backend {
                 },
             },
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tower_lsp_server::LspService;
+
+    #[test]
+    fn a_panic_is_one_error_and_the_next_question_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.plumb"), "let a = 1\n").unwrap();
+        let path = folder.path().to_owned();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (service, _socket) = LspService::new(Backend::new);
+            let backend = service.inner();
+            backend.owner.send(move |worlds| worlds.load(&path).unwrap());
+            let broken = backend.ask_all(|_| -> usize { panic!("on purpose") }).await;
+            assert_eq!(broken.unwrap_err(), Error::internal_error());
+            assert_eq!(backend.ask_all(|all| all.len()).await.unwrap(), Some(1));
+        });
+        runtime.shutdown_background();
     }
 }
