@@ -30,6 +30,24 @@ pub struct Peer {
     pub install: &'static str,
 }
 
+/// Plumb as it is now, built beside the program that asks.
+///
+/// # Errors
+///
+/// A sentence where it cannot be built, or where what asks is not optimized itself.
+pub fn built_plumb() -> Result<PathBuf, String> {
+    if cfg!(debug_assertions) {
+        return Err("run it with --release: only what is optimized says anything".to_owned());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--release", "-p", "plumb"]).status();
+    if !built.is_ok_and(|it| it.success()) {
+        return Err("plumb cannot be built".to_owned());
+    }
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok(own.with_file_name("plumb"))
+}
+
 /// All of them.
 pub const PEERS: [Peer; 8] = [
     Peer { format: Format::Yaml, arguments: &["-y", "main.jsonnet"], ..JRSONNET },

@@ -383,7 +383,8 @@ fn whatever_is_typed_the_server_stays_up_and_says_what_a_check_says() {
     for number in 1..=edits {
         desk.edit();
         if number % BETWEEN == 0 || number == edits {
-            // What was typed last counts as written after a pause.
+            // What was typed last counts as written after a pause, which begins when the server has read it.
+            desk.client.ask("plumb/environments", json!({}));
             std::thread::sleep(std::time::Duration::from_millis(400));
             let (told, checked) = (desk.told(), desk.checked());
             assert_eq!(

@@ -12,7 +12,7 @@
 //! question each.
 
 use clap::Parser;
-use plumb_benches::workload;
+use plumb_benches::{peers, workload};
 use plumb_tests::editor::Client;
 use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
@@ -133,7 +133,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let plumb = built_plumb()?;
+    let plumb = peers::built_plumb()?;
     for count in &arguments.requests {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let root = folder.path().join("workspace");
@@ -148,20 +148,6 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         beside(&plumb, folder.path(), &root, arguments)?;
     }
     Ok(())
-}
-
-/// Plumb as it is now, beside this program.
-fn built_plumb() -> Result<PathBuf, String> {
-    if cfg!(debug_assertions) {
-        return Err("run it with --release: only what is optimized says anything".to_owned());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "plumb"]).status();
-    if !built.is_ok_and(|it| it.success()) {
-        return Err("plumb cannot be built".to_owned());
-    }
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    Ok(own.with_file_name("plumb"))
 }
 
 /// A document in which the port of its first request is typed again and again.

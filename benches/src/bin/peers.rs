@@ -12,12 +12,12 @@
 use clap::Parser;
 use plumb_benches::measure::{self, Cost, Limits};
 use plumb_benches::objects::{self, Format, Objects};
-use plumb_benches::peers::{DIRECTORY, PEERS, Peer};
+use plumb_benches::peers::{DIRECTORY, PEERS, Peer, built_plumb};
 use plumb_benches::requests::{ENVIRONMENTS, Request, requests};
 use plumb_benches::{printing, workload};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -88,20 +88,6 @@ fn compare(arguments: &Arguments) -> Result<(), String> {
         println!("{name} is absent. To install it below `{DIRECTORY}`: `{install}`");
     }
     Ok(())
-}
-
-/// Plumb as it is now, beside this program.
-fn built_plumb() -> Result<PathBuf, String> {
-    if cfg!(debug_assertions) {
-        return Err("run it with --release: only what is optimized is compared".to_owned());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "plumb"]).status();
-    if !built.is_ok_and(|it| it.success()) {
-        return Err("plumb cannot be built".to_owned());
-    }
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    Ok(own.with_file_name("plumb"))
 }
 
 fn compare_at(
