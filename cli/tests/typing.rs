@@ -384,6 +384,7 @@ fn whatever_is_typed_the_server_stays_up_and_says_what_a_check_says() {
         desk.edit();
         if number % BETWEEN == 0 || number == edits {
             // What was typed last counts as written after a pause, which begins when the server has read it.
+            // The pause is 300 ms: who waits longer than that from then on waits long enough on any machine.
             desk.client.ask("plumb/environments", json!({}));
             std::thread::sleep(std::time::Duration::from_millis(400));
             let (told, checked) = (desk.told(), desk.checked());
