@@ -3,7 +3,6 @@
 use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
-use crate::work;
 use crate::{annotations, chain, diff, explain, files, fmt, init, machine};
 use clap::CommandFactory;
 use plumb_compiler::Database;
@@ -16,7 +15,7 @@ use plumb_compiler::syntax::ast::Name;
 use plumb_compiler::value::Value;
 use plumb_compiler::why::{Source, Tracer};
 use plumb_compiler::yaml::Note;
-use plumb_workspace::{Loaded, load};
+use plumb_workspace::{Loaded, load, work};
 use std::convert::Infallible;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::mem::ManuallyDrop;

@@ -30,7 +30,6 @@ mod human;
 mod init;
 mod machine;
 mod terminal;
-mod work;
 
 use clap::Parser;
 use std::io::Write;

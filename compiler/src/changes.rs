@@ -146,6 +146,8 @@ impl Change<'_> {
 /// A field that two versions of an object do not share.
 #[derive(Debug)]
 pub struct Difference<'v> {
+    /// The way to it.
+    pub steps: Vec<Step>,
     /// `spec.template.spec.containers["shop"].image`, as `plumb why` takes it behind a colon.
     pub path: String,
     /// As it was; `None` where it is added.
@@ -226,6 +228,27 @@ pub fn differences<'v>(
     new: &'v Value,
     is_left: impl Fn(Option<&Value>, Option<&Value>) -> bool,
 ) -> Vec<Difference<'v>> {
+    compare(facts, old, new, &is_left, false)
+}
+
+/// Where an object of a cluster is not as it was declared: what of the declared is not in it, or has another value
+/// there. What it has beside that, the server's defaults and others' fields, says nothing.
+pub fn departures<'v>(
+    facts: &Kubernetes,
+    live: &'v Value,
+    declared: &'v Value,
+    is_left: impl Fn(Option<&Value>, Option<&Value>) -> bool,
+) -> Vec<Difference<'v>> {
+    compare(facts, live, declared, &is_left, true)
+}
+
+fn compare<'v>(
+    facts: &Kubernetes,
+    old: &'v Value,
+    new: &'v Value,
+    is_left: &dyn Fn(Option<&Value>, Option<&Value>) -> bool,
+    is_declared: bool,
+) -> Vec<Difference<'v>> {
     let identity = Identity::of(new);
     let object = kind_of(facts, new).or_else(|| kind_of(facts, old));
     let mut walk = Walk {
@@ -233,7 +256,8 @@ pub fn differences<'v>(
         identity: &identity,
         old,
         new,
-        is_left: &is_left,
+        is_left,
+        is_declared,
         steps: Vec::new(),
         found: Vec::new(),
     };
@@ -257,11 +281,18 @@ fn kind_of(facts: &Kubernetes, object: &Value) -> Option<ObjectId> {
 
 /// A step of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Step {
+pub enum Step {
+    /// Into a field.
     Field(Name),
-    /// An element by its key.
-    Key(Name),
-    /// An element by its place.
+    /// To an element by its key, as addresses write it.
+    Key {
+        /// The key's parts, joined.
+        name: Name,
+        /// Each of its fields with the text of its value, those left out with their defaults; none for an element
+        /// of a set, which is its own key.
+        fields: Vec<(&'static str, Name)>,
+    },
+    /// To an element by its place.
     At(usize),
 }
 
@@ -273,6 +304,8 @@ struct Walk<'v, 'w> {
     old: &'v Value,
     new: &'v Value,
     is_left: &'w dyn Fn(Option<&Value>, Option<&Value>) -> bool,
+    /// Only what the new one says is looked at.
+    is_declared: bool,
     steps: Vec<Step>,
     found: Vec<Difference<'v>>,
 }
@@ -290,6 +323,8 @@ impl<'v> Walk<'v, '_> {
         let (old, new) = (present(old), present(new));
         stacker::maybe_grow(64 << 10, 1 << 20, || match (old, new) {
             (None, None) => {}
+            // What holds nothing is not kept by the server.
+            (None, Some(value)) if self.is_declared && is_empty(value) => {}
             (Some(one), Some(other)) => match (&one.data, &other.data) {
                 (Data::Record(a), Data::Record(b)) => {
                     self.fields(ty, &[], Some(&a.fields), Some(&b.fields));
@@ -346,6 +381,9 @@ impl<'v> Walk<'v, '_> {
                 continue;
             }
             let (old, new) = (old.and_then(|it| it.get(name)), new.and_then(|it| it.get(name)));
+            if self.is_declared && new.is_none_or(Value::is_none) {
+                continue;
+            }
             let (ty, default) = match ty {
                 Some(Type::Object(id)) if self.facts.has_object(*id) => {
                     match self.facts.object(*id).field(name) {
@@ -438,14 +476,16 @@ impl<'v> Walk<'v, '_> {
         let find = |list: &[(Name, &'v Value)], key: &Name| {
             list.iter().find(|(it, _)| it == key).map(|(_, value)| *value)
         };
-        let gone = old.iter().filter(|(key, _)| find(&new, key).is_none());
+        let is_declared = self.is_declared;
+        let gone = old.iter().filter(|(key, _)| !is_declared && find(&new, key).is_none());
         let pairs: Vec<(Name, Option<&Value>, Option<&Value>)> = new
             .iter()
             .map(|(key, value)| (key.clone(), find(&old, key), Some(*value)))
             .chain(gone.map(|(key, value)| (key.clone(), Some(*value), None)))
             .collect();
         for (key, old, new) in pairs {
-            self.steps.push(Step::Key(key));
+            let fields = new.or(old).map(|it| key_fields(it, &keys)).unwrap_or_default();
+            self.steps.push(Step::Key { name: key, fields });
             self.value(item_of(ty), &names, old, new);
             self.steps.pop();
         }
@@ -468,11 +508,8 @@ impl<'v> Walk<'v, '_> {
     }
 
     fn found(&mut self, old: Option<&'v Value>, new: Option<&'v Value>, is_order: bool) {
-        let path = self.steps.iter().fold(String::new(), |path, step| match step {
-            Step::Field(name) => join(&path, name),
-            Step::Key(key) => format!("{path}[{key:?}]"),
-            Step::At(at) => format!("{path}[{at}]"),
-        });
+        let steps = self.steps.clone();
+        let path = path(&steps);
         let secret = self.identity.kind == "Secret" && self.identity.group.is_empty();
         let is_secret = secret
             && matches!(self.steps.first(), Some(Step::Field(it)) if it == "data" || it == "stringData");
@@ -480,7 +517,7 @@ impl<'v> Walk<'v, '_> {
             true => Effect::Left,
             false => self.effect(old, new),
         };
-        self.found.push(Difference { path, old, new, effect, is_order, is_secret });
+        self.found.push(Difference { steps, path, old, new, effect, is_order, is_secret });
     }
 
     /// What it does that a value differs at this place.
@@ -490,7 +527,7 @@ impl<'v> Walk<'v, '_> {
             .iter()
             .map(|step| match step {
                 Step::Field(name) => name.as_str(),
-                Step::Key(_) | Step::At(_) => "*",
+                Step::Key { .. } | Step::At(_) => "*",
             })
             .collect();
         let rows: Vec<&Fixed> = fixed(&self.identity.group, &self.identity.kind)
@@ -547,6 +584,15 @@ impl<'v> Walk<'v, '_> {
     }
 }
 
+/// `spec.template.spec.containers["shop"].image`, as `plumb why` takes it behind a colon.
+pub fn path(steps: &[Step]) -> String {
+    steps.iter().fold(String::new(), |path, step| match step {
+        Step::Field(name) => join(&path, name),
+        Step::Key { name, .. } => format!("{path}[{name:?}]"),
+        Step::At(at) => format!("{path}[{at}]"),
+    })
+}
+
 /// The value that fields of records lead to.
 fn at<'v>(value: &'v Value, path: &[&str]) -> Option<&'v Value> {
     path.iter().try_fold(value, |value, name| value.fields()?.get(name))
@@ -593,6 +639,14 @@ fn leaves(value: &Value, without: &[&str]) -> usize {
     }
 }
 
+fn is_empty(value: &Value) -> bool {
+    match &value.data {
+        Data::List(elements) => elements.is_empty(),
+        Data::Record(record) => record.fields.values().all(Value::is_none),
+        _ => false,
+    }
+}
+
 fn names(keys: &[(&'static str, Option<&'static str>)]) -> Vec<&'static str> {
     keys.iter().map(|(name, _)| *name).collect()
 }
@@ -617,9 +671,29 @@ fn key(element: &Value, keys: &[(&'static str, Option<&'static str>)]) -> Option
     if keys.is_empty() {
         return scalar_text(element);
     }
+    let mut parts = key_parts(element, keys)?;
+    while parts.len() > 1 && parts.last().is_some_and(|(_, is_default)| *is_default) {
+        parts.pop();
+    }
+    Some(parts.iter().map(|(part, _)| part.as_str()).collect::<Vec<_>>().join("/").into())
+}
+
+/// The fields that an element is told apart by, each with the text of its value.
+fn key_fields(
+    element: &Value,
+    keys: &[(&'static str, Option<&'static str>)],
+) -> Vec<(&'static str, Name)> {
+    let parts = key_parts(element, keys).unwrap_or_default();
+    keys.iter().zip(parts).map(|((name, _), (part, _))| (*name, part)).collect()
+}
+
+/// The text of each part of an element's key, and whether it is what it would be if it were left out.
+fn key_parts(
+    element: &Value,
+    keys: &[(&'static str, Option<&'static str>)],
+) -> Option<Vec<(Name, bool)>> {
     let fields = element.fields()?;
-    let mut parts: Vec<(Name, bool)> = Vec::with_capacity(keys.len());
-    for (name, default) in keys {
+    let part = |(name, default): &(&'static str, Option<&'static str>)| {
         let default: Option<Name> = default.map(|it| it.trim_matches('"').into());
         let said = fields.get(name).filter(|it| !it.is_none());
         let part = match said {
@@ -627,12 +701,9 @@ fn key(element: &Value, keys: &[(&'static str, Option<&'static str>)]) -> Option
             None => default.clone()?,
         };
         let is_default = default.is_some_and(|it| it == part);
-        parts.push((part, is_default));
-    }
-    while parts.len() > 1 && parts.last().is_some_and(|(_, is_default)| *is_default) {
-        parts.pop();
-    }
-    Some(parts.iter().map(|(part, _)| part.as_str()).collect::<Vec<_>>().join("/").into())
+        Some((part, is_default))
+    };
+    keys.iter().map(part).collect()
 }
 
 /// Whether two values that are no records or lists of one kind are the same to an API server.

@@ -75,6 +75,30 @@ pub fn read(text: &str, origin: Origin) -> Result<Value, String> {
     read_within(text, origin, usize::MAX, usize::MAX)
 }
 
+/// The value that a program's JSON stands for, such as an API server's answer; every value in it gets `origin`.
+/// `null` is nothing.
+pub fn value(json: &serde_json::Value, origin: Origin) -> Value {
+    use serde_json::Value as Json;
+    let data = match json {
+        Json::Null => Data::None,
+        Json::Bool(it) => Data::Bool(*it),
+        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(int), _) => Data::Int(int),
+            (None, Some(float)) if float.is_finite() => Data::Float(float),
+            _ => Data::String(SmolStr::from(number.to_string())),
+        },
+        Json::String(text) => Data::String(text.into()),
+        Json::Array(elements) => {
+            return Value::list(elements.iter().map(|it| value(it, origin)).collect(), origin);
+        }
+        Json::Object(fields) => {
+            let fields = fields.iter().map(|(name, it)| (name.into(), value(it, origin)));
+            return Value::record(fields.collect(), origin);
+        }
+    };
+    Value::new(data, origin)
+}
+
 /// [`read`] with limits on the number of values and the bytes of their texts.
 pub(crate) fn read_within(
     text: &str,

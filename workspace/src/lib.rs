@@ -18,6 +18,7 @@ mod dependencies;
 mod files;
 mod manifest;
 mod walk;
+pub mod work;
 
 pub use commit::{Commit, load_commit};
 pub use manifest::Manifest;

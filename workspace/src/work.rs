@@ -31,19 +31,19 @@ struct Chunk {
 }
 
 /// As many as there are cores; `PLUMB_THREADS` says otherwise.
-pub(crate) fn threads() -> usize {
+pub fn threads() -> usize {
     let asked = env::var("PLUMB_THREADS").ok().and_then(|text| text.parse().ok());
     let cores = || thread::available_parallelism().map_or(1, usize::from);
     asked.filter(|count| *count > 0).unwrap_or_else(cores)
 }
 
 /// Has all files parsed.
-pub(crate) fn parse(db: &Database, workspace: Workspace, threads: usize) {
+pub fn parse(db: &Database, workspace: Workspace, threads: usize) {
     parts(db, threads, |db, part| parse_part(db, workspace, part, threads));
 }
 
 /// Begins a batch; the types of all declarations are inferred for it.
-pub(crate) fn batch(
+pub fn batch(
     db: &Database,
     workspace: Workspace,
     extent: Extent,
@@ -84,7 +84,7 @@ fn spawn<'s, T: Send + 's>(
 /// # Errors
 ///
 /// Those of `print`; nothing more is made then.
-pub(crate) fn run<E>(
+pub fn run<E>(
     batch: &mut Batch<'_>,
     db: &Database,
     workspace: Workspace,
@@ -198,9 +198,10 @@ fn in_order<T: Send, E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::human::tests::loaded;
+    use crate::{Loaded, Manifest};
     use plumb_compiler::answers::Finding;
     use plumb_compiler::plan::Notation;
+    use plumb_compiler::source::Content;
     use std::convert::Infallible;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -240,7 +241,16 @@ compose Team as t {
         }
         let files = [("platform/platform.plumb", PLATFORM), ("apps/apps.plumb", &requests)];
         let db = Database::default();
-        let workspace = loaded(&files).open(&db);
+        let files = files.map(|(path, text)| (path.into(), Content::Text(text.into())));
+        let loaded = Loaded {
+            root: "/work".into(),
+            selected: "".into(),
+            files: files.into_iter().collect(),
+            dependencies: Vec::new(),
+            manifest: Manifest::default(),
+            findings: Vec::new(),
+        };
+        let workspace = loaded.open(&db);
         parse(&db, workspace, threads);
         let extent = Extent::whole(&db, workspace);
         let mut batch = batch(&db, workspace, extent, threads);
