@@ -98,6 +98,37 @@ Exit codes:
   1  they differ, or a request does not build on one side
   2  could not run: no repository, no such commit, path or environment, a plumb.toml with mistakes";
 
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  plumb apply --env prod                        apply what prod should have, delete what it should not
+  plumb apply --env prod apps/shop              only of the requests in apps/shop and below
+  plumb apply --env prod --dry-run              let the API server say what it would do
+  plumb apply --env prod --wait --timeout 10m   wait until all of it works
+  plumb apply --env prod --confirm 5c1fe0a3b2   delete also what was held back
+  plumb apply --env prod --output json          for programs
+
+Objects are applied by server-side apply under the field manager `plumb`; what is as declared is not
+sent. Which objects are Plumb's is remembered in the cluster, in the ConfigMap WORKSPACE.ENV of the
+namespace plumb-system, as the ApplySet specification says.
+
+What git no longer has is deleted: never what is not in that list with the UID it has, never of a
+package that does not build, and not more than ten objects, or a tenth of all, at once. What is held
+back, and what cannot be got back (a Namespace, a PersistentVolumeClaim, a CustomResourceDefinition
+that has objects), is shown with a hash to confirm.
+
+JSON:
+  { \"version\": 1, \"environment\", \"cluster\", \"set\", \"dryRun\",
+    \"objects\": [{ \"action\", \"apiVersion\", \"kind\", \"namespace\", \"name\", \"request\", \"reason\", \"message\" }],
+    \"deletes\": [{ \"action\", \"kind\", \"group\", \"namespace\", \"name\", \"request\", \"message\" }],
+    \"confirm\", \"diagnostics\": [as those of check] }
+  An action is \"created\", \"changed\", \"same\", \"refused\", \"foreign\", \"waiting\" or \"not-tried\"; of
+  deletes \"deleted\", \"leaving\", \"held\", \"unknown\" or \"refused\". `confirm` is null where nothing is held.
+
+Exit codes:
+  0  the cluster has what was asked for
+  1  something does not build, was refused or held back, or did not come to work in time
+  2  could not run: no such path or environment, no cluster, an inventory that cannot be read";
+
 const FMT_EXAMPLES: &str = "\
 Examples:
   plumb fmt                       everything in this directory and below
@@ -142,6 +173,9 @@ pub(crate) enum Command {
     /// Tell what a change does to the objects of an environment: two commits compared, without a cluster
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
+    /// Make a cluster what an environment should be
+    #[command(after_help = APPLY_EXAMPLES)]
+    Apply(Apply),
     /// Write files in the one style
     #[command(after_help = FMT_EXAMPLES)]
     Fmt(Fmt),
@@ -241,6 +275,77 @@ pub(crate) struct Why {
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Report,
+}
+
+/// Which cluster, and where in it the inventory is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Where {
+    /// The context of the kubeconfig; the current one where none is named, and in a pod its own cluster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// The namespace of the inventory; made where it is not there
+    #[arg(long, value_name = "NAMESPACE", default_value = "plumb-system")]
+    pub(crate) inventory_namespace: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Apply {
+    /// A directory of the workspace: only what its requests make is applied and deleted. A file stands
+    /// for its directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// The environment that the cluster is
+    #[arg(long, short, value_name = "ENV")]
+    pub(crate) env: String,
+
+    #[command(flatten)]
+    pub(crate) cluster: Where,
+
+    /// Let the API server check everything and keep nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Wait until what was applied works
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// How long a server that fails is asked again, and how long to wait: 90s, 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub(crate) timeout: std::time::Duration,
+
+    /// Take over objects that are there already and in no other set
+    #[arg(long)]
+    pub(crate) adopt: bool,
+
+    /// With --adopt: take over fields that other managers own, too
+    #[arg(long)]
+    pub(crate) force_conflicts: bool,
+
+    /// Delete also what is held back: the hash that was shown with it
+    #[arg(long, value_name = "HASH")]
+    pub(crate) confirm: Option<String>,
+
+    /// For people or for programs
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Report,
+}
+
+/// `90s`, `5m`, `1h`
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = || "write a number and its unit: 90s, 5m, 1h".to_owned();
+    let end = text.find(|it: char| !it.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(end);
+    let factor: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    // A year is enough, and can be added to any time.
+    Ok(std::time::Duration::from_secs(number.saturating_mul(factor).min(365 * 24 * 3600)))
 }
 
 #[derive(Args, Debug)]

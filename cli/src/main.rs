@@ -7,6 +7,7 @@
 //!   -> chain      the answer of `why` as a table
 //!   -> machine    the same answers as JSON
 //!   -> diff       what two commits make, compared
+//!   -> apply      a cluster becomes what an environment should be
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
@@ -19,6 +20,7 @@
 //! so nothing here prints with macros that panic.
 
 mod annotations;
+mod apply;
 mod args;
 mod chain;
 mod commands;

@@ -141,6 +141,15 @@ pub mod code {
         /// Logic in a request or overlay, which hold data only.
         LOGIC_IN_REQUEST = "logic-in-request";
     }
+
+    /// An API server does not take an object. Told by hosts that apply.
+    pub const REFUSED: Code = Code("refused");
+    /// An object of a cluster that git has too is somebody else's. Told by hosts that apply.
+    pub const FOREIGN_OBJECT: Code = Code("foreign-object");
+    /// What was applied does not come to work. Told by hosts that apply.
+    pub const UNSETTLED: Code = Code("unsettled");
+    /// A field of an object in a cluster is not as declared. Told by hosts that watch.
+    pub const DRIFT: Code = Code("drift");
 }
 
 /// How bad it is.

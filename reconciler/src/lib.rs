@@ -1,1 +1,27 @@
-//! The cluster follows git.
+//! The cluster follows git, and says where it does not.
+//!
+//! ```text
+//! git      a repository's newest commit ─> plumb_workspace::Loaded
+//! render   what an environment should have: objects, each with what made its values
+//! inventory  what was applied before, by the ApplySet specification
+//! live     what is in the cluster of it, kept up to date by watches
+//! plan     what is to be done: functions of these three, and nothing else
+//! apply    does it, through `cluster`, which is the one that speaks to the API server
+//! health   whether what was applied works;  drift   where the cluster is not as declared, since whom
+//! watch    all of it, again and again
+//! ```
+//!
+//! Decisions are functions of values. Only `cluster` and `git` reach out.
+
+pub mod apply;
+pub mod blame;
+pub mod cluster;
+pub mod health;
+pub mod inventory;
+pub mod owned;
+pub mod plan;
+pub mod refusal;
+pub mod render;
+
+/// The name under which Plumb owns fields, for server-side apply.
+pub const FIELD_MANAGER: &str = "plumb";
