@@ -1,9 +1,12 @@
-//! A real Kubernetes control plane, etcd and kube-apiserver, on loopback.
+//! A real Kubernetes control plane on loopback: etcd and kube-apiserver, and controllers and nodes for tests
+//! of what happens in a cluster.
 //!
 //! ```text
 //! binaries()  KUBEBUILDER_ASSETS, or a cached `go install` of what tests/cluster/1.36/go.mod pins
 //!   -> ControlPlane::start(..)  free ports, fresh data, own certificate, waits for /readyz
 //!   -> get, server_side_apply   what the server says, verbatim
+//! binaries(), controllers()
+//!   -> ControlPlane::start_full(..)  also kube-controller-manager, kube-scheduler, and kwok for nodes
 //! ```
 //!
 //! Nothing needs root or a container. Every connection is TLS against the certificate that was made for
@@ -14,12 +17,14 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -27,19 +32,22 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use processes::{Processes, tail};
 use requests::{Answer, Client};
 
-pub use binaries::{Binaries, MINOR, binaries, binaries_of};
+pub use binaries::{Binaries, Controllers, MINOR, binaries, binaries_of, controllers};
 pub use requests::Applied;
 
 mod binaries;
 mod processes;
 mod requests;
 
-/// A running etcd and kube-apiserver with data of their own. Dropping it stops them.
+/// A running etcd and kube-apiserver with data of their own, and controllers if they were asked for.
+/// Dropping it stops them.
 pub struct ControlPlane {
     client: Client,
+    /// The certificate that the API server shows (PEM); it is its own issuer.
+    certificate: String,
     /// Resource lists of the group versions that were asked for, by path (`/apis/apps/v1`).
     resources: Mutex<HashMap<String, Arc<Value>>>,
-    processes: Processes,
+    processes: Mutex<Processes>,
     // After the processes: they stop before their data goes.
     folder: TempDir,
 }
@@ -65,27 +73,36 @@ impl ControlPlane {
     ///
     /// As [`ControlPlane::start`].
     pub fn start_with(binaries: &Binaries, arguments: &[&str]) -> Result<ControlPlane, String> {
-        // Ports are chosen, freed and then bound by the servers: in between, somebody else may take one.
-        let mut tries = 3;
-        loop {
-            tries -= 1;
-            match Self::start_once(binaries, arguments) {
-                Err(error) if tries > 0 && error.contains("address already in use") => {}
-                result => return result,
-            }
-        }
+        let mut all = vec!["--disable-admission-plugins=ServiceAccount"];
+        all.extend(arguments);
+        unless_taken(|| Self::start_servers(binaries, &all))
     }
 
-    fn start_once(binaries: &Binaries, arguments: &[&str]) -> Result<ControlPlane, String> {
+    /// Starts a cluster as users have it, but for containers: controllers run, a scheduler, and nodes whose
+    /// kubelets only say that all is well. Waits until Pods can be made.
+    ///
+    /// Pods are ready as soon as they are scheduled, unless a label says that they fail; claims of the
+    /// default storage class are bound.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlPlane::start`].
+    pub fn start_full(
+        binaries: &Binaries,
+        controllers: &Controllers,
+        nodes: usize,
+    ) -> Result<ControlPlane, String> {
+        let control_plane = unless_taken(|| Self::start_servers(binaries, &[]))?;
+        control_plane.start_controllers(controllers, nodes)?;
+        Ok(control_plane)
+    }
+
+    fn start_servers(binaries: &Binaries, arguments: &[&str]) -> Result<ControlPlane, String> {
         let folder = tempfile::Builder::new()
             .prefix("plumb-control-plane-")
             .tempdir()
             .map_err(|error| format!("cannot create a folder for a control plane: {error}"))?;
         let file = |name: &str| folder.path().join(name).display().to_string();
-        let write = |name: &str, text: &str| {
-            fs::write(folder.path().join(name), text)
-                .map_err(|error| format!("cannot write {}: {error}", file(name)))
-        };
 
         let [etcd_port, peer_port, api_port] = free_ports()?;
         let (etcd_url, peer_url) =
@@ -94,10 +111,14 @@ impl ControlPlane {
             rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
                 .map_err(|error| format!("cannot make a certificate: {error}"))?;
         let key = made.signing_key.serialize_pem();
+        let certificate = made.cert.pem();
         let token = hex(&Sha256::digest(&key));
-        write("tls.crt", &made.cert.pem())?;
-        write("tls.key", &key)?;
-        write("tokens.csv", &format!("{token},admin,admin,\"system:masters\"\n"))?;
+        write(&folder.path().join("tls.crt"), &certificate)?;
+        write(&folder.path().join("tls.key"), &key)?;
+        write(
+            &folder.path().join("tokens.csv"),
+            &format!("{token},admin,admin,\"system:masters\"\n"),
+        )?;
 
         let mut etcd = Command::new(&binaries.etcd);
         etcd.args([
@@ -128,53 +149,125 @@ impl ControlPlane {
             format!("--service-account-signing-key-file={}", file("tls.key")),
             "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
             "--allow-privileged=true".to_owned(),
-            "--disable-admission-plugins=ServiceAccount".to_owned(),
         ]);
         api.args(arguments);
 
-        let mut processes = Processes::default();
-        processes.start("etcd", &mut etcd, folder.path())?;
-        processes.start("kube-apiserver", &mut api, folder.path())?;
-        processes.watch(folder.path())?;
+        let mut processes = Processes::new(folder.path())?;
+        processes.start("etcd", etcd)?;
+        processes.start("kube-apiserver", api)?;
 
-        let certificate = Certificate::from_pem(made.cert.pem().as_bytes())
+        let root = Certificate::from_pem(certificate.as_bytes())
             .map_err(|error| format!("cannot read a certificate: {error}"))?;
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
             // Loopback is never behind a proxy.
             .proxy(None)
-            .tls_config(
-                TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[certificate])).build(),
-            )
+            .tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build())
             .build();
         let client =
             Client { agent: agent.into(), url: format!("https://127.0.0.1:{api_port}"), token };
 
-        let deadline = Instant::now() + Duration::from_secs(90);
-        loop {
-            for (name, child) in &mut processes.children {
-                if let Ok(Some(status)) = child.try_wait() {
-                    return Err(format!(
-                        "{name} stopped ({status}):\n{}",
-                        tail(folder.path(), name)
-                    ));
+        let control_plane = ControlPlane {
+            client,
+            certificate,
+            resources: Mutex::default(),
+            processes: processes.into(),
+            folder,
+        };
+        write(&control_plane.kubeconfig(), &control_plane.kubeconfig_text(control_plane.token()))?;
+        control_plane.wait("kube-apiserver", || {
+            match control_plane.client.ask("GET", "/readyz", None)? {
+                Answer { status: 200, .. } => Ok(()),
+                answer => Err(format!("HTTP {}: {}", answer.status, answer.body)),
+            }
+        })?;
+        Ok(control_plane)
+    }
+
+    fn start_controllers(&self, programs: &Controllers, nodes: usize) -> Result<(), String> {
+        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig().display());
+        let key = self.folder.path().join("tls.key");
+        // Nobody asks them, so they listen nowhere. Without limits of their own they keep up with the server.
+        let quiet = ["--secure-port=0", "--leader-elect=false"];
+        let eager = ["--kube-api-qps=500", "--kube-api-burst=1000"];
+
+        let mut manager = Command::new(&programs.kube_controller_manager);
+        manager.arg(&kubeconfig).args(quiet).args(eager).args([
+            format!("--service-account-private-key-file={}", key.display()),
+            format!("--root-ca-file={}", self.certificate().display()),
+        ]);
+        let mut scheduler = Command::new(&programs.kube_scheduler);
+        scheduler.arg(&kubeconfig).args(quiet).args(eager);
+        let mut kwok = Command::new(&programs.kwok);
+        kwok.args([&kubeconfig, "--manage-all-nodes=true"])
+            .arg(format!("--config={}", programs.kwok_stages.display()))
+            // It looks for more configuration there.
+            .env("HOME", self.folder.path());
+        {
+            let mut processes = self.processes();
+            processes.start("kube-controller-manager", manager)?;
+            processes.start("kube-scheduler", scheduler)?;
+            processes.start("kwok", kwok)?;
+        }
+
+        self.ensure_namespace("default")?;
+        self.server_side_apply(&json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {
+                "name": "kwok-volume",
+                "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
+            },
+            "provisioner": "kwok.x-k8s.io/volume",
+        }))?;
+        let names: Vec<String> = (0..nodes).map(|node| format!("node-{node}")).collect();
+        for name in &names {
+            self.server_side_apply(&json!({
+                "apiVersion": "v1", "kind": "Node",
+                "metadata": {
+                    "name": name,
+                    "labels": { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" },
+                },
+            }))?;
+        }
+        self.wait("a node", || {
+            for name in &names {
+                let (_, node) = self.get(&format!("/api/v1/nodes/{name}"))?;
+                let node: Value = serde_json::from_str(&node).map_err(|error| error.to_string())?;
+                let conditions = node["status"]["conditions"].as_array();
+                let ready = conditions.into_iter().flatten().find(|it| it["type"] == "Ready");
+                if ready.is_none_or(|it| it["status"] != "True") {
+                    return Err(node["status"].to_string());
                 }
             }
-            let said = match client.ask("GET", "/readyz", None) {
-                Ok(Answer { status: 200, .. }) => break,
-                Ok(answer) => format!("HTTP {}: {}", answer.status, answer.body),
-                Err(error) => error,
-            };
-            if Instant::now() > deadline {
-                let log = tail(folder.path(), "kube-apiserver");
-                return Err(format!(
-                    "kube-apiserver is not ready after 90 seconds ({said}):\n{log}"
-                ));
+            Ok(())
+        })?;
+        self.wait("a service account", || {
+            match self.get("/api/v1/namespaces/default/serviceaccounts/default")? {
+                (200, _) => Ok(()),
+                (_, body) => Err(body),
             }
-            std::thread::sleep(Duration::from_millis(50));
+        })
+    }
+
+    /// Asks until it is so, and all servers run.
+    fn wait(&self, what: &str, ask: impl Fn() -> Result<(), String>) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            self.processes().check()?;
+            match ask() {
+                Ok(()) => return Ok(()),
+                Err(said) if Instant::now() > deadline => {
+                    let log = tail(self.folder.path(), "kube-apiserver");
+                    return Err(format!("{what} is not ready after 90 seconds ({said}):\n{log}"));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
         }
-        Ok(ControlPlane { client, resources: Mutex::default(), processes, folder })
+    }
+
+    fn processes(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the API server listens, such as `https://127.0.0.1:43210`.
@@ -192,10 +285,59 @@ impl ControlPlane {
         self.folder.path().join("tls.crt")
     }
 
-    /// The process ids of etcd and kube-apiserver.
+    /// The process ids of those servers that run, etcd and kube-apiserver first.
     pub fn process_ids(&self) -> Vec<u32> {
-        self.processes.children.iter().map(|(_, child)| child.id()).collect()
+        self.processes().ids()
     }
+
+    /// A kubeconfig file of somebody who may do everything.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// A kubeconfig file of whom a bearer token belongs to.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn kubeconfig_of(&self, token: &str) -> Result<PathBuf, String> {
+        let name = format!("kubeconfig-{}", hex(&Sha256::digest(token)[..8]));
+        let path = self.folder.path().join(name);
+        write(&path, &self.kubeconfig_text(token))?;
+        Ok(path)
+    }
+
+    /// A kubeconfig is YAML, and so is JSON.
+    fn kubeconfig_text(&self, token: &str) -> String {
+        json!({
+            "apiVersion": "v1", "kind": "Config",
+            "clusters": [{ "name": "plumb", "cluster": {
+                "server": self.url(),
+                "certificate-authority-data": STANDARD.encode(&self.certificate),
+            } }],
+            "users": [{ "name": "plumb", "user": { "token": token } }],
+            "contexts": [{ "name": "plumb", "context": { "cluster": "plumb", "user": "plumb" } }],
+            "current-context": "plumb",
+        })
+        .to_string()
+    }
+}
+
+/// Tries again when a port was taken: ports are chosen, freed and then bound by the servers, and in between
+/// somebody else may come.
+fn unless_taken<T>(start: impl Fn() -> Result<T, String>) -> Result<T, String> {
+    let mut tries = 3;
+    loop {
+        tries -= 1;
+        match start() {
+            Err(error) if tries > 0 && error.contains("address already in use") => {}
+            result => return result,
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// Ports of loopback that were free a moment ago, all different.

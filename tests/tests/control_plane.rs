@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plumb_tests::cluster::{ControlPlane, binaries};
-use serde_json::json;
+use plumb_tests::cluster::{ControlPlane, binaries, controllers};
+use serde_json::{Value, json};
 
 #[test]
 fn a_control_plane_takes_what_is_right_refuses_what_is_not_and_is_gone_afterwards() {
@@ -120,4 +120,62 @@ fn a_killed_test_process_leaves_no_servers_behind() {
 /// Whether a process runs, one that is ours to signal.
 fn runs(id: u32) -> bool {
     Command::new("kill").args(["-0", &id.to_string()]).output().unwrap().status.success()
+}
+
+/// Controllers and nodes do what they do in any cluster; kwok's stages are at hand for failures too.
+#[test]
+fn in_a_full_cluster_pods_run_fail_and_get_volumes() {
+    let cluster =
+        ControlPlane::start_full(&binaries().unwrap(), &controllers().unwrap(), 2).unwrap();
+    let workload = |kind: &str, name: &str, labels: Value| {
+        json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": name, "namespace": "shop" },
+            "spec": {
+                "replicas": 2, "selector": { "matchLabels": labels },
+                "template": {
+                    "metadata": { "labels": labels },
+                    "spec": { "containers": [{ "name": "main", "image": "shop" }] },
+                },
+            },
+        })
+    };
+    let deployment = workload("Deployment", "web", json!({ "app": "web" }));
+    let failing =
+        json!({ "app": "down", "pod-container-running-failed.stage.kwok.x-k8s.io": "true" });
+    let failing = workload("Deployment", "down", failing);
+    let mut with_volume = workload("StatefulSet", "store", json!({ "app": "store" }));
+    with_volume["spec"]["serviceName"] = json!("store");
+    with_volume["spec"]["volumeClaimTemplates"] = json!([{
+        "metadata": { "name": "data" },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
+        },
+    }]);
+    for object in [&deployment, &failing, &with_volume] {
+        cluster.server_side_apply(object).unwrap();
+    }
+
+    let apps = "/apis/apps/v1/namespaces/shop";
+    wait(&cluster, &format!("{apps}/deployments/web"), |it| it["status"]["availableReplicas"] == 2);
+    wait(&cluster, &format!("{apps}/statefulsets/store"), |it| it["status"]["readyReplicas"] == 2);
+    wait(&cluster, "/api/v1/namespaces/shop/persistentvolumeclaims/data-store-1", |it| {
+        it["status"]["phase"] == "Bound"
+    });
+    wait(&cluster, "/api/v1/namespaces/shop/pods?labelSelector=app%3Ddown", |it| {
+        it["items"].as_array().unwrap().iter().any(|it| it["status"]["phase"] == "Failed")
+    });
+    assert_eq!(cluster.process_ids().len(), 5);
+}
+
+fn wait(cluster: &ControlPlane, path: &str, until: impl Fn(&Value) -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, body) = cluster.get(path).unwrap();
+        let found: Value = serde_json::from_str(&body).unwrap();
+        if until(&found) {
+            return;
+        }
+        assert!(Instant::now() < end, "{found}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::hex;
 
-/// The programs of a control plane.
+/// The servers of a control plane.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     /// Path of `etcd`.
@@ -19,8 +19,40 @@ pub struct Binaries {
     pub kube_apiserver: PathBuf,
 }
 
+/// What makes a cluster of a control plane: controllers, and who plays nodes.
+#[derive(Clone, Debug)]
+pub struct Controllers {
+    /// Path of `kube-controller-manager`.
+    pub kube_controller_manager: PathBuf,
+    /// Path of `kube-scheduler`.
+    pub kube_scheduler: PathBuf,
+    /// Path of `kwok`, which plays nodes and their kubelets.
+    pub kwok: PathBuf,
+    /// Path of what kwok does to nodes, pods and volumes.
+    pub kwok_stages: PathBuf,
+}
+
 /// The minor version of Kubernetes that the tests run on; [`binaries_of`] others only when asked to.
 pub const MINOR: u32 = 36;
+
+const SERVERS: [&str; 2] = ["etcd", "kube-apiserver"];
+const STAGES: &str = "kwok-stages.yaml";
+const CONTROLLERS: [&str; 4] = ["kube-controller-manager", "kube-scheduler", "kwok", STAGES];
+
+/// Those of kwok's stages that [`STAGES`] is made of: nodes and pods are ready at once and volumes bound,
+/// Jobs complete at once, and pods fail that ask for it by a label.
+const STAGE_FILES: [&str; 10] = [
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+    "pod/chaos/pod-container-running-failed.yaml",
+    "volume/fast/pvc-provision.yaml",
+    "volume/fast/pvc-delete.yaml",
+    "volume/fast/pv-bind.yaml",
+    "volume/fast/pv-delete.yaml",
+];
 
 /// [`binaries_of`] the version that the tests run on.
 ///
@@ -44,36 +76,107 @@ pub fn binaries() -> Result<Binaries, String> {
 /// its server publishes an OpenAPI that is wrong.
 pub fn binaries_of(minor: u32) -> Result<Binaries, String> {
     let name = format!("1.{minor}");
-    if let Some(folder) = std::env::var_os("KUBEBUILDER_ASSETS").filter(|it| !it.is_empty()) {
-        let mut folder = PathBuf::from(folder);
-        if minor != MINOR {
-            folder.push(&name);
+    let folder = match assets() {
+        Some(folder) if minor == MINOR => having(folder, &SERVERS)?,
+        Some(folder) => having(folder.join(name), &SERVERS)?,
+        None => {
+            let module = Module::read(&name)?;
+            let go = go_version(&module.folder, &SERVERS)?;
+            let flags = kubernetes_flags(&module)?;
+            let parts = [&module.go_mod, &module.go_sum, &go].into_iter().chain(&flags);
+            kept(parts, &SERVERS, |to| {
+                let packages =
+                    ["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver"];
+                module.install(&packages, &flags, to)?;
+                // etcd's package, and so what `go install` makes of it, is called `server`.
+                fs::rename(program(to, "server"), program(to, "etcd"))
+                    .map_err(|error| format!("cannot rename {}/server: {error}", to.display()))
+            })?
         }
-        return binaries_in(&folder).ok_or_else(|| {
-            format!(
-                "KUBEBUILDER_ASSETS is set, and {} has no etcd and kube-apiserver",
-                folder.display()
-            )
-        });
-    }
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(&name);
-    let read = |name: &str| {
-        let path = module.join(name);
-        fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
     };
-    let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
-    let version = kubernetes_version(&go_mod)
-        .ok_or_else(|| format!("tests/cluster/{name}/go.mod does not require k8s.io/kubernetes"))?;
-    let go = go_version(&module)?;
-    let flags = [
-        "-trimpath".to_owned(),
-        "-buildvcs=false".to_owned(),
-        format!("-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={version}"),
-    ];
+    Ok(Binaries {
+        etcd: program(&folder, "etcd"),
+        kube_apiserver: program(&folder, "kube-apiserver"),
+    })
+}
 
+/// Finds or builds the controllers of 1.36 as [`binaries`] does its servers, and kwok. Only tests that ask
+/// for them wait for their build.
+///
+/// A folder that `KUBEBUILDER_ASSETS` names has kwok's stages in one file, `kwok-stages.yaml`.
+///
+/// # Errors
+///
+/// As [`binaries_of`].
+pub fn controllers() -> Result<Controllers, String> {
+    let folder = match assets() {
+        Some(folder) => having(folder, &CONTROLLERS)?,
+        None => {
+            // A module of its own: kwok's dependencies would raise those of etcd and Kubernetes.
+            let (kubernetes, kwok) = (Module::read(&format!("1.{MINOR}"))?, Module::read("kwok")?);
+            let go = go_version(&kubernetes.folder, &CONTROLLERS)?;
+            let flags = kubernetes_flags(&kubernetes)?;
+            let modules = [&kubernetes, &kwok].into_iter().flat_map(|it| [&it.go_mod, &it.go_sum]);
+            let files = STAGE_FILES.map(str::to_owned);
+            kept(modules.chain([&go]).chain(&flags).chain(&files), &CONTROLLERS, |to| {
+                let command = |name: &str| format!("k8s.io/kubernetes/cmd/{name}");
+                let packages = [command("kube-controller-manager"), command("kube-scheduler")];
+                kubernetes.install(&packages.each_ref().map(String::as_str), &flags, to)?;
+                kwok.install(&["sigs.k8s.io/kwok/cmd/kwok"], &flags_of(""), to)?;
+                let stages = kwok.folder_of("sigs.k8s.io/kwok")?.join("kustomize/stage");
+                let texts = STAGE_FILES.iter().map(|name| read(&stages.join(name)));
+                let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+                fs::write(to.join(STAGES), texts.join("\n---\n"))
+                    .map_err(|error| format!("cannot write {STAGES}: {error}"))
+            })?
+        }
+    };
+    Ok(Controllers {
+        kube_controller_manager: program(&folder, "kube-controller-manager"),
+        kube_scheduler: program(&folder, "kube-scheduler"),
+        kwok: program(&folder, "kwok"),
+        kwok_stages: folder.join(STAGES),
+    })
+}
+
+/// The folder that `KUBEBUILDER_ASSETS` names.
+fn assets() -> Option<PathBuf> {
+    std::env::var_os("KUBEBUILDER_ASSETS").filter(|it| !it.is_empty()).map(PathBuf::from)
+}
+
+fn having(folder: PathBuf, names: &[&str]) -> Result<PathBuf, String> {
+    match &lacking(&folder, names)[..] {
+        [] => Ok(folder),
+        lacking => Err(format!(
+            "KUBEBUILDER_ASSETS is set, and {} has no {}",
+            folder.display(),
+            lacking.join(" and no ")
+        )),
+    }
+}
+
+fn lacking<'a>(folder: &Path, names: &[&'a str]) -> Vec<&'a str> {
+    let lacks = |name: &&str| !folder.join(name).is_file() && !program(folder, name).is_file();
+    names.iter().copied().filter(lacks).collect()
+}
+
+fn program(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+/// The folder of the cache with these files that these parts decide about; `build` fills it when it is
+/// first asked for.
+fn kept<'a>(
+    parts: impl Iterator<Item = &'a String>,
+    names: &[&str],
+    build: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let mut key = Sha256::new();
-    for part in [&go_mod, &go_sum, &go].into_iter().chain(&flags) {
+    for part in parts {
         key.update(part);
         key.update([0]);
     }
@@ -81,34 +184,98 @@ pub fn binaries_of(minor: u32) -> Result<Binaries, String> {
 
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target").join("cluster");
     let folder = cache.join(&key).join("bin");
-    if let Some(found) = binaries_in(&folder) {
-        return Ok(found);
+    if lacking(&folder, names).is_empty() {
+        return Ok(folder);
     }
     let cannot =
         |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", cache.display());
     fs::create_dir_all(cache.join(&key)).map_err(|error| cannot("create", error))?;
     let lock = File::create(cache.join("lock")).map_err(|error| cannot("lock", error))?;
     lock.lock().map_err(|error| cannot("lock", error))?;
-    if let Some(found) = binaries_in(&folder) {
-        return Ok(found);
+    if lacking(&folder, names).is_empty() {
+        return Ok(folder);
     }
     let building = TempDir::new_in(&cache).map_err(|error| cannot("write to", error))?;
-    go_install(&module, building.path(), &flags, &version)?;
-    let program =
-        |name: &str| building.path().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    // etcd's package, and so what `go install` makes of it, is called `server`.
-    fs::rename(program("server"), program("etcd"))
-        .map_err(|error| cannot("rename etcd in", error))?;
+    build(building.path())?;
     fs::rename(building.keep(), &folder).map_err(|error| cannot("rename a folder in", error))?;
-    binaries_in(&folder).ok_or_else(|| "go install made neither etcd nor kube-apiserver".to_owned())
+    match &lacking(&folder, names)[..] {
+        [] => Ok(folder),
+        lacking => Err(format!("the build made no {}", lacking.join(" and no "))),
+    }
 }
 
-fn binaries_in(folder: &Path) -> Option<Binaries> {
-    let program = |name: &str| {
-        let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-        path.is_file().then_some(path)
-    };
-    Some(Binaries { etcd: program("etcd")?, kube_apiserver: program("kube-apiserver")? })
+/// A Go module of `tests/cluster`.
+struct Module {
+    folder: PathBuf,
+    go_mod: String,
+    go_sum: String,
+}
+
+impl Module {
+    fn read(name: &str) -> Result<Module, String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(name);
+        let (go_mod, go_sum) = (read(&folder.join("go.mod"))?, read(&folder.join("go.sum"))?);
+        Ok(Module { folder, go_mod, go_sum })
+    }
+
+    /// Builds programs into a folder.
+    fn install(&self, packages: &[&str], flags: &[String], to: &Path) -> Result<(), String> {
+        // Straight to standard error: the print macros are captured in a test, and this takes minutes.
+        let say = |text: &str| {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        say(&format!("building {} with Go: once, takes minutes", packages.join(" and ")));
+        let mut child = go(&self.folder)
+            .args(["install", "-v"])
+            .args(flags)
+            .args(packages)
+            .env("GOBIN", to)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot run go install: {error}"))?;
+        let mut lines: Vec<String> = Vec::new();
+        if let Some(stderr) = child.stderr.take() {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                lines.push(line);
+                if lines.len().is_multiple_of(200) {
+                    say(&format!("  {} packages, {}", lines.len(), lines[lines.len() - 1]));
+                }
+            }
+        }
+        let status =
+            child.wait().map_err(|error| format!("cannot wait for go install: {error}"))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(format!(
+            "go install failed ({status}):\n{}",
+            lines[lines.len().saturating_sub(20)..].join("\n")
+        ))
+    }
+
+    /// Where the files of a required module are, once something of it was built.
+    fn folder_of(&self, required: &str) -> Result<PathBuf, String> {
+        let said = go(&self.folder)
+            .args(["list", "-m", "-f", "{{.Dir}}", required])
+            .output()
+            .map_err(|error| format!("cannot run go list: {error}"))?;
+        if said.status.success() {
+            return Ok(PathBuf::from(String::from_utf8_lossy(&said.stdout).trim()));
+        }
+        Err(format!("go list failed: {}", String::from_utf8_lossy(&said.stderr)))
+    }
+}
+
+fn flags_of(linked: &str) -> Vec<String> {
+    ["-trimpath", "-buildvcs=false", &format!("-ldflags=-s -w{linked}")].map(str::to_owned).into()
+}
+
+fn kubernetes_flags(module: &Module) -> Result<Vec<String>, String> {
+    let version = kubernetes_version(&module.go_mod).ok_or_else(|| {
+        format!("{} requires no k8s.io/kubernetes", module.folder.join("go.mod").display())
+    })?;
+    Ok(flags_of(&format!(" -X k8s.io/component-base/version.gitVersion={version}")))
 }
 
 /// The version (`v1.36.3`) of Kubernetes that a go.mod requires.
@@ -121,12 +288,17 @@ fn kubernetes_version(go_mod: &str) -> Option<String> {
 }
 
 /// What `go version` prints, when it is a version that builds a right API server.
-fn go_version(module: &Path) -> Result<String, String> {
-    const INSTALL: &str = "install Go 1.26, or let KUBEBUILDER_ASSETS name a folder with etcd and kube-apiserver 1.36";
+fn go_version(module: &Path, names: &[&str]) -> Result<String, String> {
+    let install = || {
+        let names = names.join(", ");
+        format!(
+            "install Go 1.26, or let KUBEBUILDER_ASSETS name a folder with {names} of 1.{MINOR}"
+        )
+    };
     let output = go(module)
         .arg("version")
         .output()
-        .map_err(|error| format!("cannot run go ({error}): {INSTALL}"))?;
+        .map_err(|error| format!("cannot run go ({error}): {}", install()))?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if said.contains(" go1.26") {
         return Ok(said);
@@ -136,7 +308,7 @@ fn go_version(module: &Path) -> Result<String, String> {
     } else {
         said
     };
-    Err(format!("a control plane is built with Go 1.26, but go says `{said}`: {INSTALL}"))
+    Err(format!("a control plane is built with Go 1.26, but go says `{said}`: {}", install()))
 }
 
 fn go(module: &Path) -> Command {
@@ -147,40 +319,6 @@ fn go(module: &Path) -> Command {
         go.env("GOTOOLCHAIN", "local");
     }
     go
-}
-
-fn go_install(module: &Path, to: &Path, flags: &[String], version: &str) -> Result<(), String> {
-    // Straight to standard error: the print macros are captured in a test, and this takes minutes.
-    let say = |text: &str| {
-        let _ = writeln!(std::io::stderr(), "{text}");
-    };
-    say(&format!("building etcd and kube-apiserver {version} with Go: once, takes minutes"));
-    let mut child = go(module)
-        .args(["install", "-v"])
-        .args(flags)
-        .args(["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver"])
-        .env("GOBIN", to)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cannot run go install: {error}"))?;
-    let mut lines: Vec<String> = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            lines.push(line);
-            if lines.len().is_multiple_of(200) {
-                say(&format!("  {} packages, {}", lines.len(), lines[lines.len() - 1]));
-            }
-        }
-    }
-    let status = child.wait().map_err(|error| format!("cannot wait for go install: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "go install failed ({status}):\n{}",
-        lines[lines.len().saturating_sub(20)..].join("\n")
-    ))
 }
 
 #[cfg(test)]

@@ -2,69 +2,118 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// The servers of one control plane, by name. Stopped on drop, so a start that fails half-way leaves
-/// nothing behind.
-#[derive(Default)]
+/// The servers of one control plane, in the order they were started. Stopped on drop, so a start that
+/// fails half-way leaves nothing behind.
 pub(super) struct Processes {
-    pub(super) children: Vec<(&'static str, Child)>,
-    watchdog: Option<(Child, ChildStdin)>,
+    folder: PathBuf,
+    servers: Vec<Server>,
+    watchdog: (Child, ChildStdin),
+}
+
+struct Server {
+    name: &'static str,
+    command: Command,
+    /// None while it is stopped.
+    child: Option<Child>,
 }
 
 impl Processes {
-    /// Starts a program whose output goes to `<name>.log` in `folder`.
-    pub(super) fn start(
-        &mut self,
-        name: &'static str,
-        command: &mut Command,
-        folder: &Path,
-    ) -> Result<(), String> {
-        let log = folder.join(format!("{name}.log"));
-        let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
-        let (out, err) = out.map_err(|error| format!("cannot write {}: {error}", log.display()))?;
-        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
-        let child = child
-            .map_err(|error| format!("cannot run {}: {error}", command.get_program().display()))?;
-        self.children.push((name, child));
-        Ok(())
-    }
-
-    /// Starts a shell that stops the others and removes their data once this process is gone, however it
-    /// went: the shell's standard input then ends without a word. (A parent-death signal would need
-    /// unsafe code, and Linux sends it when the starting *thread* ends.)
-    pub(super) fn watch(&mut self, folder: &Path) -> Result<(), String> {
-        const SCRIPT: &str = r#"read -r word; [ "$word" = stopped ] && exit; f=$1; shift; kill -9 "$@"; rm -rf "$f""#;
+    /// No servers yet. Their logs, `<name>.log`, will be in `folder`.
+    ///
+    /// Starts a shell that stops them and removes the folder once this process is gone, however it went:
+    /// the shell's standard input then ends without a word. Each line before is the ids that run by then.
+    /// (A parent-death signal would need unsafe code, and Linux sends it when the starting *thread* ends.)
+    pub(super) fn new(folder: &Path) -> Result<Processes, String> {
+        const SCRIPT: &str = r#"
+            while read -r line; do [ "$line" = stopped ] && exit; ids=$line; done
+            [ -n "$ids" ] && kill -9 $ids; rm -rf "$1""#;
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, "watchdog"]).arg(folder);
-        shell.args(self.children.iter().map(|(_, child)| child.id().to_string()));
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Ctrl-C goes to the whole group of the test process. This one has to stay for the cleaning.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut shell, 0);
         let mut shell = shell.spawn().map_err(|error| format!("cannot run sh: {error}"))?;
-        self.watchdog = shell.stdin.take().map(|pipe| (shell, pipe));
+        let pipe = shell.stdin.take().ok_or("a shell without standard input")?;
+        Ok(Processes { folder: folder.to_owned(), servers: Vec::new(), watchdog: (shell, pipe) })
+    }
+
+    /// Starts a server.
+    pub(super) fn start(&mut self, name: &'static str, command: Command) -> Result<(), String> {
+        self.servers.push(Server { name, command, child: None });
+        self.start_again(name)
+    }
+
+    /// Starts a server as it was started before. Its log begins anew.
+    pub(super) fn start_again(&mut self, name: &str) -> Result<(), String> {
+        let log = self.folder.join(format!("{name}.log"));
+        let out = File::create(&log).and_then(|out| Ok((out.try_clone()?, out)));
+        let (out, err) = out.map_err(|error| format!("cannot write {}: {error}", log.display()))?;
+        let Server { command, child, .. } = self.server(name)?;
+        let started = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
+        *child =
+            Some(started.map_err(|error| {
+                format!("cannot run {}: {error}", command.get_program().display())
+            })?);
+        self.tell()
+    }
+
+    /// The process ids of those that run.
+    pub(super) fn ids(&self) -> Vec<u32> {
+        self.servers.iter().filter_map(|it| it.child.as_ref()).map(Child::id).collect()
+    }
+
+    /// # Errors
+    ///
+    /// The end of the log of a server that stopped by itself.
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        for Server { name, child, .. } in &mut self.servers {
+            if let Some(Ok(Some(status))) = child.as_mut().map(Child::try_wait) {
+                return Err(format!("{name} stopped ({status}):\n{}", tail(&self.folder, name)));
+            }
+        }
         Ok(())
+    }
+
+    fn server(&mut self, name: &str) -> Result<&mut Server, String> {
+        self.servers
+            .iter_mut()
+            .find(|it| it.name == name)
+            .ok_or_else(|| format!("this control plane has no {name}"))
+    }
+
+    /// Tells the watchdog who runs. The id of a server that was stopped may belong to others by now.
+    fn tell(&mut self) -> Result<(), String> {
+        let ids: Vec<String> = self.ids().iter().map(u32::to_string).collect();
+        let line = format!("{}\n", ids.join(" "));
+        let told = self.watchdog.1.write_all(line.as_bytes());
+        told.map_err(|error| format!("cannot tell the watchdog: {error}"))
+    }
+}
+
+impl Server {
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 impl Drop for Processes {
     fn drop(&mut self) {
-        // The API server first, or it fills its log with the loss of etcd.
-        for (_, child) in self.children.iter_mut().rev() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        // Told before it is left: the ids may belong to others by now.
-        if let Some((shell, pipe)) = &mut self.watchdog {
-            let _ = pipe.write_all(b"stopped\n");
-            let _ = shell.wait();
-        }
+        // Who asks first: the API server would fill its log with the loss of etcd.
+        self.servers.iter_mut().rev().for_each(Server::stop);
+        let (shell, pipe) = &mut self.watchdog;
+        let _ = pipe.write_all(b"stopped\n");
+        let _ = shell.wait();
     }
 }
 
-/// The last lines of a program's log.
+/// The last lines of a server's log.
 pub(super) fn tail(folder: &Path, name: &str) -> String {
     let text = fs::read(folder.join(format!("{name}.log")))
         .map(|it| String::from_utf8_lossy(&it).into_owned());
