@@ -33,7 +33,7 @@ use processes::{Processes, tail};
 use requests::{Answer, Client};
 
 pub use binaries::{Binaries, Controllers, MINOR, binaries, binaries_of, controllers};
-pub use requests::Applied;
+pub use requests::{Applied, Patch};
 
 mod binaries;
 mod processes;
@@ -212,41 +212,33 @@ impl ControlPlane {
         }
 
         self.ensure_namespace("default")?;
-        self.server_side_apply(&json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-            "metadata": {
-                "name": "kwok-volume",
-                "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
-            },
-            "provisioner": "kwok.x-k8s.io/volume",
-        }))?;
-        let names: Vec<String> = (0..nodes).map(|node| format!("node-{node}")).collect();
-        for name in &names {
-            self.server_side_apply(&json!({
-                "apiVersion": "v1", "kind": "Node",
+        self.create(
+            "/apis/storage.k8s.io/v1/storageclasses",
+            &json!({
                 "metadata": {
-                    "name": name,
-                    "labels": { "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" },
+                    "name": "kwok-volume",
+                    "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
                 },
-            }))?;
+                "provisioner": "kwok.x-k8s.io/volume",
+            }),
+        )?;
+        for node in 0..nodes {
+            let name = format!("node-{node}");
+            let labels = json!({ "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" });
+            let node = json!({ "metadata": { "name": name, "labels": labels } });
+            self.create("/api/v1/nodes", &node)?;
         }
+        let is_ready = |it: &Value| it["type"] == "Ready" && it["status"] == "True";
         self.wait("a node", || {
-            for name in &names {
-                let (_, node) = self.get(&format!("/api/v1/nodes/{name}"))?;
-                let node: Value = serde_json::from_str(&node).map_err(|error| error.to_string())?;
-                let conditions = node["status"]["conditions"].as_array();
-                let ready = conditions.into_iter().flatten().find(|it| it["type"] == "Ready");
-                if ready.is_none_or(|it| it["status"] != "True") {
-                    return Err(node["status"].to_string());
-                }
+            let list = self.list("/api/v1/nodes")?;
+            let conditions = |node: &Value| node["status"]["conditions"].as_array().cloned();
+            match list.iter().all(|node| conditions(node).iter().flatten().any(is_ready)) {
+                true => Ok(()),
+                false => Err(json!(list).to_string()),
             }
-            Ok(())
         })?;
         self.wait("a service account", || {
-            match self.get("/api/v1/namespaces/default/serviceaccounts/default")? {
-                (200, _) => Ok(()),
-                (_, body) => Err(body),
-            }
+            self.read("/api/v1/namespaces/default/serviceaccounts/default").map(drop)
         })
     }
 

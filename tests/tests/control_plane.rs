@@ -1,11 +1,15 @@
 //! The control plane that other tests stand on: it is a real one, and it leaves nothing behind.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use plumb_tests::cluster::{ControlPlane, binaries, controllers};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use plumb_tests::cluster::{ControlPlane, Patch, binaries, controllers};
 use serde_json::{Value, json};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 #[test]
 fn a_control_plane_takes_what_is_right_refuses_what_is_not_and_is_gone_afterwards() {
@@ -156,26 +160,131 @@ fn in_a_full_cluster_pods_run_fail_and_get_volumes() {
     }
 
     let apps = "/apis/apps/v1/namespaces/shop";
-    wait(&cluster, &format!("{apps}/deployments/web"), |it| it["status"]["availableReplicas"] == 2);
-    wait(&cluster, &format!("{apps}/statefulsets/store"), |it| it["status"]["readyReplicas"] == 2);
-    wait(&cluster, "/api/v1/namespaces/shop/persistentvolumeclaims/data-store-1", |it| {
-        it["status"]["phase"] == "Bound"
-    });
-    wait(&cluster, "/api/v1/namespaces/shop/pods?labelSelector=app%3Ddown", |it| {
-        it["items"].as_array().unwrap().iter().any(|it| it["status"]["phase"] == "Failed")
-    });
+    cluster
+        .until(&format!("{apps}/deployments/web"), |it| it["status"]["availableReplicas"] == 2)
+        .unwrap();
+    cluster
+        .until(&format!("{apps}/statefulsets/store"), |it| it["status"]["readyReplicas"] == 2)
+        .unwrap();
+    let claim = "/api/v1/namespaces/shop/persistentvolumeclaims/data-store-1";
+    cluster.until(claim, |it| it["status"]["phase"] == "Bound").unwrap();
+    let failing = "/api/v1/namespaces/shop/pods?labelSelector=app%3Ddown";
+    let has_failed = |it: &Value| it["status"]["phase"] == "Failed";
+    cluster.until(failing, |it| it["items"].as_array().unwrap().iter().any(has_failed)).unwrap();
     assert_eq!(cluster.process_ids().len(), 5);
 }
 
-fn wait(cluster: &ControlPlane, path: &str, until: impl Fn(&Value) -> bool) {
+#[test]
+fn a_kubeconfig_leads_to_the_server_as_whom_its_token_belongs_to() {
+    let control_plane = ControlPlane::start(&binaries().unwrap()).unwrap();
+    let token = control_plane.service_account_token("plumb", "reconciler").unwrap();
+    let (all, few) = (control_plane.kubeconfig(), control_plane.kubeconfig_of(&token).unwrap());
+    let path = "/api/v1/namespaces/plumb/configmaps";
+    assert_eq!((status(&all, path), status(&few, path)), (200, 403));
+
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": { "name": "reader" },
+        "rules": [{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"] }],
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": { "name": "reader" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "reader" },
+        "subjects": [{ "kind": "ServiceAccount", "namespace": "plumb", "name": "reconciler" }],
+    });
+    control_plane.server_side_apply(&role).unwrap();
+    control_plane.server_side_apply(&binding).unwrap();
+    // The server learns of roles by a watch of its own.
     let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let (_, body) = cluster.get(path).unwrap();
-        let found: Value = serde_json::from_str(&body).unwrap();
-        if until(&found) {
-            return;
-        }
-        assert!(Instant::now() < end, "{found}");
-        std::thread::sleep(Duration::from_millis(50));
+    while status(&few, path) != 200 {
+        assert!(Instant::now() < end);
     }
+    assert_eq!(status(&few, "/api/v1/namespaces/plumb/secrets"), 403);
+}
+
+/// What the server of a kubeconfig says to whom it names.
+fn status(kubeconfig: &Path, path: &str) -> u16 {
+    let config: Value = serde_json::from_slice(&std::fs::read(kubeconfig).unwrap()).unwrap();
+    let cluster = &config["clusters"][0]["cluster"];
+    let certificate = cluster["certificate-authority-data"].as_str().unwrap();
+    let certificate = Certificate::from_pem(&STANDARD.decode(certificate).unwrap()).unwrap();
+    let trusted = RootCerts::new_with_certs(&[certificate]);
+    ureq::get(format!("{}{path}", cluster["server"].as_str().unwrap()))
+        .config()
+        .http_status_as_error(false)
+        .tls_config(TlsConfig::builder().root_certs(trusted).build())
+        .proxy(None)
+        .build()
+        .header(
+            "Authorization",
+            format!("Bearer {}", config["users"][0]["user"]["token"].as_str().unwrap()),
+        )
+        .call()
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+#[test]
+fn objects_are_made_changed_and_removed_as_whoever_does_it() {
+    let control_plane = ControlPlane::start(&binaries().unwrap()).unwrap();
+    let web = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "web", "namespace": "shop" },
+        "spec": {
+            "replicas": 1, "selector": { "matchLabels": { "app": "web" } },
+            "template": {
+                "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "main", "image": "web:1" }] },
+            },
+        },
+    });
+    control_plane.server_side_apply(&web).unwrap();
+    let path = control_plane.path(&web).unwrap();
+    assert_eq!(path, "/apis/apps/v1/namespaces/shop/deployments/web");
+
+    let scale = format!("{path}/scale");
+    let two = json!({ "spec": { "replicas": 2 } });
+    assert_eq!(control_plane.patch(&scale, Patch::Merge, &two).unwrap()["kind"], "Scale");
+    let status = json!({ "status": { "replicas": 2, "readyReplicas": 2 } });
+    control_plane.patch(&format!("{path}/status"), Patch::Merge, &status).unwrap();
+    let edited = format!("{path}?fieldManager=kubectl-edit");
+    let image = json!([{
+        "op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "web:2",
+    }]);
+    control_plane.patch(&edited, Patch::Json, &image).unwrap();
+    let sidecar = json!({ "spec": { "template": { "spec": {
+        "containers": [{ "name": "log", "image": "log:1" }],
+    } } } });
+    control_plane.patch(&path, Patch::Strategic, &sidecar).unwrap();
+
+    let mut web = control_plane.read(&path).unwrap();
+    assert_eq!((&web["spec"]["replicas"], &web["status"]["readyReplicas"]), (&json!(2), &json!(2)));
+    let containers = web.pointer("/spec/template/spec/containers").unwrap();
+    assert_eq!((&containers[0]["name"], &containers[1]["image"]), (&json!("log"), &json!("web:2")));
+    let managers = web["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().any(|it| it["manager"] == "kubectl-edit"), "{managers:?}");
+
+    let other = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web" },
+        "spec": { "replicas": 3 },
+    });
+    let apply = |force| Patch::Apply { manager: "other", force };
+    let refused = control_plane.patch(&path, apply(false), &other).unwrap_err();
+    assert!(refused.starts_with("HTTP 409") && refused.contains(".spec.replicas"), "{refused}");
+    assert_eq!(control_plane.patch(&path, apply(true), &other).unwrap()["spec"]["replicas"], 3);
+
+    // What was read is old by now.
+    let refused = control_plane.replace(&path, &web).unwrap_err();
+    assert!(refused.starts_with("HTTP 409"), "{refused}");
+    web["metadata"]["resourceVersion"].take();
+    assert_eq!(control_plane.replace(&path, &web).unwrap()["spec"]["replicas"], 2);
+
+    let list = path.strip_suffix("/web").unwrap();
+    assert_eq!(control_plane.list(list).unwrap().len(), 1);
+    control_plane.delete(&path).unwrap();
+    control_plane.until(&path, |it| it["code"] == 404).unwrap();
+    let gone = control_plane.read(&path).unwrap_err();
+    assert_eq!(gone, r#"HTTP 404: deployments.apps "web" not found"#);
 }
