@@ -14,7 +14,7 @@
 //! watchdog does so when drop never runs (a static, a killed test process).
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,7 @@ mod requests;
 /// Dropping it stops them.
 pub struct ControlPlane {
     client: Client,
+    etcd_url: String,
     /// The certificate that the API server shows (PEM); it is its own issuer.
     certificate: String,
     /// Resource lists of the group versions that were asked for, by path (`/apis/apps/v1`).
@@ -170,19 +171,22 @@ impl ControlPlane {
 
         let control_plane = ControlPlane {
             client,
+            etcd_url,
             certificate,
             resources: Mutex::default(),
             processes: processes.into(),
             folder,
         };
         write(&control_plane.kubeconfig(), &control_plane.kubeconfig_text(control_plane.token()))?;
-        control_plane.wait("kube-apiserver", || {
-            match control_plane.client.ask("GET", "/readyz", None)? {
-                Answer { status: 200, .. } => Ok(()),
-                answer => Err(format!("HTTP {}: {}", answer.status, answer.body)),
-            }
-        })?;
+        control_plane.wait_for_api_server()?;
         Ok(control_plane)
+    }
+
+    fn wait_for_api_server(&self) -> Result<(), String> {
+        self.wait("kube-apiserver", || match self.client.ask("GET", "/readyz", None)? {
+            Answer { status: 200, .. } => Ok(()),
+            answer => Err(format!("HTTP {}: {}", answer.status, answer.body)),
+        })
     }
 
     fn start_controllers(&self, programs: &Controllers, nodes: usize) -> Result<(), String> {
@@ -229,7 +233,7 @@ impl ControlPlane {
             self.create("/api/v1/nodes", &node)?;
         }
         let is_ready = |it: &Value| it["type"] == "Ready" && it["status"] == "True";
-        self.wait("a node", || {
+        self.wait("kwok", || {
             let list = self.list("/api/v1/nodes")?;
             let conditions = |node: &Value| node["status"]["conditions"].as_array().cloned();
             match list.iter().all(|node| conditions(node).iter().flatten().any(is_ready)) {
@@ -237,21 +241,21 @@ impl ControlPlane {
                 false => Err(json!(list).to_string()),
             }
         })?;
-        self.wait("a service account", || {
+        self.wait("kube-controller-manager", || {
             self.read("/api/v1/namespaces/default/serviceaccounts/default").map(drop)
         })
     }
 
-    /// Asks until it is so, and all servers run.
-    fn wait(&self, what: &str, ask: impl Fn() -> Result<(), String>) -> Result<(), String> {
+    /// Asks until a server did what it is there for, and all servers run.
+    fn wait(&self, server: &str, ask: impl Fn() -> Result<(), String>) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             self.processes().check()?;
             match ask() {
                 Ok(()) => return Ok(()),
                 Err(said) if Instant::now() > deadline => {
-                    let log = tail(self.folder.path(), "kube-apiserver");
-                    return Err(format!("{what} is not ready after 90 seconds ({said}):\n{log}"));
+                    let log = tail(self.folder.path(), server);
+                    return Err(format!("{server} is not ready after 90 seconds ({said}):\n{log}"));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(50)),
             }
@@ -280,6 +284,57 @@ impl ControlPlane {
     /// The process ids of those servers that run, etcd and kube-apiserver first.
     pub fn process_ids(&self) -> Vec<u32> {
         self.processes().ids()
+    }
+
+    /// Stops kube-apiserver as a failing machine does. Its connections end; what it kept stays.
+    ///
+    /// # Errors
+    ///
+    /// When the watchdog cannot be told.
+    pub fn stop_api_server(&self) -> Result<(), String> {
+        self.processes().stop("kube-apiserver")
+    }
+
+    /// Starts kube-apiserver again, on the same port and data, and waits until it is ready. Stops it before,
+    /// if [`ControlPlane::stop_api_server`] did not.
+    ///
+    /// # Errors
+    ///
+    /// As [`ControlPlane::start`].
+    pub fn restart_api_server(&self) -> Result<(), String> {
+        self.stop_api_server()?;
+        unless_taken(|| {
+            self.processes().start_again("kube-apiserver")?;
+            self.wait_for_api_server()
+        })
+    }
+
+    /// Makes etcd forget what was and keep what is.
+    ///
+    /// A watch from before is answered by HTTP 410 from then on, but not at once: the API server remembers
+    /// what it saw itself, until [`ControlPlane::restart_api_server`]. One with `--watch-cache=false` does not.
+    ///
+    /// # Errors
+    ///
+    /// What etcd says.
+    pub fn compact(&self) -> Result<(), String> {
+        // Any question is answered with the revision.
+        let found = self.ask_etcd("/v3/kv/range", &json!({ "key": STANDARD.encode("/") }))?;
+        let revision = &found["header"]["revision"];
+        let compaction = json!({ "revision": revision, "physical": true });
+        self.ask_etcd("/v3/kv/compaction", &compaction).map(drop)
+    }
+
+    fn ask_etcd(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let failed = |error: &dyn Display| format!("{}{path}: {error}", self.etcd_url);
+        let url = format!("{}{path}", self.etcd_url);
+        let mut answer =
+            self.client.agent.post(url).send(body.to_string()).map_err(|it| failed(&it))?;
+        let said = answer.body_mut().read_to_string().map_err(|it| failed(&it))?;
+        match answer.status().as_u16() {
+            200 => serde_json::from_str(&said).map_err(|it| failed(&it)),
+            _ => Err(failed(&said)),
+        }
     }
 
     /// A kubeconfig file of somebody who may do everything.

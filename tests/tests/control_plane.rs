@@ -94,6 +94,8 @@ fn holds_a_control_plane() {
         return;
     }
     let control_plane = ControlPlane::start(&binaries().unwrap()).unwrap();
+    // The watchdog has to know those that came later.
+    control_plane.restart_api_server().unwrap();
     println!("\nheld: {:?}", control_plane.process_ids());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
@@ -128,7 +130,7 @@ fn runs(id: u32) -> bool {
 
 /// Controllers and nodes do what they do in any cluster; kwok's stages are at hand for failures too.
 #[test]
-fn in_a_full_cluster_pods_run_fail_and_get_volumes() {
+fn in_a_full_cluster_pods_run_fail_and_get_volumes_even_after_an_outage() {
     let cluster =
         ControlPlane::start_full(&binaries().unwrap(), &controllers().unwrap(), 2).unwrap();
     let workload = |kind: &str, name: &str, labels: Value| {
@@ -159,19 +161,58 @@ fn in_a_full_cluster_pods_run_fail_and_get_volumes() {
         cluster.server_side_apply(object).unwrap();
     }
 
-    let apps = "/apis/apps/v1/namespaces/shop";
-    cluster
-        .until(&format!("{apps}/deployments/web"), |it| it["status"]["availableReplicas"] == 2)
-        .unwrap();
-    cluster
-        .until(&format!("{apps}/statefulsets/store"), |it| it["status"]["readyReplicas"] == 2)
-        .unwrap();
+    let web = cluster.path(&deployment).unwrap();
+    cluster.until(&web, |it| it["status"]["availableReplicas"] == 2).unwrap();
+    let store = cluster.path(&with_volume).unwrap();
+    cluster.until(&store, |it| it["status"]["readyReplicas"] == 2).unwrap();
     let claim = "/api/v1/namespaces/shop/persistentvolumeclaims/data-store-1";
     cluster.until(claim, |it| it["status"]["phase"] == "Bound").unwrap();
     let failing = "/api/v1/namespaces/shop/pods?labelSelector=app%3Ddown";
     let has_failed = |it: &Value| it["status"]["phase"] == "Failed";
     cluster.until(failing, |it| it["items"].as_array().unwrap().iter().any(has_failed)).unwrap();
-    assert_eq!(cluster.process_ids().len(), 5);
+    let before = cluster.process_ids();
+    cluster.restart_api_server().unwrap();
+    let after = cluster.process_ids();
+    let same: Vec<bool> =
+        before.iter().zip(&after).map(|(before, after)| before == after).collect();
+    assert_eq!(same, [true, false, true, true, true]);
+    cluster.patch(&web, Patch::Merge, &json!({ "spec": { "replicas": 3 } })).unwrap();
+    cluster.until(&web, |it| it["status"]["availableReplicas"] == 3).unwrap();
+}
+
+#[test]
+fn a_restarted_server_has_its_data_but_not_what_was_before() {
+    let control_plane = ControlPlane::start(&binaries().unwrap()).unwrap();
+    let sky = |colour: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": { "name": "sky", "namespace": "colours" }, "data": { "sky": colour },
+        })
+    };
+    let made = control_plane.server_side_apply(&sky("blue")).unwrap().object;
+    control_plane.server_side_apply(&sky("grey")).unwrap();
+    let path = control_plane.path(&made).unwrap();
+    let version = made["metadata"]["resourceVersion"].as_str().unwrap();
+    let since = format!("/api/v1/namespaces/colours/configmaps?resourceVersion={version}");
+    let at_first = format!("{since}&resourceVersionMatch=Exact");
+    let watch = format!("{since}&watch=true&timeoutSeconds=1");
+    let first_event = || {
+        let (_, events) = control_plane.get(&watch).unwrap();
+        let event = events.lines().next().unwrap();
+        serde_json::from_str::<Value>(event).unwrap()
+    };
+    assert_eq!(first_event()["object"]["data"]["sky"], "grey");
+    assert_eq!(control_plane.list(&at_first).unwrap()[0]["data"]["sky"], "blue");
+
+    control_plane.compact().unwrap();
+    control_plane.stop_api_server().unwrap();
+    control_plane.read(&path).unwrap_err();
+    control_plane.restart_api_server().unwrap();
+    assert_eq!(control_plane.read(&path).unwrap()["data"]["sky"], "grey");
+    let event = first_event();
+    assert_eq!((&event["type"], &event["object"]["code"]), (&json!("ERROR"), &json!(410)));
+    let refused = control_plane.read(&at_first).unwrap_err();
+    assert!(refused.starts_with("HTTP 410"), "{refused}");
 }
 
 #[test]
