@@ -6,4 +6,5 @@ pub mod cluster;
 pub mod documents;
 pub mod editor;
 pub mod facts;
+pub mod git;
 pub mod plans;
