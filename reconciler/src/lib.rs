@@ -1,1 +1,3 @@
 //! The cluster follows git.
+
+pub mod git;
