@@ -268,7 +268,10 @@ impl Remote {
         if error.is_unauthenticated() {
             return Some(self.refused());
         }
-        let why = why(error);
+        let mut why = why(error);
+        if why.starts_with("invalid peer certificate") {
+            why.push_str("; SSL_CERT_FILE can name the certificates to trust");
+        }
         // gix has no other word for it.
         if why.contains("header to indicate 'smart' protocol") {
             return Some(GitError::NotGit { url });
