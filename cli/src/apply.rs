@@ -51,7 +51,10 @@ pub(crate) fn run(args: &args::Apply, colour: Colour) -> Result<u8, Stop> {
         let _progress = Progress::new(&format!("Building {}", args.env));
         compiler
             .render(loaded.clone(), &args.env, Form::Objects)
-            .map_err(|unknown| Stop::Failed(unknown_environment(&args.env, &unknown.known)))?
+            .map_err(|unknown| Stop::Failed(match unknown.known.is_empty() {
+                true => unknown.to_string(),
+                false => unknown_environment(&args.env, &unknown.known),
+            }))?
     };
     let session = Session {
         loaded,
@@ -227,6 +230,9 @@ impl Session {
         let help = match refusal.kind {
             Reason::Owned => Some("`--force-conflicts` takes the fields over"),
             Reason::Forbidden => Some("`plumb rbac` prints what who applies must be allowed to do"),
+            Reason::Invalid if refusal.message.contains("field is immutable") => Some(
+                "it cannot be changed in place: delete the object and apply again, which makes it anew",
+            ),
             Reason::NoNamespace => Some("make the namespace: a composition can emit it, or somebody makes it once"),
             Reason::Terminating => Some("apply again when what is being deleted is gone"),
             _ => None,
@@ -399,7 +405,7 @@ impl<W: Write> Lines<W> {
             Told::Delete(delete, deleted) => {
                 let word = match deleted {
                     Deleted::Gone => Some("deleted"),
-                    Deleted::Leaving => Some("deleted, and held by a finalizer"),
+                    Deleted::Leaving => Some("is being deleted"),
                     Deleted::Refused(_) => None,
                 };
                 word.map(|word| format!("{} {word}  {}", delete.identity.address(), delete.request))

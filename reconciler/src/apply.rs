@@ -436,9 +436,10 @@ pub async fn run(
         }
     }
     for (place, action) in &plan.objects {
-        let identity = &render.objects[*place].identity;
+        let Desired { identity, digest, .. } = &*render.objects[*place];
         if let (Action::Keep, Some(object)) = (action, snapshot.objects.get(identity)) {
-            inventory.applied(identity, object["metadata"]["uid"].as_str().unwrap_or_default());
+            let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+            inventory.applied(identity, uid, digest);
         }
     }
     let will_apply = plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));
@@ -550,7 +551,8 @@ fn note(
     tell: &mut dyn FnMut(&Render, &Told),
 ) {
     if let Some(uid) = outcome.object().and_then(|it| it["metadata"]["uid"].as_str()) {
-        inventory.applied(&render.objects[place].identity, uid);
+        let Desired { identity, digest, .. } = &*render.objects[place];
+        inventory.applied(identity, uid, digest);
     }
     tell(render, &Told::Object(place, outcome.clone()));
     report.objects.insert(place, outcome);

@@ -83,6 +83,9 @@ pub struct Entry {
     pub identity: Identity,
     /// That of the object which was applied; `None` until the API server said it.
     pub uid: Option<String>,
+    /// Names what was applied, by its content; `None` until it was. Where git still has that, whatever differs in the
+    /// cluster was changed there.
+    pub digest: Option<String>,
     /// The request that made it, with its package.
     pub request: Name,
 }
@@ -168,15 +171,17 @@ impl Inventory {
         let entry = self.entries.entry(identity.clone()).or_insert_with(|| Entry {
             identity: identity.clone(),
             uid: None,
+            digest: None,
             request: request.clone(),
         });
         entry.request = request.clone();
     }
 
     /// Notes what an object that was applied is.
-    pub fn applied(&mut self, identity: &Identity, uid: &str) {
+    pub fn applied(&mut self, identity: &Identity, uid: &str, digest: &str) {
         if let Some(entry) = self.entries.get_mut(identity) {
             entry.uid = Some(uid.to_owned());
+            entry.digest = Some(digest.to_owned());
         }
     }
 
@@ -285,8 +290,9 @@ impl Inventory {
             let Identity { kind, group, namespace, name } = &entry.identity;
             let request = entry.request.rsplit('.').next().unwrap_or_default();
             let uid = entry.uid.as_deref().unwrap_or("-");
+            let digest = entry.digest.as_deref().unwrap_or("-");
             let namespace = namespace.as_deref().unwrap_or("");
-            let _ = writeln!(text, "{} {namespace}/{name} {uid} {request}", group_kind(group, kind));
+            let _ = writeln!(text, "{} {namespace}/{name} {uid} {digest} {request}", group_kind(group, kind));
         }
         texts
     }
@@ -348,15 +354,16 @@ fn package_of(key: &str) -> Option<Name> {
 }
 
 fn read_line(package: &Name, line: &str) -> Option<Entry> {
-    let mut parts = line.splitn(4, ' ');
-    let (kind, object, uid, request) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut parts = line.splitn(5, ' ');
+    let (kind, object, uid) = (parts.next()?, parts.next()?, parts.next()?);
+    let (digest, request) = (parts.next()?, parts.next()?);
     let (kind, group) = kind.split_once('.').unwrap_or((kind, ""));
     let (namespace, name) = object.split_once('/')?;
     let request = match package.as_str() {
         "" => request.into(),
         package => format!("{package}.{request}").into(),
     };
-    if kind.is_empty() || name.is_empty() || uid.is_empty() {
+    if [kind, name, uid, digest].contains(&"") {
         return None;
     }
     Some(Entry {
@@ -367,6 +374,7 @@ fn read_line(package: &Name, line: &str) -> Option<Entry> {
             name: name.into(),
         },
         uid: (uid != "-").then(|| uid.to_owned()),
+        digest: (digest != "-").then(|| digest.to_owned()),
         request,
     })
 }
@@ -451,7 +459,7 @@ mod tests {
         for (identity, request) in &all {
             inventory.expect(identity, &(*request).into());
         }
-        inventory.applied(&all[0].0, "uid-1");
+        inventory.applied(&all[0].0, "uid-1", "d1");
         write(&mut inventory, &Inventory::default(), &mut server);
         let again = read(&server);
         assert_eq!(again.entries, inventory.entries);
@@ -462,8 +470,8 @@ mod tests {
             json!("ConfigMap,Deployment.apps,Namespace,Secret")
         );
         assert_eq!(parent["metadata"]["annotations"][NAMESPACES], json!("a,shop"));
-        assert_eq!(parent["data"]["apps.shop"], json!("ConfigMap shop/cart - cart\nDeployment.apps shop/cart uid-1 cart\n"));
-        assert_eq!(parent["data"][".root"], json!("Namespace /shop - top\n"));
+        assert_eq!(parent["data"]["apps.shop"], json!("ConfigMap shop/cart - - cart\nDeployment.apps shop/cart uid-1 d1 cart\n"));
+        assert_eq!(parent["data"][".root"], json!("Namespace /shop - - top\n"));
         // Nothing to write where nothing changed.
         let mut same = again.clone();
         assert_eq!(write(&mut same, &again, &mut server), 0);
@@ -494,7 +502,7 @@ mod tests {
             for object in 0..100 {
                 let id = identity("Deployment", "apps", &format!("team-{package}"), &format!("app-{object}"));
                 inventory.expect(&id, &format!("apps.team-{package}.app-{object}").into());
-                inventory.applied(&id, uid);
+                inventory.applied(&id, uid, "0123456789");
             }
         }
         write(&mut inventory, &Inventory::default(), &mut server);
@@ -504,7 +512,7 @@ mod tests {
         assert_eq!(before.entries, inventory.entries);
         let mut inventory = before.clone();
         let id = identity("Deployment", "apps", "team-7", "app-7");
-        inventory.applied(&id, "another");
+        inventory.applied(&id, "another", "0123456789");
         assert_eq!(write(&mut inventory, &before, &mut server), 1);
         assert_eq!(read(&server).entries[&id].uid.as_deref(), Some("another"));
         // All gone: the pages go, and the parent stays, so that the set is still known.
@@ -520,11 +528,11 @@ mod tests {
         let mut server = BTreeMap::new();
         let mut inventory = Inventory::default();
         inventory.expect(&identity("Pod", "", "x", "a"), &"p.a".into());
-        inventory.applied(&identity("Pod", "", "x", "a"), "1");
+        inventory.applied(&identity("Pod", "", "x", "a"), "1", "d");
         write(&mut inventory, &Inventory::default(), &mut server);
         let mut other = server["acme.prod"].clone();
         other["metadata"]["name"] = json!("acme.prod.1");
-        other["data"]["p"] = json!("Pod x/a - a\nPod x/gone 2 gone\n");
+        other["data"]["p"] = json!("Pod x/a - - a\nPod x/gone 2 d gone\n");
         server.insert("acme.prod.1".into(), other);
         let before = read(&server);
         assert_eq!(before.entries[&identity("Pod", "", "x", "a")].uid.as_deref(), Some("1"));
@@ -541,7 +549,8 @@ mod tests {
         for (name, data) in [
             ("acme.prod", json!({ "p": "Pod" })),
             ("acme.prod", json!({ "p": "Pod x/a 1" })),
-            ("acme.prod", json!({ ".what": "Pod x/a 1 a" })),
+            ("acme.prod", json!({ "p": "Pod x/a 1 a" })),
+            ("acme.prod", json!({ ".what": "Pod x/a 1 d a" })),
             ("acme.prod.x", json!({})),
             ("other", json!({})),
         ] {

@@ -1,14 +1,12 @@
 //! The cluster follows git, and says where it does not.
 //!
 //! ```text
-//! git      a repository's newest commit ─> plumb_workspace::Loaded
-//! render   what an environment should have: objects, each with what made its values
+//! git        a repository's newest commit ─> plumb_workspace::Loaded
+//! render     what an environment should have: objects, each with what made its values
 //! inventory  what was applied before, by the ApplySet specification
-//! live     what is in the cluster of it, kept up to date by watches
-//! plan     what is to be done: functions of these three, and nothing else
-//! apply    does it, through `cluster`, which is the one that speaks to the API server
-//! health   whether what was applied works;  drift   where the cluster is not as declared, since whom
-//! watch    all of it, again and again
+//! plan       what is to be done: a function of these and of what is there, and nothing else
+//! apply      does it, through `cluster`, which is the one that speaks to the API server
+//! health     whether what was applied works
 //! ```
 //!
 //! Decisions are functions of values. Only `cluster` and `git` reach out.
@@ -16,6 +14,7 @@
 pub mod apply;
 pub mod blame;
 pub mod cluster;
+pub mod git;
 pub mod health;
 pub mod inventory;
 pub mod owned;

@@ -44,6 +44,8 @@ pub struct Desired {
     pub manifest: Manifest,
     /// The same, as it is sent.
     pub json: Json,
+    /// Names that by its content.
+    pub digest: String,
     /// What is set when it is made and then left to somebody else.
     pub left: Vec<Left>,
 }
@@ -382,8 +384,9 @@ fn desired(
     let mut text = String::new();
     json::write(&mut text, &manifest.object, false);
     let json = serde_json::from_str(&text).expect("what is written as JSON is JSON");
+    let digest = json::digest(&manifest.object);
     let resource = resource(facts, &identity, &json);
-    Desired { identity, resource, request: manifest.request.clone(), manifest, json, left }
+    Desired { identity, resource, request: manifest.request.clone(), manifest, json, digest, left }
 }
 
 /// Where an API server keeps an object, by the table of facts.

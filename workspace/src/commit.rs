@@ -62,11 +62,35 @@ impl Commit {
     pub fn find(path: &Path, revision: &str) -> Result<Self, LoadError> {
         let (directory, rest) = existing(path)?;
         let repository = discover(path, &directory)?;
-        let broken = |error: gix::Error| LoadError::Repository(path.to_owned(), reason(&error));
-        let commit = resolve(&repository, revision)?;
         let root = repository.workdir().unwrap_or_else(|| repository.git_dir());
         let root = fs::canonicalize(root)
             .map_err(|error| LoadError::Unreadable(root.to_owned(), error))?;
+        Commit::new(repository, revision, root, directory.join(rest), path)
+    }
+
+    /// The commit of this name in a repository that is known, and a path in it: empty or relative to the
+    /// directory where the commit would be checked out. What is said of paths is said of this one, so where the
+    /// repository lies stays unsaid.
+    pub fn within(repository: &Path, revision: &str, path: &str) -> Result<Self, LoadError> {
+        let shown = Path::new(if path.is_empty() { "." } else { path });
+        let refuse = |why: String| LoadError::Repository(shown.to_owned(), why);
+        let opened = gix::open_opts(repository, open::Options::isolated())
+            .map_err(|error| refuse(reason(&error)))?;
+        let root = opened.workdir().unwrap_or_else(|| opened.git_dir());
+        let root = fs::canonicalize(root).map_err(|error| refuse(error.to_string()))?;
+        let path = root.join(path);
+        Commit::new(opened, revision, root, path, shown)
+    }
+
+    fn new(
+        repository: gix::Repository,
+        revision: &str,
+        root: PathBuf,
+        path: PathBuf,
+        shown: &Path,
+    ) -> Result<Self, LoadError> {
+        let broken = |error: gix::Error| LoadError::Repository(shown.to_owned(), reason(&error));
+        let commit = resolve(&repository, revision)?;
         let (tree, summary) = {
             let commit = repository.find_commit(commit).map_err(broken)?;
             let summary = commit.message().map_err(broken)?.summary().to_str_lossy().into_owned();
@@ -78,8 +102,8 @@ impl Commit {
             tree,
             summary,
             root,
-            path: directory.join(rest),
-            shown: path.to_owned(),
+            path,
+            shown: shown.to_owned(),
             trees: RefCell::default(),
             repository,
         })
@@ -102,7 +126,13 @@ impl Commit {
 
     /// Reads the workspace that the path lies in.
     pub fn load(&self) -> Result<Loaded, LoadError> {
-        read_from(self, &self.path, &self.shown).map_err(|error| {
+        read_from(self, &self.path, &self.shown).map_err(|mut error| {
+            // The directory of the workspace, which nobody wrote: told as it stands in the commit.
+            if let LoadError::TooManyFiles(path, _) | LoadError::Unreadable(path, _) = &mut error
+                && let Ok(inside) = path.strip_prefix(&self.root)
+            {
+                *path = if inside.as_os_str().is_empty() { ".".into() } else { inside.to_owned() };
+            }
             let (revision, id) = (&self.revision, self.short_id());
             let commit = match self.id().starts_with(revision.as_str()) {
                 true => format!("commit {id}"),

@@ -283,6 +283,45 @@ fn a_bare_repository_and_its_work_trees_are_read() {
 }
 
 #[test]
+fn a_path_within_a_bare_repository_is_told_without_the_repository() {
+    let repository = Repository::with(&[
+        ("apps/plumb.toml", "[dependencies]\nlib = { path = \"../objects\" }"),
+        ("apps/a.plumb", "let a = 1"),
+        ("apps/web/b.plumb", ""),
+        ("docs/readme.md", ""),
+        // As a directory of the repository itself is called.
+        ("objects/plumb.toml", ""),
+        ("objects/c.plumb", ""),
+    ]);
+    let other = tempfile::tempdir().unwrap();
+    git(other.path(), &["clone", "-q", "--bare", repository.path().to_str().unwrap(), "b.git"]);
+    let bare = fs::canonicalize(other.path().join("b.git")).unwrap();
+
+    let load = |path: &str| Commit::within(&bare, "main", path)?.load();
+    let loaded = load("apps/web").unwrap();
+    assert_eq!((loaded.root, &*loaded.selected), (bare.join("apps"), "web"));
+    assert!(loaded.files.contains_key("../objects/c.plumb"));
+    assert_eq!(load("objects").unwrap().selected, "");
+
+    let id = Commit::within(&bare, "main", "").unwrap().short_id();
+    for (path, said) in [
+        ("", "there is no .plumb file in `.`"),
+        ("docs", "there is no .plumb file in `docs`"),
+        ("apps/gone", "`apps/gone` does not exist"),
+        ("apps/a.plumb/b", "`apps/a.plumb/b` cannot be read: not a directory"),
+        ("../elsewhere", "`../elsewhere` does not exist"),
+        ("/etc", "`/etc` does not exist"),
+    ] {
+        let error = load(path).unwrap_err();
+        assert_eq!(error.to_string(), format!("in main (commit {id}), {said}"), "{path}");
+    }
+    let error = Commit::within(&bare, "mian", "apps").err().unwrap().to_string();
+    assert!(error.contains("did you mean `main`?"), "{error}");
+    let error = Commit::within(other.path(), "main", "apps").err().unwrap().to_string();
+    assert!(error.starts_with("the git repository of `apps` cannot be read: "), "{error}");
+}
+
+#[test]
 fn a_submodule_is_left_out_and_told() {
     let other = Repository::with(&[("plumb.toml", ""), ("web.plumb", "")]);
     let repository = Repository::with(&[
