@@ -4,6 +4,8 @@
 //! sources ─ plumb_reconciler ─> what is to be done, and what became of it ─> text, or JSON
 //! ```
 
+mod follow;
+
 use crate::args::{self, Report as Format};
 use crate::commands::{FOUND_ERRORS, Stop, number, unknown_environment, working_directory};
 use crate::human::{self, Printer};
@@ -41,6 +43,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 ///
 /// Where the sources, the cluster or what is remembered there cannot be read.
 pub(crate) fn run(args: &args::Apply, colour: Colour) -> Result<u8, Stop> {
+    if args.watch {
+        return follow::run(args);
+    }
     let loaded = {
         let _progress = Progress::new("Reading");
         load(&args.path)?

@@ -303,12 +303,20 @@ pub(crate) struct Apply {
     #[command(flatten)]
     pub(crate) cluster: Where,
 
+    /// Follow a repository: apply each new commit, and tell where the cluster is not as applied, until
+    /// stopped
+    #[arg(long, requires = "git")]
+    pub(crate) watch: bool,
+
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+
     /// Let the API server check everything and keep nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     pub(crate) dry_run: bool,
 
     /// Wait until what was applied works
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     pub(crate) wait: bool,
 
     /// How long a server that fails is asked again, and how long to wait: 90s, 5m
@@ -324,12 +332,55 @@ pub(crate) struct Apply {
     pub(crate) force_conflicts: bool,
 
     /// Delete also what is held back: the hash that was shown with it
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", conflicts_with = "watch")]
     pub(crate) confirm: Option<String>,
 
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Report,
+}
+
+/// What is followed, and how.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of --watch")]
+pub(crate) struct Follow {
+    /// The repository: https, ssh or a directory. PLUMB_GIT_TOKEN has the token for https
+    #[arg(long, value_name = "URL", requires = "watch", conflicts_with = "path")]
+    pub(crate) git: Option<String>,
+
+    /// A branch or tag; what HEAD stands for where none is named
+    #[arg(long = "ref", value_name = "REF", requires = "watch")]
+    pub(crate) reference: Option<String>,
+
+    /// The directory of the workspace in the repository
+    #[arg(long = "path", value_name = "DIR", requires = "watch")]
+    pub(crate) directory: Option<String>,
+
+    /// Between two looks at the repository: 10s, 1m
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) interval: std::time::Duration,
+
+    /// What becomes of drift where an object does not say by its annotation plumb.dev/drift
+    #[arg(long, value_name = "POLICY", default_value = "report")]
+    pub(crate) drift: Drift,
+
+    /// Where to serve /healthz, /readyz, /metrics and, with a secret in PLUMB_WEBHOOK_SECRET, /webhook:
+    /// 127.0.0.1:8080
+    #[arg(long, value_name = "ADDRESS", requires = "watch")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Where what was fetched is kept; by default below XDG_STATE_HOME
+    #[arg(long, value_name = "DIR", requires = "watch")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// What becomes of drift.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Drift {
+    /// It is told
+    Report,
+    /// It is told, and undone
+    Correct,
 }
 
 /// `90s`, `5m`, `1h`

@@ -108,31 +108,56 @@ pub async fn look(
         snapshot.objects.extend(found?.into_iter().map(|object| (identity(&object), object)));
     }
     drop(lists);
-    // Of the rest, what has the name of something that git has, or that is remembered.
-    let mut missing: BTreeMap<Scope, Vec<&Identity>> = BTreeMap::new();
+    let known = snapshot.objects.keys().cloned().collect();
+    let rest = look_for(cluster, render, inventory, &known).await?;
+    snapshot.objects.extend(rest.objects);
+    for (definition, object) in &snapshot.objects {
+        let is_wanted = || render.objects.iter().any(|it| it.identity == *definition);
+        if definition.kind == "CustomResourceDefinition"
+            && !is_wanted()
+            && cluster.has_any(&defined(object)).await?
+        {
+            snapshot.inhabited.insert(definition.clone());
+        }
+    }
+    Ok(snapshot)
+}
+
+/// Looks for what is not known yet to be there, and has the name of something that git has or that is remembered.
+///
+/// # Errors
+///
+/// As [`look`].
+pub async fn look_for(
+    cluster: &Cluster,
+    render: &Render,
+    inventory: &Inventory,
+    known: &BTreeSet<Identity>,
+) -> Result<Snapshot, Refusal> {
+    let mut snapshot = Snapshot::default();
+    let resources: BTreeMap<&Identity, &Resource> =
+        render.objects.iter().map(|it| (&it.identity, &it.resource)).collect();
+    let mut missing: BTreeMap<Scope, BTreeSet<Identity>> = BTreeMap::new();
     let remembered = inventory.entries.keys();
     for identity in render.objects.iter().map(|it| &it.identity).chain(remembered) {
-        if snapshot.objects.contains_key(identity) {
+        if known.contains(identity) {
             continue;
         }
         let resource = resources.get(identity).map(|it| (*it).clone());
         let Some(resource) = resource.or_else(|| resource_of(render, identity)) else { continue };
         let namespace = identity.namespace.as_ref().map(ToString::to_string);
-        let wanted = missing.entry((resource, namespace)).or_default();
-        if !wanted.contains(&identity) {
-            wanted.push(identity);
-        }
+        missing.entry((resource, namespace)).or_default().insert(identity.clone());
     }
     let looks = missing.into_iter().map(|((resource, namespace), wanted)| async move {
         let mut found = Vec::new();
         if wanted.len() >= MANY {
             let all = cluster.list_metadata(&resource, namespace.as_deref()).await?;
             let all = all.into_iter().map(|object| (identity(&object), object));
-            found.extend(all.filter(|(identity, _)| wanted.contains(&identity)));
+            found.extend(all.filter(|(identity, _)| wanted.contains(identity)));
         } else {
             for wanted in wanted {
-                let object = cluster.get(&resource, wanted).await?;
-                found.extend(object.map(|object| (wanted.clone(), object)));
+                let object = cluster.get(&resource, &wanted).await?;
+                found.extend(object.map(|object| (wanted, object)));
             }
         }
         Ok::<_, Refusal>(found)
@@ -140,14 +165,6 @@ pub async fn look(
     let mut looks = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
     while let Some(found) = looks.next().await {
         snapshot.objects.extend(found?);
-    }
-    drop(looks);
-    for (definition, object) in &snapshot.objects {
-        let is_definition = definition.kind == "CustomResourceDefinition";
-        let is_wanted = || render.objects.iter().any(|it| it.identity == *definition);
-        if is_definition && !is_wanted() && cluster.has_any(&defined(object)).await? {
-            snapshot.inhabited.insert(definition.clone());
-        }
     }
     Ok(snapshot)
 }
@@ -393,6 +410,16 @@ impl Schedule {
     /// The next request to work on, if there is one now.
     pub fn next(&mut self) -> Option<usize> {
         self.ready.pop_front()
+    }
+
+    /// A request that cannot be worked on yet comes after all others.
+    pub fn put_back(&mut self, request: usize) {
+        self.ready.push_back(request);
+    }
+
+    /// The requests that can be worked on now.
+    pub fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     /// A request was worked on, whatever became of it: who needs it is not kept waiting by its mistakes.

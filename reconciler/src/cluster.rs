@@ -300,10 +300,19 @@ impl Cluster {
         self.ask(Method::POST, &path, Some(("application/json", event))).await.map(|_| ())
     }
 
-    /// What happens to the objects of a kind with this label selector, from now on and for ever. It begins with all that
+    /// What happens to the objects of a kind with this label selector, in a namespace or in all, from now on. It begins with all that
     /// there are; what ends the connection, or a history that is no longer there, makes it begin anew.
-    pub fn watch(&self, resource: &Resource, selector: &str) -> impl Stream<Item = Event> + use<> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &api_resource(resource));
+    pub fn watch(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> impl Stream<Item = Event> + use<> {
+        let of = api_resource(resource);
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &of),
+            None => Api::all_with(self.client.clone(), &of),
+        };
         let config = watcher::Config::default().labels(selector).page_size(PAGE as u32);
         let resource = resource.clone();
         watcher(api, config).default_backoff().map(move |event| {

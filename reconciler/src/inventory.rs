@@ -185,6 +185,28 @@ impl Inventory {
         }
     }
 
+    /// This, with what somebody changed between two states of it: who writes beside others loses nothing of theirs.
+    pub fn with_changes(mut self, from: &Inventory, to: &Inventory) -> Inventory {
+        for (identity, entry) in &to.entries {
+            if from.entries.get(identity) != Some(entry) {
+                self.entries.insert(identity.clone(), entry.clone());
+            }
+        }
+        for identity in from.entries.keys() {
+            if !to.entries.contains_key(identity) {
+                self.entries.remove(identity);
+            }
+        }
+        self
+    }
+
+    /// Takes from a state that was written what it says of pages.
+    pub fn stands_as(&mut self, written: &Inventory) {
+        self.pages.clone_from(&written.pages);
+        self.versions.clone_from(&written.versions);
+        self.doubled.clone_from(&written.doubled);
+    }
+
     /// The ConfigMaps that say this, for the pages that differ from what `before` says, in the order they are written.
     ///
     /// # Errors

@@ -7,6 +7,8 @@
 //! plan       what is to be done: a function of these and of what is there, and nothing else
 //! apply      does it, through `cluster`, which is the one that speaks to the API server
 //! health     whether what was applied works
+//! drift      where the cluster is not as it was applied, and since whom
+//! watch      all of it, again and again, as commits and changes come;  log  what happens, for people and programs
 //! ```
 //!
 //! Decisions are functions of values. Only `cluster` and `git` reach out.
@@ -14,13 +16,16 @@
 pub mod apply;
 pub mod blame;
 pub mod cluster;
+pub mod drift;
 pub mod git;
 pub mod health;
 pub mod inventory;
+pub mod log;
 pub mod owned;
 pub mod plan;
 pub mod refusal;
 pub mod render;
+pub mod watch;
 
 /// The name under which Plumb owns fields, for server-side apply.
 pub const FIELD_MANAGER: &str = "plumb";

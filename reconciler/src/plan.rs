@@ -11,9 +11,10 @@
 use crate::inventory::{Entry, Inventory, PART_OF, group_kind};
 use crate::owned::{is_applied, last_writer, owners, owns_more};
 use crate::render::{Desired, Left, Pointer, Render};
-use plumb_compiler::changes::{Effect, Identity, Step, departures, package};
+use plumb_compiler::changes::{Identity, Step, departures, package};
 use plumb_compiler::json;
 use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::value::Value;
 use plumb_kubernetes::Kubernetes;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -120,11 +121,8 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
             continue;
         }
         let known = inventory.entries.get(&desired.identity);
-        let left = left(desired, &scaled);
-        let action = match live.object(&desired.identity) {
-            None => Action::Create,
-            Some(object) => action(render.facts, desired, &left, known, object, choice),
-        };
+        let object = live.object(&desired.identity);
+        let action = action(render.facts, desired, &left(desired, &scaled), known, object, choice);
         plan.objects.push((place, action));
     }
     let mut deletes = Vec::new();
@@ -177,14 +175,16 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
     plan
 }
 
-fn action(
+/// What becomes of one object that git has; `known` is what is remembered of it, `object` what is there.
+pub fn action(
     facts: &Kubernetes,
     desired: &Desired,
     left: &[Left],
     known: Option<&Entry>,
-    object: &Json,
+    object: Option<&Json>,
     choice: &Choice<'_>,
 ) -> Action {
+    let Some(object) = object else { return Action::Create };
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
     let member = member_of(object);
     if let Some(other) = member.filter(|it| *it != choice.set) {
@@ -213,17 +213,41 @@ pub fn member_of(object: &Json) -> Option<&str> {
     object["metadata"]["labels"][PART_OF].as_str()
 }
 
-/// The paths at which an object of the cluster is not as it is declared, but for what is left to others.
-pub fn not_as_declared(facts: &Kubernetes, desired: &Desired, object: &Json) -> Vec<Vec<Step>> {
-    let origin = desired.manifest.object.origin;
-    let live = json::value(object, origin);
-    let left = |_: Option<&_>, _: Option<&_>| false;
-    departures(facts, &live, &desired.manifest.object, left)
+/// Where an object of the cluster is not as it is declared, but for what is left to others.
+pub fn not_as_declared(facts: &Kubernetes, desired: &Desired, object: &Json) -> Vec<Departure> {
+    let live = json::value(object, desired.manifest.object.origin);
+    departures(facts, &live, &desired.manifest.object, |_, _| false)
         .into_iter()
-        .filter(|it| it.effect != Effect::Left)
-        .map(|it| it.steps)
-        .filter(|steps| !desired.left.iter().any(|left| is_at(&left.path, steps)))
+        .filter(|it| !desired.left.iter().any(|left| is_at(&left.path, &it.steps)))
+        .map(|it| Departure {
+            steps: it.steps,
+            path: it.path,
+            declared: plain_json(it.new),
+            live: plain_json(it.old),
+            is_secret: it.is_secret,
+        })
         .collect()
+}
+
+/// A place where an object of the cluster is not as declared.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Departure {
+    /// The way to it.
+    pub steps: Vec<Step>,
+    /// The same, as `plumb why` takes it behind a colon.
+    pub path: String,
+    /// What git says.
+    pub declared: Option<Json>,
+    /// What is there, if anything.
+    pub live: Option<Json>,
+    /// It is of a Secret: whoever prints it hides it.
+    pub is_secret: bool,
+}
+
+fn plain_json(value: Option<&Value>) -> Option<Json> {
+    let mut text = String::new();
+    json::write(&mut text, value?, false);
+    serde_json::from_str(&text).ok()
 }
 
 /// Whether a path of an object is, or leads on from, one in its JSON. Elements of lists are not told apart: what is left
