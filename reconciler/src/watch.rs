@@ -42,6 +42,9 @@ const FAREWELL: Duration = Duration::from_millis(900);
 /// What was applied is remembered together with what follows in this time.
 const GATHER: Duration = Duration::from_millis(500);
 
+/// Drift is told without whom its line is by where that takes longer.
+const BLAME: Duration = Duration::from_millis(300);
+
 /// A refusal that asking again does not help is looked at again all the same, if rarely: quotas and webhooks change.
 const RARELY: Duration = Duration::from_secs(600);
 
@@ -179,10 +182,14 @@ enum Message {
     Check(Identity),
     Checked(Identity, Result<Option<Json>, Refusal>),
     Confirmed { identity: Identity, gaps: Vec<Gap>, dry_run: Result<Json, Refusal> },
-    Blamed(Vec<(Identity, String)>, Blamed),
+    Blamed(Key, Blamed),
+    Tell(Key),
     Correct(Identity),
     Flush,
 }
+
+/// What drifts: an object, and a path in it.
+type Key = (Identity, String);
 
 /// A compiled commit.
 struct Made {
@@ -197,7 +204,7 @@ struct Made {
 /// What the thread that has the mirror is asked.
 enum Order {
     Fetch,
-    Blame { commit: String, file: String, line: u32, of: Vec<(Identity, String)> },
+    Blame { commit: String, file: String, line: u32, of: Key },
 }
 
 /// Wakes whoever waits between two looks at the repository.
@@ -259,6 +266,7 @@ impl Follower {
             confirming: HashSet::new(),
             alike: HashMap::new(),
             drift: BTreeMap::new(),
+            untold: HashSet::new(),
             turns: HashMap::new(),
             correcting: HashSet::new(),
         };
@@ -462,7 +470,9 @@ struct State {
     confirming: HashSet<Identity>,
     /// The gaps of objects that a dry run found to be only written otherwise.
     alike: HashMap<Identity, Vec<Gap>>,
-    drift: BTreeMap<(Identity, String), Drift>,
+    drift: BTreeMap<Key, Drift>,
+    /// What is told once it is known whom its line is by, or that takes too long.
+    untold: HashSet<Key>,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
 }
@@ -517,14 +527,13 @@ impl State {
             Message::Confirmed { identity, gaps, dry_run } => {
                 self.confirmed(identity, gaps, dry_run);
             }
-            Message::Blamed(of, blamed) => {
-                for key in of {
-                    if let Some(drift) = self.drift.get_mut(&key) {
-                        drift.blamed = Some(blamed.clone());
-                        self.listener.hear(&News::Drift(drift));
-                    }
+            Message::Blamed(key, blamed) => {
+                if let Some(drift) = self.drift.get_mut(&key) {
+                    drift.blamed = Some(blamed);
                 }
+                self.tell(&key);
             }
+            Message::Tell(key) => self.tell(&key),
             Message::Correct(identity) => self.correct(identity),
             Message::Flush => {
                 self.is_flushing = false;
@@ -1426,19 +1435,34 @@ impl State {
                 layers,
                 policy,
             };
-            self.listener.hear(&News::Drift(&drift));
-            if let (Some(line), Some(following)) = (&drift.source, &self.made) {
-                let _ = self.order.send(Order::Blame {
-                    commit: following.commit.clone(),
-                    file: line.file.clone(),
-                    line: line.line,
-                    of: vec![key.clone()],
-                });
+            self.untold.insert(key.clone());
+            match (&drift.source, &self.made) {
+                (Some(line), Some(following)) => {
+                    let _ = self.order.send(Order::Blame {
+                        commit: following.commit.clone(),
+                        file: line.file.clone(),
+                        line: line.line,
+                        of: key.clone(),
+                    });
+                    self.after(BLAME, Message::Tell(key.clone()));
+                    self.drift.insert(key, drift);
+                }
+                _ => {
+                    self.drift.insert(key.clone(), drift);
+                    self.tell(&key);
+                }
             }
-            self.drift.insert(key, drift);
         }
         if policy == Policy::Correct && (is_new || !self.correcting.contains(identity)) {
             self.correct_soon(identity);
+        }
+    }
+
+    fn tell(&mut self, key: &Key) {
+        if self.untold.remove(key)
+            && let Some(drift) = self.drift.get(key)
+        {
+            self.listener.hear(&News::Drift(drift));
         }
     }
 
@@ -1492,6 +1516,7 @@ impl State {
             .map(|(key, _)| key.clone())
             .collect();
         for key in over {
+            self.tell(&key);
             if let Some(drift) = self.drift.remove(&key) {
                 self.listener.hear(&News::Mended(&drift));
             }

@@ -78,7 +78,7 @@ fn farewell() -> io::Result<impl Future<Output = ()>> {
 /// For people where one reads, for programs else. `RUST_LOG` says how much.
 fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,kube=off,kube_client=off,kube_runtime=off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,plumb=info,plumb_reconciler=info,kube=off,kube_client=off,kube_runtime=off"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     // Somebody else may have set one up: then that is heard.
     let _ = match io::stderr().is_terminal() {
