@@ -39,11 +39,43 @@ pub struct Snapshot {
     pub objects: BTreeMap<Identity, Json>,
     /// The definitions of custom resources that have objects.
     pub inhabited: BTreeSet<Identity>,
+    /// What the server does not let be seen, by kind and namespace; why.
+    pub unseen: Unseen,
+}
+
+/// What a server does not let be seen.
+#[derive(Clone, Debug, Default)]
+pub struct Unseen(BTreeMap<Scope, Refusal>);
+
+impl Unseen {
+    /// Why it cannot be told whether an object is there, if that is so.
+    pub fn of(&self, identity: &Identity) -> Option<&Refusal> {
+        let is_of = |(resource, namespace): &Scope| {
+            resource.kind == identity.kind
+                && resource.group == identity.group
+                && namespace.as_deref().is_none_or(|it| identity.namespace.as_deref() == Some(it))
+        };
+        self.0.iter().find(|(scope, _)| is_of(scope)).map(|(_, refusal)| refusal)
+    }
+
+    /// This and what else cannot be seen.
+    pub fn extend(&mut self, other: Unseen) {
+        self.0.extend(other.0);
+    }
+
+    /// Notes that objects of a kind cannot be seen.
+    pub fn insert(&mut self, scope: Scope, refusal: Refusal) {
+        self.0.insert(scope, refusal);
+    }
 }
 
 impl Live for Snapshot {
     fn object(&self, identity: &Identity) -> Option<&Json> {
         self.objects.get(identity)
+    }
+
+    fn unseen(&self, identity: &Identity) -> Option<&Refusal> {
+        self.unseen.of(identity)
     }
 
     fn has_objects(&self, definition: &Identity) -> bool {
@@ -101,16 +133,32 @@ pub async fn look(
     let scopes = scopes(members, &|identity| resource_of(render, identity));
     let lists = scopes.into_iter().map(|(resource, namespace)| {
         let selector = &selector;
-        async move { cluster.list(&resource, namespace.as_deref(), selector).await }
+        async move {
+            let found = cluster.list(&resource, namespace.as_deref(), selector).await;
+            ((resource, namespace), found)
+        }
     });
     let mut lists = futures::stream::iter(lists).buffer_unordered(AT_ONCE);
-    while let Some(found) = lists.next().await {
-        snapshot.objects.extend(found?.into_iter().map(|object| (identity(&object), object)));
+    while let Some((scope, found)) = lists.next().await {
+        match found {
+            Ok(found) => {
+                let found = found.into_iter().map(|object| (identity(&object), object));
+                snapshot.objects.extend(found);
+            }
+            // Others are seen all the same.
+            Err(refusal) if refusal.kind == Reason::Forbidden => {
+                snapshot.unseen.insert(scope, refusal);
+            }
+            Err(refusal) => return Err(refusal),
+        }
     }
     drop(lists);
-    let known = snapshot.objects.keys().cloned().collect();
+    let known = |identity: &Identity| {
+        snapshot.objects.contains_key(identity) || snapshot.unseen.of(identity).is_some()
+    };
     let rest = look_for(cluster, render, inventory, &known).await?;
     snapshot.objects.extend(rest.objects);
+    snapshot.unseen.extend(rest.unseen);
     for (definition, object) in &snapshot.objects {
         let is_wanted = || render.objects.iter().any(|it| it.identity == *definition);
         if definition.kind == "CustomResourceDefinition"
@@ -132,7 +180,7 @@ pub async fn look_for(
     cluster: &Cluster,
     render: &Render,
     inventory: &Inventory,
-    known: &BTreeSet<Identity>,
+    known: &(dyn Fn(&Identity) -> bool + Sync),
 ) -> Result<Snapshot, Refusal> {
     let mut snapshot = Snapshot::default();
     let resources: BTreeMap<&Identity, &Resource> =
@@ -140,7 +188,7 @@ pub async fn look_for(
     let mut missing: BTreeMap<Scope, BTreeSet<Identity>> = BTreeMap::new();
     let remembered = inventory.entries.keys();
     for identity in render.objects.iter().map(|it| &it.identity).chain(remembered) {
-        if known.contains(identity) {
+        if known(identity) {
             continue;
         }
         let resource = resources.get(identity).map(|it| (*it).clone());
@@ -148,25 +196,40 @@ pub async fn look_for(
         let namespace = identity.namespace.as_ref().map(ToString::to_string);
         missing.entry((resource, namespace)).or_default().insert(identity.clone());
     }
-    let looks = missing.into_iter().map(|((resource, namespace), wanted)| async move {
-        let mut found = Vec::new();
-        if wanted.len() >= MANY {
-            let all = cluster.list_metadata(&resource, namespace.as_deref()).await?;
-            let all = all.into_iter().map(|object| (identity(&object), object));
-            found.extend(all.filter(|(identity, _)| wanted.contains(identity)));
-        } else {
-            for wanted in wanted {
-                let object = cluster.get(&resource, &wanted).await?;
-                found.extend(object.map(|object| (wanted, object)));
-            }
-        }
-        Ok::<_, Refusal>(found)
+    let looks = missing.into_iter().map(|(scope, wanted)| async move {
+        let found = find(cluster, &scope, wanted).await;
+        (scope, found)
     });
     let mut looks = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
-    while let Some(found) = looks.next().await {
-        snapshot.objects.extend(found?);
+    while let Some((scope, found)) = looks.next().await {
+        match found {
+            Ok(found) => snapshot.objects.extend(found),
+            Err(refusal) if refusal.kind == Reason::Forbidden => {
+                snapshot.unseen.insert(scope, refusal);
+            }
+            Err(refusal) => return Err(refusal),
+        }
     }
     Ok(snapshot)
+}
+
+/// Of some objects of one kind, those that are there.
+async fn find(
+    cluster: &Cluster,
+    (resource, namespace): &Scope,
+    wanted: BTreeSet<Identity>,
+) -> Result<Vec<(Identity, Json)>, Refusal> {
+    if wanted.len() >= MANY {
+        let all = cluster.list_metadata(resource, namespace.as_deref()).await?;
+        let all = all.into_iter().map(|object| (identity(&object), object));
+        return Ok(all.filter(|(identity, _)| wanted.contains(identity)).collect());
+    }
+    let mut found = Vec::new();
+    for wanted in wanted {
+        let object = cluster.get(resource, &wanted).await?;
+        found.extend(object.map(|object| (wanted, object)));
+    }
+    Ok(found)
 }
 
 /// The kind that a definition defines.
@@ -304,6 +367,7 @@ impl Applier {
                 Action::Keep => Outcome::Kept,
                 Action::Wait => Outcome::Waiting,
                 Action::Refuse(foreign) => Outcome::Foreign(foreign),
+                Action::Unseen(refusal) => Outcome::Refused(refusal),
                 Action::Create | Action::Apply if is_stopped => {
                     let tried = self.send(desired, live, true).await;
                     match tried {

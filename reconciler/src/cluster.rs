@@ -327,7 +327,7 @@ impl Cluster {
                 Ok(watcher::Event::Delete(object)) => Event::Gone(json(object)),
                 Ok(watcher::Event::Init) => Event::Anew,
                 Ok(watcher::Event::InitDone) => Event::Complete,
-                Err(error) => Event::Lost(Refusal::unreachable(chain(&error))),
+                Err(error) => Event::Lost(lost(&error)),
             }
         })
     }
@@ -386,6 +386,25 @@ impl Cluster {
             Ok(answer) => answer,
             Err(_) => Err(unreachable(format!("no answer in {} s", PATIENCE.as_secs()))),
         }
+    }
+}
+
+/// Why a watch ended, or could not begin.
+fn lost(error: &watcher::Error) -> Refusal {
+    let status = match error {
+        watcher::Error::WatchError(status) => Some(status),
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
+        _ => None,
+    };
+    match status {
+        Some(status) => {
+            let mut body = serde_json::to_value(status).unwrap_or_default();
+            body["kind"] = json!("Status");
+            Refusal::read(status.code, None, &body.to_string())
+        }
+        None => Refusal::unreachable(chain(error)),
     }
 }
 

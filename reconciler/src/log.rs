@@ -2,6 +2,7 @@
 
 use crate::apply::Outcome;
 use crate::drift::Kind;
+use crate::health::Health;
 use crate::owned::Owner;
 use crate::plan::Foreign;
 use crate::watch::{Drift, Listener, News};
@@ -93,6 +94,14 @@ impl Listener for Log {
                 request = drift.request.as_str(),
                 "drift is over"
             ),
+            News::Health(desired, health) => {
+                let (object, request) = (desired.identity.address(), desired.request.as_str());
+                match health {
+                    Health::Settled => info!(object, request, "works"),
+                    Health::Moving(why) => info!(object, request, why, "is on its way"),
+                    Health::Failed(why) => error!(object, request, why, "does not work"),
+                }
+            }
             News::TakingTurns(drift, pause) => warn!(
                 object = drift.identity.address(),
                 path = drift.gap.path,

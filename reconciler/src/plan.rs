@@ -10,6 +10,7 @@
 
 use crate::inventory::{Entry, Inventory, PART_OF, group_kind};
 use crate::owned::{is_applied, last_writer, owners, owns_more};
+use crate::refusal::Refusal;
 use crate::render::{Desired, Left, Pointer, Render};
 use plumb_compiler::changes::{Identity, Step, departures, package};
 use plumb_compiler::json;
@@ -28,6 +29,9 @@ pub const FREE_DELETES: usize = 10;
 pub trait Live {
     /// An object of the cluster.
     fn object(&self, identity: &Identity) -> Option<&Json>;
+
+    /// Why it cannot be told whether an object is there, if that is so.
+    fn unseen(&self, identity: &Identity) -> Option<&Refusal>;
 
     /// Whether there are objects of the kind that a definition defines.
     fn has_objects(&self, definition: &Identity) -> bool;
@@ -58,7 +62,7 @@ pub struct Plan {
     pub gone: Vec<Identity>,
     /// What is remembered and was made by somebody else since: it has another UID, or is in no set of ours.
     pub foreign: Vec<Entry>,
-    /// What git does not have, and of which it is not known whether it would if all of it built.
+    /// What git does not have, of which it is not known whether it would if all of it built, or whether it is there.
     pub unknown: Vec<Entry>,
     /// Names all deletes, those held too; empty where there are none.
     pub hash: String,
@@ -77,6 +81,8 @@ pub enum Action {
     Wait,
     /// It is somebody else's.
     Refuse(Foreign),
+    /// Whether it is there cannot be told.
+    Unseen(Refusal),
 }
 
 /// Whose an object is that is there already.
@@ -121,6 +127,10 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
             continue;
         }
         let known = inventory.entries.get(&desired.identity);
+        if let Some(refusal) = live.unseen(&desired.identity) {
+            plan.objects.push((place, Action::Unseen(refusal.clone())));
+            continue;
+        }
         let object = live.object(&desired.identity);
         let action = action(render.facts, desired, &left(desired, &scaled), known, object, choice);
         plan.objects.push((place, action));
@@ -131,7 +141,7 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
         if wanted.contains(&entry.identity) || !is_chosen {
             continue;
         }
-        if render.unknown.may_hide(&entry.request) {
+        if render.unknown.may_hide(&entry.request) || live.unseen(&entry.identity).is_some() {
             plan.unknown.push(entry.clone());
             continue;
         }

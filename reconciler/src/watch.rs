@@ -12,22 +12,25 @@
 //! Without changes nothing is sent: what is as declared is known from the watches.
 
 use crate::apply::{
-    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, identity, look_for, resource_of,
-    scopes, write,
+    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, look_for,
+    resource_of, scopes, write,
 };
 use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, GitError, Mirror, Revision};
+use crate::health::{Health, health};
 use crate::inventory::{Inventory, PART_OF, Set};
 use crate::plan::{Action, Choice, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
 use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
 use plumb_compiler::answers::Location;
 use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
 use plumb_compiler::syntax::ast::Name;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc as threads};
@@ -44,6 +47,9 @@ const GATHER: Duration = Duration::from_millis(500);
 
 /// Drift is told without whom its line is by where that takes longer.
 const BLAME: Duration = Duration::from_millis(300);
+
+/// The Events that are written at most: an API server keeps each for an hour.
+const EVENTS_A_MINUTE: usize = 60;
 
 /// A refusal that asking again does not help is looked at again all the same, if rarely: quotas and webhooks change.
 const RARELY: Duration = Duration::from_secs(600);
@@ -119,6 +125,8 @@ pub enum News<'n> {
     Drift(&'n Drift),
     /// It is again, or git has something else now.
     Mended(&'n Drift),
+    /// An object works, or does not, or is on its way to; it was otherwise before.
+    Health(&'n Desired, &'n Health),
     /// Somebody changes an object again and again after it was corrected.
     TakingTurns(&'n Drift, Duration),
     /// The cluster could not be asked.
@@ -130,6 +138,8 @@ pub enum News<'n> {
 pub struct Drift {
     /// The object.
     pub identity: Identity,
+    /// `apps/v1`
+    pub api_version: String,
     /// The request that makes it, with its package.
     pub request: Name,
     /// The UID of the object, where it is there.
@@ -256,6 +266,7 @@ impl Follower {
             is_writing: false,
             is_flushing: false,
             live: HashMap::new(),
+            health: HashMap::new(),
             others: BTreeMap::new(),
             watches: HashMap::new(),
             round: None,
@@ -267,6 +278,7 @@ impl Follower {
             alike: HashMap::new(),
             drift: BTreeMap::new(),
             untold: HashSet::new(),
+            posted: VecDeque::new(),
             turns: HashMap::new(),
             correcting: HashSet::new(),
         };
@@ -427,6 +439,8 @@ enum Stage {
 struct Watch {
     task: AbortHandle,
     is_complete: bool,
+    /// Why it cannot be, where that is nothing that passes.
+    refused: Option<Refusal>,
     /// What was told since it began anew.
     told: Option<HashSet<Identity>>,
 }
@@ -459,6 +473,7 @@ struct State {
     is_writing: bool,
     is_flushing: bool,
     live: HashMap<Identity, Arc<Json>>,
+    health: HashMap<Identity, Health>,
     /// What else has the name of something that git has.
     others: BTreeMap<Identity, Json>,
     watches: HashMap<Scope, Watch>,
@@ -473,6 +488,8 @@ struct State {
     drift: BTreeMap<Key, Drift>,
     /// What is told once it is known whom its line is by, or that takes too long.
     untold: HashSet<Key>,
+    /// When Events were written of late.
+    posted: VecDeque<Instant>,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
 }
@@ -489,11 +506,16 @@ struct View<'s> {
     live: &'s HashMap<Identity, Arc<Json>>,
     others: &'s BTreeMap<Identity, Json>,
     inhabited: BTreeSet<Identity>,
+    unseen: Unseen,
 }
 
 impl Live for View<'_> {
     fn object(&self, identity: &Identity) -> Option<&Json> {
         self.live.get(identity).map(|it| &**it).or_else(|| self.others.get(identity))
+    }
+
+    fn unseen(&self, identity: &Identity) -> Option<&Refusal> {
+        self.unseen.of(identity)
     }
 
     fn has_objects(&self, definition: &Identity) -> bool {
@@ -809,7 +831,7 @@ impl State {
                     }
                 }
             });
-            let watch = Watch { task: task.abort_handle(), is_complete: false, told: None };
+            let watch = Watch { task: task.abort_handle(), is_complete: false, refused: None, told: None };
             self.watches.insert(scope, watch);
         }
         self.look_further();
@@ -817,18 +839,33 @@ impl State {
 
     fn look_further(&mut self) {
         let is_looking = self.round.as_ref().is_some_and(|it| it.stage == Stage::Looking);
-        if !is_looking || self.watches.values().any(|it| !it.is_complete) {
+        // What may not be watched keeps nothing else waiting.
+        let is_open = |it: &Watch| !it.is_complete && it.refused.is_none();
+        if !is_looking || self.watches.values().any(is_open) {
             return;
         }
         let (Some(round), Some(following)) = (&self.round, &self.made) else { return };
         let Some(inventory) = self.inventory.clone() else { return };
         let (number, render) = (round.number, Arc::clone(&following.render));
-        let known: BTreeSet<Identity> = self.live.keys().cloned().collect();
+        let live: HashSet<Identity> = self.live.keys().cloned().collect();
+        let unseen = self.unseen();
         let (send, cluster) = (self.send.clone(), self.cluster.clone());
         tokio::spawn(async move {
+            let known = |it: &Identity| live.contains(it) || unseen.of(it).is_some();
             let looked = look_for(&cluster, &render, &inventory, &known).await;
             let _ = send.send(Message::Looked(number, looked));
         });
+    }
+
+    /// What may not be watched.
+    fn unseen(&self) -> Unseen {
+        let mut unseen = Unseen::default();
+        for (scope, watch) in &self.watches {
+            if let Some(refusal) = &watch.refused {
+                unseen.insert(scope.clone(), refusal.clone());
+            }
+        }
+        unseen
     }
 
     fn watched(&mut self, scope: Scope, event: Event) {
@@ -845,6 +882,8 @@ impl State {
             Event::Anew => watch.told = Some(HashSet::new()),
             Event::Complete => {
                 watch.is_complete = true;
+                // It may be watched now: what could not be decided before can be.
+                let was_refused = watch.refused.take().is_some();
                 let Some(told) = watch.told.take() else { return };
                 let is_of = |identity: &Identity| {
                     identity.kind == scope.0.kind
@@ -854,9 +893,18 @@ impl State {
                 let gone: Vec<Identity> =
                     self.live.keys().filter(|it| is_of(it) && !told.contains(it)).cloned().collect();
                 gone.into_iter().for_each(|identity| self.gone(identity));
-                self.look_further();
+                match was_refused && self.round.as_ref().is_some_and(|it| it.stage == Stage::Over) {
+                    true => self.begin_round(Instant::now()),
+                    false => self.look_further(),
+                }
             }
-            Event::Lost(refusal) => self.listener.hear(&News::Lost(&refusal)),
+            Event::Lost(refusal) => {
+                self.listener.hear(&News::Lost(&refusal));
+                if refusal.kind == Reason::Forbidden {
+                    watch.refused = Some(refusal);
+                    self.look_further();
+                }
+            }
         }
     }
 
@@ -868,11 +916,27 @@ impl State {
         }
         self.others.remove(&identity);
         self.live.insert(identity.clone(), Arc::new(object));
+        self.look_at_health(&identity);
         self.compare(&identity);
+    }
+
+    fn look_at_health(&mut self, identity: &Identity) {
+        let (Some(desired), Some(object)) = (self.wanted.get(identity), self.live.get(identity))
+        else {
+            return;
+        };
+        let now = health(object);
+        let before = self.health.get(identity);
+        // That something works is news where it did not.
+        if before != Some(&now) && (before.is_some() || now != Health::Settled) {
+            self.listener.hear(&News::Health(desired, &now));
+        }
+        self.health.insert(identity.clone(), now);
     }
 
     fn gone(&mut self, identity: Identity) {
         self.live.remove(&identity);
+        self.health.remove(&identity);
         if !self.wanted.contains_key(&identity) {
             let is_known = |it: &mut Inventory| it.entries.remove(&identity).is_some();
             if self.inventory.as_mut().is_some_and(is_known) {
@@ -929,8 +993,10 @@ impl State {
         }
         match looked {
             Ok(snapshot) => {
+                let mut unseen = self.unseen();
+                unseen.extend(snapshot.unseen);
                 self.others = snapshot.objects;
-                self.begin(snapshot.inhabited);
+                self.begin(snapshot.inhabited, unseen);
             }
             Err(refusal) => {
                 self.listener.hear(&News::Lost(&refusal));
@@ -951,14 +1017,14 @@ impl State {
     }
 
     /// Decides what the newest commit means for what is there.
-    fn begin(&mut self, inhabited: BTreeSet<Identity>) {
+    fn begin(&mut self, inhabited: BTreeSet<Identity>, unseen: Unseen) {
         let (Some(round), Some(following)) = (&mut self.round, &self.made) else { return };
         let Some(inventory) = &mut self.inventory else { return };
         if round.stage != Stage::Looking {
             return;
         }
         let render = Arc::clone(&following.render);
-        let view = View { live: &self.live, others: &self.others, inhabited };
+        let view = View { live: &self.live, others: &self.others, inhabited, unseen };
         let choice = Choice {
             set: &self.id,
             is_chosen: &|_| true,
@@ -999,7 +1065,10 @@ impl State {
         self.remember();
         // What differs is no change of git's.
         let wanted: Vec<Identity> = self.wanted.keys().cloned().collect();
-        wanted.iter().for_each(|identity| self.compare(identity));
+        for identity in &wanted {
+            self.look_at_health(identity);
+            self.compare(identity);
+        }
     }
 
     /// The inventory has what was known a moment ago.
@@ -1426,6 +1495,7 @@ impl State {
             let (source, layers) = self.sources(&desired, &gap);
             let drift = Drift {
                 identity: identity.clone(),
+                api_version: desired.resource.api_version(),
                 request: desired.request.clone(),
                 uid: uid.clone(),
                 gap,
@@ -1463,6 +1533,18 @@ impl State {
             && let Some(drift) = self.drift.get(key)
         {
             self.listener.hear(&News::Drift(drift));
+            let event = drift_event(drift);
+            let namespace = drift.identity.namespace.clone().unwrap_or_else(|| "default".into());
+            // Who may see the object sees it there; more than that is in the log.
+            let now = Instant::now();
+            self.posted.retain(|it| now.duration_since(*it) < Duration::from_secs(60));
+            if self.posted.len() < EVENTS_A_MINUTE {
+                self.posted.push_back(now);
+                let cluster = self.cluster.clone();
+                tokio::spawn(async move {
+                    let _ = cluster.post_event(&namespace, &event).await;
+                });
+            }
         }
     }
 
@@ -1606,4 +1688,42 @@ fn identity_address(identity: &Identity) -> String {
         Some(namespace) => format!("{kind}/{}@{namespace}", identity.name),
         None => format!("{kind}/{}", identity.name),
     }
+}
+
+/// An Event (events.k8s.io/v1) on the object that drifted.
+fn drift_event(drift: &Drift) -> Json {
+    let identity = &drift.identity;
+    let mut note = crate::log::sentence(drift);
+    if let Some(line) = &drift.source {
+        note = format!("{note} ({}, {}:{})", line.layer, line.file, line.line);
+    }
+    // An API server takes 1 KiB.
+    let end = note.char_indices().map(|(at, _)| at).take_while(|it| *it < 1000).last();
+    note.truncate(end.filter(|_| note.len() > 1000).unwrap_or(note.len()));
+    let now = MicroTime(Timestamp::now());
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {
+            "generateName": format!("{}.drift-", identity.name.chars().take(200).collect::<String>()),
+            "namespace": identity.namespace.as_deref().unwrap_or("default"),
+        },
+        "eventTime": now,
+        "type": "Warning",
+        "reason": "Drift",
+        "action": match drift.policy {
+            Policy::Report => "Report",
+            Policy::Correct => "Correct",
+        },
+        "note": note,
+        "reportingController": "plumb.dev/reconciler",
+        "reportingInstance": drift.request.chars().take(128).collect::<String>(),
+        "regarding": {
+            "apiVersion": drift.api_version,
+            "kind": identity.kind.as_str(),
+            "namespace": identity.namespace.as_deref(),
+            "name": identity.name.as_str(),
+            "uid": drift.uid,
+        },
+    })
 }
