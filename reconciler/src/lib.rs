@@ -1,3 +1,4 @@
 //! The cluster follows git.
 
 pub mod git;
+pub mod webhook;
