@@ -3,3 +3,4 @@
 pub mod git;
 pub mod webhook;
 pub mod metrics;
+pub mod serve;

@@ -64,6 +64,16 @@ impl Refusal {
             Refusal::Malformed => 400,
         }
     }
+
+    /// One word for it, to count by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Unsigned => "unsigned",
+            Refusal::Forged => "forged",
+            Refusal::Form => "form",
+            Refusal::Malformed => "malformed",
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
