@@ -4,7 +4,7 @@
 //! Names follow [Prometheus' conventions](https://prometheus.io/docs/practices/naming/): base units, `_total`
 //! for what only grows, `_info` for texts. No label has a name of an object or a message in it: what there is to
 //! say of one object is in the log and in its events, and the number of series stays what it is however many
-//! objects there are.
+//! objects there are. Values of labels are words and hashes: the library would not escape others.
 
 use crate::git::{Fetched, GitError};
 use prometheus_client::encoding::text::encode;
