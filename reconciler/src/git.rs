@@ -9,8 +9,8 @@
 //!   -> blame          who wrote a line, and why
 //! ```
 //!
-//! A mirror is a directory `mirror-<url and reference>.<generation>`. It counts once [`TIP`] stands in it, which
-//! git writes last and in one piece: so it can be killed at any time. What is damaged or has grown too many
+//! A mirror is a directory `mirror-<url and reference>.<generation>`. It counts once `refs/plumb/tip` stands in
+//! it, which is written last and in one piece: so this can be killed at any time. What is damaged or has grown too many
 //! packs is cloned into the next generation, and the old one removed.
 
 mod remote;

@@ -8,7 +8,8 @@
 //! apply      does it, through `cluster`, which is the one that speaks to the API server
 //! health     whether what was applied works
 //! drift      where the cluster is not as it was applied, and since whom
-//! watch      all of it, again and again, as commits and changes come;  log  what happens, for people and programs
+//! watch      all of it, again and again, as commits and changes come
+//! log, metrics, serve, webhook    what happens, for people and programs, and what wakes it
 //! ```
 //!
 //! Decisions are functions of values. Only `cluster` and `git` reach out.
@@ -21,11 +22,14 @@ pub mod git;
 pub mod health;
 pub mod inventory;
 pub mod log;
+pub mod metrics;
 pub mod owned;
 pub mod plan;
 pub mod refusal;
 pub mod render;
+pub mod serve;
 pub mod watch;
+pub mod webhook;
 
 /// The name under which Plumb owns fields, for server-side apply.
 pub const FIELD_MANAGER: &str = "plumb";
