@@ -1058,6 +1058,15 @@ impl<'a> Evaluator<'a> {
         result
     }
 
+    /// What a `let` of a block binds: held against its type, where it says one.
+    pub fn bound(&mut self, frame: &mut Frame<'a>, it: &'a Let) -> Eval<Value> {
+        let value = self.expr(frame, &it.value)?;
+        match frame.inference.lets.get(&it.name.id) {
+            Some(ty) => self.complete(value, ty, &it.name.text),
+            None => Ok(value),
+        }
+    }
+
     fn field(
         &mut self,
         frame: &mut Frame<'a>,

@@ -319,7 +319,7 @@ impl<'a> Evaluator<'a> {
         });
         let statement = statement.ok_or(Failed)?;
         let value = match &statement.kind {
-            StatementKind::Let(it) => self.expr(frame, &it.value)?,
+            StatementKind::Let(it) => self.bound(frame, it)?,
             _ => self.lazy_nested(frame, statement, reader)?,
         };
         frame.locals.insert(0, (name.clone(), value.clone()));
