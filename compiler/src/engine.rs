@@ -423,6 +423,11 @@ impl<'a> Gathered<'a> {
         }
     }
 
+    /// Whether anything must be mended.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found.iter().any(|(it, _)| it.severity == Severity::Error)
+    }
+
     /// What is wrong with the text and the types of packages, whatever the environment.
     fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);

@@ -596,6 +596,17 @@ struct Entered {
     origin: Origin,
 }
 
+/// Whose name, namespace and labels a value has that is no request: those of what it stands in.
+#[derive(Clone, Copy)]
+enum Around {
+    /// A request or nested composite in the making.
+    Instance(usize),
+    /// What the composition at work composes.
+    Composed,
+    /// A `let` or function, which are the same for all.
+    Nothing,
+}
+
 /// A step of a path, with its key evaluated.
 enum Step {
     Field(Name),
@@ -624,6 +635,8 @@ pub struct Evaluator<'a> {
     /// What a mistake without a better place is told at.
     pub subject: Origin,
     instances: Vec<Instance<'a>>,
+    /// What the values at hand stand in, the innermost last.
+    arounds: Vec<Around>,
     /// The fields that are being evaluated, the innermost last, and what reads each.
     open: Vec<(usize, usize, Origin)>,
     shapes: Option<&'a Shapes>,
@@ -689,6 +702,7 @@ impl<'a> Evaluator<'a> {
             environment,
             subject,
             instances: Vec::new(),
+            arounds: Vec::new(),
             open: Vec::new(),
             shapes: None,
             lets: FxHashMap::default(),
@@ -1029,7 +1043,12 @@ impl<'a> Evaluator<'a> {
 
     fn itself(&mut self, instance: usize, reader: Origin) -> Eval<Value> {
         let shape = self.instances[instance].shape;
-        let mut fields = Fields::with_capacity(shape.fields.len());
+        let mut fields = Fields::with_capacity(BUILT_IN_FIELDS.len() + shape.fields.len());
+        if self.instances[instance].has_built_in() || self.is_in_request(instance) {
+            for name in BUILT_IN_FIELDS.iter().filter(|name| **name != "after") {
+                fields.insert(Name::new_static(name), self.own_field(instance, name, reader)?);
+            }
+        }
         for (position, field) in shape.fields.iter().enumerate() {
             let value = self.field_at(instance, position, reader)?;
             fields.insert(field.name.clone(), value);
@@ -1046,16 +1065,35 @@ impl<'a> Evaluator<'a> {
         let result = match item(self.db, found).as_ref().map(|tree| &tree.kind) {
             Some(ItemKind::Let(it)) if !inference.poisoned.contains(&NodeId(0)) => {
                 let mut frame = Frame::new(found, inference);
-                let value = self.expr(&mut frame, &it.value);
-                match (&value, &inference.ty) {
-                    (Ok(value), Some(ty)) => self.complete(value.clone(), ty, found.name(self.db)),
-                    _ => value,
-                }
+                self.around(Around::Nothing, |this| {
+                    let value = this.expr(&mut frame, &it.value)?;
+                    match &inference.ty {
+                        Some(ty) => this.complete(value, ty, found.name(this.db)),
+                        None => Ok(value),
+                    }
+                })
             }
             _ => Err(Failed),
         };
         self.lets.insert(found, result.clone());
         result
+    }
+
+    /// Runs for values that stand in something else.
+    fn around<T>(&mut self, around: Around, run: impl FnOnce(&mut Self) -> T) -> T {
+        self.arounds.push(around);
+        let result = run(self);
+        self.arounds.pop();
+        result
+    }
+
+    /// What a `let` of a block binds: held against its type, where it says one.
+    pub fn bound(&mut self, frame: &mut Frame<'a>, it: &'a Let) -> Eval<Value> {
+        let value = self.expr(frame, &it.value)?;
+        match frame.inference.lets.get(&it.name.id) {
+            Some(ty) => self.complete(value, ty, &it.name.text),
+            None => Ok(value),
+        }
     }
 
     fn field(
@@ -1138,8 +1176,13 @@ impl<'a> Evaluator<'a> {
                     self.settled(field, found.clone(), origin)?
                 }
                 Some(found) => found.clone(),
-                // A literal of a schema that is read before it is complete has no such field yet.
-                None => Value::new(Data::None, origin),
+                None => match record.tag {
+                    Tag::Schema(id) if BUILT_IN_FIELDS.contains(&field) => {
+                        return Err(self.is_no_request(id, value.origin, field, origin));
+                    }
+                    // A literal of a schema that is read before it is complete has no such field yet.
+                    _ => Value::new(Data::None, origin),
+                },
             }),
             _ => Err(Failed),
         }
@@ -1307,11 +1350,13 @@ impl<'a> Evaluator<'a> {
                     inner.locals.push((params[index].name.text.clone(), value));
                 }
                 let args = inner.locals.clone();
-                let value = self.expr(&mut inner, body)?;
-                // Also what is wrong with the result is traced to the arguments.
-                let at = self.calls.len();
-                self.calls.push(Call { function, args, result: value.clone() });
-                let mut value = self.complete(value, result, function.name(self.db))?;
+                let (mut value, at) = self.around(Around::Nothing, |this| {
+                    let value = this.expr(&mut inner, body)?;
+                    // Also what is wrong with the result is traced to the arguments.
+                    let at = this.calls.len();
+                    this.calls.push(Call { function, args, result: value.clone() });
+                    Ok((this.complete(value, result, function.name(this.db))?, at))
+                })?;
                 match value.data {
                     Data::Record(_) | Data::List(_) => self.calls[at].result = value.clone(),
                     // It has the origin of the call, which the caller's own expression is traced from.

@@ -47,6 +47,8 @@ pub struct Inference {
     pub initials: FxHashMap<NodeId, Name>,
     /// What each `emit` of a composition makes, by the statement.
     pub emits: FxHashMap<NodeId, Emitted>,
+    /// The types of the lets in a block that say one with which a value is not complete as it is, by the name.
+    pub lets: FxHashMap<NodeId, Ty>,
     /// What has an error and must not be evaluated.
     pub poisoned: FxHashSet<NodeId>,
     /// The fields that a misspelt one was probably meant to be, by its node: they are not missing.
@@ -880,6 +882,9 @@ impl<'a> Infer<'a> {
                 StatementKind::Let(it) => {
                     let ty = it.ty.as_ref().map(|ty| self.lower(ty));
                     let found = self.check(&it.value, ty.as_ref().unwrap_or(&Ty::Unknown));
+                    if let Some(ty) = ty.as_ref().filter(|ty| !ty.is_plain()) {
+                        self.result.lets.insert(it.name.id, ty.clone());
+                    }
                     let found = match ty {
                         Some(ty) => ty,
                         None => self.bounded(found, it.name.id),

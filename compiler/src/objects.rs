@@ -327,7 +327,7 @@ impl Emission {
         statement: &'a Statement,
     ) {
         match &statement.kind {
-            StatementKind::Let(it) => match evaluator.expr(frame, &it.value) {
+            StatementKind::Let(it) => match evaluator.bound(frame, it) {
                 Ok(value) => frame.locals.push((it.name.text.clone(), value)),
                 Err(Failed) => self.failed = true,
             },

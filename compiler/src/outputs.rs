@@ -8,14 +8,14 @@ use crate::db::Db;
 use crate::diagnostics::{Diagnostic, code};
 use crate::eval::{BlockIndex, Evaluator, walk};
 use crate::infer::{Emitted, Inference, Resolution, infer, request_schema};
-use crate::items::{item, items};
-use crate::layers::{default_layers, defaults_of, layer_record, layers};
+use crate::items::{item, items, name_place};
+use crate::layers::{default_layers, layer_record, layers};
 use crate::names::{
     ancestry, is_foreign, nearest_named, package_files, package_of, packages, scope,
 };
 use crate::source::{ItemId, Kind, Package, Workspace};
 use crate::syntax::ast::*;
-use crate::types::{Lowering, Ty, composition, schema, schemas_in};
+use crate::types::{BUILT_IN_FIELDS, Lowering, Ty, composition, schema, schemas_in};
 use crate::value::{Origin, Value};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
@@ -82,10 +82,9 @@ fn reads(db: &dyn Db, workspace: Workspace, environment: ItemId, node: Node) -> 
     let request = match &node {
         Node::Field(request, _) | Node::Output(request, _) => *request,
     };
-    let mut reader =
-        Reader { db, workspace, request, seen: FxHashSet::default(), found: Vec::new() };
+    let mut reader = Reader::new(db, workspace, environment, request);
     match &node {
-        Node::Field(_, name) => reader.field(environment, name),
+        Node::Field(_, name) => reader.field(name),
         Node::Output(_, name) => reader.output(name),
     }
     reader.found
@@ -137,8 +136,9 @@ pub struct Output {
 }
 
 /// An output, or the name or namespace, of a request in an environment. Who reads it depends on
-/// this value only. Must not be asked for where [`circle`] finds one.
-#[salsa::tracked]
+/// this value only. Must not be asked for where [`circle`] finds one; one that it cannot see in the text is told
+/// by the answer.
+#[salsa::tracked(cycle_result = circling)]
 pub fn output(
     db: &dyn Db,
     workspace: Workspace,
@@ -147,6 +147,20 @@ pub fn output(
     name: Name,
 ) -> Output {
     told(db, workspace, environment, request, &name)
+}
+
+fn circling(
+    db: &dyn Db,
+    _id: salsa::Id,
+    _workspace: Workspace,
+    _environment: ItemId,
+    request: ItemId,
+    name: Name,
+) -> Output {
+    let message = format!("`{}.{name}` depends on itself", request.name(db));
+    let error = Diagnostic::error(code::CYCLE, name_place(db, request), message)
+        .help("a value that it is made of reads it");
+    Output { value: None, diagnostics: vec![error] }
 }
 
 /// [`output`], kept by nobody: for one that no other request reads.
@@ -212,8 +226,7 @@ fn named_requests(
     environment: ItemId,
     request: ItemId,
 ) -> Vec<ItemId> {
-    let mut reader =
-        Reader { db, workspace, request, seen: FxHashSet::default(), found: Vec::new() };
+    let mut reader = Reader::new(db, workspace, environment, request);
     for layer in layers(db, workspace, request, environment) {
         let Some(tree) = item(db, layer.item) else { continue };
         let Some(record) = layer_record(tree) else { continue };
@@ -418,6 +431,7 @@ pub fn circle_error(db: &dyn Db, way: &[Node], place: Origin) -> Diagnostic {
 struct Reader<'a> {
     db: &'a dyn Db,
     workspace: Workspace,
+    environment: ItemId,
     request: ItemId,
     /// Lets, functions and locals that were read already.
     seen: FxHashSet<(ItemId, Name)>,
@@ -425,6 +439,11 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(db: &'a dyn Db, workspace: Workspace, environment: ItemId, request: ItemId) -> Self {
+        let (seen, found) = Default::default();
+        Reader { db, workspace, environment, request, seen, found }
+    }
+
     fn add(&mut self, node: Node) {
         if !self.found.contains(&node) {
             self.found.push(node);
@@ -432,32 +451,23 @@ impl<'a> Reader<'a> {
     }
 
     /// All that a field's value can come from: every layer's word on it, its defaults.
-    fn field(&mut self, environment: ItemId, name: &Name) {
-        let (db, workspace) = (self.db, self.workspace);
+    fn field(&mut self, name: &Name) {
+        let (db, workspace, environment) = (self.db, self.workspace, self.environment);
         let Some(schema_id) = request_schema(db, workspace, self.request) else { return };
         let shape = schema(db, workspace, schema_id);
         if let Some(field) = shape.field(name) {
             self.default(field);
-            // A nested schema's own defaults are filled in with the field.
+            // The values in it are made and checked with it.
             let mut nested = FxHashSet::default();
             schemas_in(&field.ty, &mut nested);
-            let mut todo: Vec<ItemId> = nested.iter().copied().collect();
-            while let Some(id) = todo.pop() {
-                for field in &schema(db, workspace, id).fields {
-                    self.nested_default(field);
-                    let mut inner = FxHashSet::default();
-                    schemas_in(&field.ty, &mut inner);
-                    todo.extend(inner.into_iter().filter(|id| nested.insert(*id)));
-                }
-            }
+            self.values(nested);
         }
         for (owner, member) in &shape.finals {
-            if let Some(tree) = item(db, *owner)
-                && let ItemKind::Schema { members, .. } = &tree.kind
-                && let MemberKind::Final { path, value, .. } = &members[*member].kind
+            if let Some(kind) = self.member(*owner, *member)
+                && let MemberKind::Final { path, .. } = kind
                 && matches!(&path.segments[0].kind, SegmentKind::Key(key) if key == name)
             {
-                self.expr(*owner, infer(db, workspace, *owner), value);
+                self.said(*owner, kind);
             }
         }
         for layer in layers(db, workspace, self.request, environment) {
@@ -477,24 +487,71 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn default(&mut self, field: &crate::types::Field) {
-        if let Some(tree) = item(self.db, field.owner)
-            && let ItemKind::Schema { members, .. } = &tree.kind
-            && let MemberKind::Field { default: Some(default), .. } = &members[field.member].kind
-        {
-            self.expr(field.owner, infer(self.db, self.workspace, field.owner), default);
+    fn member(&self, owner: ItemId, member: usize) -> Option<&'a MemberKind> {
+        match &item(self.db, owner).as_ref()?.kind {
+            ItemKind::Schema { members, .. } => Some(&members[member].kind),
+            _ => None,
         }
     }
 
-    /// A default of a nested value reads its own siblings, not the request's fields.
-    fn nested_default(&mut self, field: &crate::types::Field) {
-        let before = self.found.len();
-        self.default(field);
-        let request = self.request;
-        let added = self.found.split_off(before);
-        self.found.extend(
-            added.into_iter().filter(|node| !matches!(node, Node::Field(id, _) if *id == request)),
-        );
+    fn default(&mut self, field: &crate::types::Field) {
+        if let Some(kind) = self.member(field.owner, field.member) {
+            self.said(field.owner, kind);
+        }
+    }
+
+    /// What a schema says: a default, what is final, a condition.
+    fn said(&mut self, owner: ItemId, member: &MemberKind) {
+        let inference = infer(self.db, self.workspace, owner);
+        match member {
+            MemberKind::Field { default: Some(value), .. } | MemberKind::Final { value, .. } => {
+                self.expr(owner, inference, value);
+            }
+            MemberKind::Rule(rule) => self.expr(owner, inference, &rule.condition),
+            MemberKind::If(branch) => {
+                self.expr(owner, inference, &branch.head.expr);
+                for block in [&branch.then].into_iter().chain(&branch.otherwise) {
+                    for expr in BlockIndex::of(block).roots {
+                        self.expr(owner, inference, expr);
+                    }
+                }
+            }
+            MemberKind::Field { .. } | MemberKind::Include(_) => {}
+        }
+    }
+
+    /// All that values of schemas come from by themselves, with the values inside them.
+    fn values(&mut self, mut known: FxHashSet<ItemId>) {
+        let (db, workspace, request) = (self.db, self.workspace, self.request);
+        let mut todo: Vec<ItemId> = known.iter().copied().collect();
+        while let Some(id) = todo.pop() {
+            let shape = schema(db, workspace, id);
+            let before = self.found.len();
+            for field in &shape.fields {
+                self.default(field);
+                let mut inner = FxHashSet::default();
+                schemas_in(&field.ty, &mut inner);
+                todo.extend(inner.into_iter().filter(|id| known.insert(*id)));
+            }
+            for (owner, member) in shape.finals.iter().chain(&shape.conditions) {
+                if let Some(kind) = self.member(*owner, *member) {
+                    self.said(*owner, kind);
+                }
+            }
+            for layer in default_layers(db, workspace, id, Some(self.environment)) {
+                let record = item(db, layer.item).as_deref().and_then(layer_record);
+                let entries = record.map_or(&[][..], |record| &record.entries);
+                entries.iter().for_each(|entry| self.entry(layer.item, entry));
+            }
+            // They read their own fields, and of the request what only requests have.
+            let added = self.found.split_off(before);
+            self.found.extend(added.into_iter().filter(|node| match node {
+                Node::Field(of, name) if *of == request => {
+                    BUILT_IN_FIELDS.contains(&name.as_str()) && shape.field(name).is_none()
+                }
+                _ => true,
+            }));
+        }
     }
 
     fn entry(&mut self, owner: ItemId, entry: &Entry) {
@@ -575,6 +632,10 @@ impl<'a> Reader<'a> {
                                 inference.emits.get(&statement.id)
                             {
                                 self.nested(*schema);
+                                // What it inherits.
+                                for name in ["name", "namespace", "labels"] {
+                                    read.push(Node::Field(self.request, name.into()));
+                                }
                             }
                         }
                         _ => {}
@@ -583,12 +644,7 @@ impl<'a> Reader<'a> {
             }
         });
         if whole && let Some(id) = request_schema(self.db, self.workspace, self.request) {
-            for field in &schema(self.db, self.workspace, id).fields {
-                read.push(Node::Field(self.request, field.name.clone()));
-            }
-            for name in ["name", "namespace", "labels", "annotations"] {
-                read.push(Node::Field(self.request, name.into()));
-            }
+            read.extend(self.whole(id));
         }
         read.into_iter().for_each(|node| self.add(node));
         for value in lets {
@@ -600,23 +656,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All that the outputs of a nested composite can come from beside its literal: its schema's
-    /// defaults, and its composition.
+    /// Every field of the request at hand, whose schema this is.
+    fn whole(&self, schema_id: ItemId) -> impl Iterator<Item = Node> {
+        let request = self.request;
+        let own = schema(self.db, self.workspace, schema_id).fields.iter();
+        let own = own.map(|field| field.name.clone());
+        let built_in = ["name", "namespace", "labels", "annotations"].map(Name::from);
+        own.chain(built_in).map(move |name| Node::Field(request, name))
+    }
+
+    /// All that the outputs of a nested composite can come from beside its literal: its schema, and its
+    /// composition.
     fn nested(&mut self, schema_id: ItemId) {
         if !self.seen.insert((schema_id, "nested".into())) {
             return;
         }
         let (db, workspace) = (self.db, self.workspace);
         let before = self.found.len();
-        for field in &schema(db, workspace, schema_id).fields {
-            self.default(field);
-        }
-        for defaults in defaults_of(db, workspace, schema_id) {
-            let Some(record) = item(db, *defaults).as_deref().and_then(layer_record) else {
-                continue;
-            };
-            record.entries.iter().for_each(|entry| self.entry(*defaults, entry));
-        }
+        self.values(FxHashSet::from_iter([schema_id]));
         if let Some(compose) = composition(db, workspace, schema_id)
             && let Some(tree) = item(db, compose)
             && let ItemKind::Compose { block, .. } = &tree.kind
@@ -692,9 +749,7 @@ impl<'a> Reader<'a> {
             }
             Some(Resolution::Itself) if !bases.contains(&inner.id) => {
                 if let Some(id) = request_schema(self.db, self.workspace, self.request) {
-                    let fields = &schema(self.db, self.workspace, id).fields;
-                    nodes
-                        .extend(fields.iter().map(|it| Node::Field(self.request, it.name.clone())));
+                    nodes.extend(self.whole(id));
                 }
             }
             _ => {}

@@ -28,50 +28,53 @@ impl<'a> Evaluator<'a> {
     ) -> Eval<()> {
         let before = frame.locals.len();
         let holds = self.head(frame, &branch.head)?;
-        let mut failed = false;
         around.push(&branch.head.expr);
         let block = if holds { Some(&branch.then) } else { branch.otherwise.as_ref() };
-        for statement in block.iter().flat_map(|block| &block.statements) {
+        let result = block.map_or(Ok(()), |block| self.rule_block(frame, block, around));
+        around.pop();
+        frame.locals.truncate(before);
+        result
+    }
+
+    /// Fails where a condition in a block does not hold.
+    fn rule_block(
+        &mut self,
+        frame: &mut Frame<'a>,
+        block: &'a Block,
+        around: &mut Vec<&'a Expr>,
+    ) -> Eval<()> {
+        let before = frame.locals.len();
+        let mut result = Ok(());
+        for statement in &block.statements {
             match &statement.kind {
-                StatementKind::Let(it) => match self.expr(frame, &it.value) {
+                // What follows may read it.
+                StatementKind::Let(it) => match self.bound(frame, it) {
                     Ok(value) => frame.locals.push((it.name.text.clone(), value)),
                     Err(Failed) => {
-                        failed = true;
+                        result = Err(Failed);
                         break;
                     }
                 },
                 StatementKind::If(inner) => {
-                    failed |= self.rule_branch(frame, inner, around).is_err();
+                    result = self.rule_branch(frame, inner, around).and(result);
                 }
-                StatementKind::Rule(rule) => failed |= self.rule(frame, rule, around).is_err(),
-                StatementKind::For { clause, body } => {
-                    let Ok(rounds) = self.rounds(frame, clause) else {
-                        failed = true;
-                        break;
-                    };
-                    let inner = frame.locals.len();
-                    for round in rounds {
-                        bind(frame, clause, round);
-                        for statement in &body.statements {
-                            match &statement.kind {
-                                StatementKind::Rule(rule) => {
-                                    failed |= self.rule(frame, rule, around).is_err();
-                                }
-                                StatementKind::If(inner) => {
-                                    failed |= self.rule_branch(frame, inner, around).is_err();
-                                }
-                                _ => {}
-                            }
+                StatementKind::Rule(rule) => result = self.rule(frame, rule, around).and(result),
+                StatementKind::For { clause, body } => match self.rounds(frame, clause) {
+                    Ok(rounds) => {
+                        let inner = frame.locals.len();
+                        for round in rounds {
+                            bind(frame, clause, round);
+                            result = self.rule_block(frame, body, around).and(result);
+                            frame.locals.truncate(inner);
                         }
-                        frame.locals.truncate(inner);
                     }
-                }
+                    Err(Failed) => result = Err(Failed),
+                },
                 StatementKind::Emit { .. } | StatementKind::Output { .. } => {}
             }
         }
-        around.pop();
         frame.locals.truncate(before);
-        if failed { Err(Failed) } else { Ok(()) }
+        result
     }
 
     pub(super) fn rule(
@@ -560,12 +563,15 @@ pub(super) fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option
             TypeKind::Hole | TypeKind::Literal(_) | TypeKind::Path(_) => None,
         }
     }
+    pub(super) fn in_branch(branch: &If, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
+        let mut blocks = std::iter::once(&branch.then).chain(&branch.otherwise);
+        blocks.find_map(|block| in_block(block, node))
+    }
     pub(super) fn in_block(block: &Block, node: NodeId) -> Option<(&Expr, Option<&Expr>)> {
         block.statements.iter().find_map(|statement| match &statement.kind {
             StatementKind::Let(it) => it.ty.as_ref().and_then(|ty| in_type(ty, node)),
             StatementKind::Output { ty, .. } => in_type(ty, node),
-            StatementKind::If(it) => in_block(&it.then, node)
-                .or_else(|| it.otherwise.as_ref().and_then(|it| in_block(it, node))),
+            StatementKind::If(it) => in_branch(it, node),
             StatementKind::For { body, .. } => in_block(body, node),
             _ => None,
         })
@@ -573,6 +579,7 @@ pub(super) fn find_condition(tree: &Item, node: NodeId) -> Option<(&Expr, Option
     match &tree.kind {
         ItemKind::Schema { members, .. } => members.iter().find_map(|member| match &member.kind {
             MemberKind::Field { ty, .. } => in_type(ty, node),
+            MemberKind::If(it) => in_branch(it, node),
             _ => None,
         }),
         ItemKind::Type { ty, .. } => in_type(ty, node),

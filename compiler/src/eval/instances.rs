@@ -88,7 +88,8 @@ impl<'a> Evaluator<'a> {
                     inherited: Some(around),
                     ..instance
                 });
-                let result = self.all_fields(instance);
+                let result =
+                    self.around(Around::Instance(instance), |this| this.all_fields(instance));
                 self.instances.pop();
                 result?
             }
@@ -144,6 +145,7 @@ impl<'a> Evaluator<'a> {
         }
         let declared = crate::outputs::declared_outputs(db, workspace, compose);
         self.composed.push(Composed { compose, value: value.clone() });
+        self.arounds.push(Around::Composed);
         let mut frame = Frame::new(compose, infer(db, workspace, compose));
         frame.lazy = Some(Lazy { binder: &binder.text, instance: None, block });
         frame.locals.push((binder.text.clone(), value.clone()));
@@ -165,6 +167,7 @@ impl<'a> Evaluator<'a> {
                 Err(Failed) => failed = true,
             }
         }
+        self.arounds.pop();
         self.composed.pop();
         if failed { Err(Failed) } else { Ok(Value::record(found, value.origin)) }
     }
@@ -228,7 +231,7 @@ impl<'a> Evaluator<'a> {
         let node = crate::outputs::Node::Output(request, name.clone());
         if let Some(way) = crate::outputs::circle(db, workspace, environment, node) {
             // A circle is one mistake: it is told where one of its fields reads its first output.
-            let field = self.open.last().and_then(|(instance, field, _)| {
+            let field = self.open.iter().rev().find_map(|(instance, field, _)| {
                 let instance = &self.instances[*instance];
                 let name = Name::from(instance.name(*field));
                 Some(crate::outputs::Node::Field(instance.request?, name))
@@ -240,10 +243,20 @@ impl<'a> Evaluator<'a> {
             }
             return Err(Failed);
         }
-        // Where it has an error of its own, that is said there and nothing more here.
-        let output = crate::outputs::output(db, workspace, environment, request, name.clone());
-        let value = output.value.clone().ok_or(Failed)?;
+        let value = self.told(request, environment, name)?;
         Ok(Value::new(self.settled(name, value, reader)?.data, reader))
+    }
+
+    /// What a request tells. Where that has an error, it is the one that is told there, once.
+    fn told(&mut self, request: ItemId, environment: ItemId, name: &Name) -> Eval<Value> {
+        let (db, workspace) = (self.db, self.workspace);
+        let output = crate::outputs::output(db, workspace, environment, request, name.clone());
+        if output.value.is_none() {
+            output.diagnostics.iter().cloned().for_each(|error| {
+                self.report(error);
+            });
+        }
+        output.value.clone().ok_or(Failed)
     }
 
     /// Whether a request that is spoken of at `reader` is in an environment; says so where it is not.
@@ -285,15 +298,9 @@ impl<'a> Evaluator<'a> {
         for request in found {
             let mut fields = Fields::default();
             for name in ["name", "namespace"] {
-                let output = crate::outputs::output(
-                    self.db,
-                    self.workspace,
-                    environment,
-                    *request,
-                    name.into(),
-                );
-                let value = output.value.clone().ok_or(Failed)?;
-                fields.insert(name.into(), value);
+                let name = Name::new_static(name);
+                let value = self.told(*request, environment, &name)?;
+                fields.insert(name, value);
             }
             list.push(Value::record(fields, origin));
         }
@@ -319,7 +326,7 @@ impl<'a> Evaluator<'a> {
         });
         let statement = statement.ok_or(Failed)?;
         let value = match &statement.kind {
-            StatementKind::Let(it) => self.expr(frame, &it.value)?,
+            StatementKind::Let(it) => self.bound(frame, it)?,
             _ => self.lazy_nested(frame, statement, reader)?,
         };
         frame.locals.insert(0, (name.clone(), value.clone()));
@@ -351,8 +358,12 @@ impl<'a> Evaluator<'a> {
     }
 
     pub(super) fn push(&mut self, instance: Instance<'a>) -> usize {
+        let index = self.instances.len();
+        if instance.request.is_some() {
+            self.arounds.push(Around::Instance(index));
+        }
         self.instances.push(instance);
-        self.instances.len() - 1
+        index
     }
 
     /// Every field of an instance, then its conditions.
@@ -522,11 +533,7 @@ impl<'a> Evaluator<'a> {
                 built_in = crate::types::built_in_field(name).map_or(Ty::Unknown, |(_, set)| set);
                 &built_in
             }
-            None if name == "name" => {
-                let name = origin.item.name(self.db).clone();
-                return Ok(Value::new(Data::String(name), origin));
-            }
-            None => return Err(Failed),
+            None => return self.of_around(instance, name),
         };
         if let Some(given) = &self.instances[instance].given {
             let own = given.record.fields.get(name).cloned();
@@ -598,6 +605,52 @@ impl<'a> Evaluator<'a> {
             return self.complete(value, &label, name);
         }
         self.complete(value, ty, name)
+    }
+
+    /// What only requests have, of a value inside one: that of the request.
+    fn of_around(&mut self, instance: usize, name: &str) -> Eval<Value> {
+        let Instance { schema, origin, .. } = self.instances[instance];
+        let reader = self.open.last().map_or(origin, |(.., reader)| *reader);
+        match self.arounds.last() {
+            Some(Around::Instance(around)) => return self.own_field(*around, name, reader),
+            Some(Around::Composed) | None if let Some(composed) = self.composed.last() => {
+                let found = composed.value.fields().and_then(|fields| fields.get(name));
+                return Ok(found.cloned().unwrap_or(Value::new(Data::None, origin)));
+            }
+            _ => {}
+        }
+        // With what this is laid into it is known.
+        self.reads_own |= self.bare.is_some();
+        Err(self.is_no_request(schema, origin, name, reader))
+    }
+
+    /// Whether a value inside others has what only requests have, since it stands in one.
+    pub(super) fn is_in_request(&self, instance: usize) -> bool {
+        let is_in_one = match self.arounds.last() {
+            Some(Around::Instance(_)) => true,
+            Some(Around::Composed) | None => !self.composed.is_empty(),
+            Some(Around::Nothing) => false,
+        };
+        let schema = self.instances[instance].schema;
+        is_in_one && crate::types::composition(self.db, self.workspace, schema).is_some()
+    }
+
+    /// Tells that a value which stands in no request is asked for what only these have.
+    pub(super) fn is_no_request(
+        &mut self,
+        schema: ItemId,
+        value: Origin,
+        name: &str,
+        reader: Origin,
+    ) -> Failed {
+        let what = schema.name(self.db);
+        let message = format!("only a request has `{name}`, and this `{what}` is in none");
+        self.report(
+            Diagnostic::error(code::MISPLACED, reader, message)
+                .label("read here")
+                .related(value, "the value")
+                .help("make the value in a request or composition, rather than in a `let` or function"),
+        )
     }
 
     /// A field of a request with everything the layers said of it: what `plumb why` shows.

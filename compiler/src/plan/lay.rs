@@ -128,6 +128,13 @@ impl<'a> Planner<'a> {
         let mut steps = Vec::new();
         for statement in &block.statements {
             match &statement.kind {
+                // What its type says more of is held against it as it is written.
+                StatementKind::Let(it) if self.inference.lets.contains_key(&it.name.id) => {
+                    let certain = self.is_certain(&it.value);
+                    self.other(statement, &mut steps);
+                    let name = &it.name.text;
+                    self.scope.push(Bound { name, certain, given: None, is_request: false });
+                }
                 StatementKind::Let(it) => {
                     let number = self.read.len();
                     self.read.push(false);

@@ -74,7 +74,10 @@ impl<'a> Runner<'_, 'a> {
                 Step::Other(statement) => {
                     let locals = self.frame.locals.len();
                     self.emission.statement(self.evaluator, self.frame, statement);
-                    let bound = matches!(statement.kind, StatementKind::Emit { bind: Some(_), .. });
+                    let bound = matches!(
+                        statement.kind,
+                        StatementKind::Let(_) | StatementKind::Emit { bind: Some(_), .. }
+                    );
                     if self.emission.failed
                         || self.frame.locals.len() != locals + usize::from(bound)
                     {

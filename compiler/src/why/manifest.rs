@@ -531,7 +531,7 @@ impl Search<'_> {
         for statement in &block.statements {
             match &statement.kind {
                 StatementKind::Let(it) => {
-                    if let Ok(value) = evaluator.expr(frame, &it.value) {
+                    if let Ok(value) = evaluator.bound(frame, it) {
                         frame.locals.push((it.name.text.clone(), value));
                     }
                 }
