@@ -17,7 +17,8 @@ use plumb_compiler::changes::Identity;
 use plumb_compiler::diagnostics::{Code, Severity, code};
 use plumb_compiler::syntax::ast::Name;
 use plumb_reconciler::apply::{
-    Applier, Deleted, How, Outcome, Report, Told, identity, look, resource_of, run as carry_out, scopes,
+    Applier, Deleted, How, Outcome, Report, Told, identity, look, resource_of, run as carry_out,
+    scopes,
 };
 use plumb_reconciler::blame;
 use plumb_reconciler::cluster::Cluster;
@@ -54,12 +55,12 @@ pub(crate) fn run(args: &args::Apply, colour: Colour) -> Result<u8, Stop> {
     let mut compiler = Compiler::default();
     let render = {
         let _progress = Progress::new(&format!("Building {}", args.env));
-        compiler
-            .render(loaded.clone(), &args.env, Form::Objects)
-            .map_err(|unknown| Stop::Failed(match unknown.known.is_empty() {
+        compiler.render(loaded.clone(), &args.env, Form::Objects).map_err(|unknown| {
+            Stop::Failed(match unknown.known.is_empty() {
                 true => unknown.to_string(),
                 false => unknown_environment(&args.env, &unknown.known),
-            }))?
+            })
+        })?
     };
     let session = Session {
         loaded,
@@ -102,7 +103,12 @@ struct Session {
 }
 
 impl Session {
-    async fn apply(&self, args: &args::Apply, set: &Set, mut told: Vec<Finding>) -> Result<u8, Stop> {
+    async fn apply(
+        &self,
+        args: &args::Apply,
+        set: &Set,
+        mut told: Vec<Finding>,
+    ) -> Result<u8, Stop> {
         let until = Instant::now() + args.timeout;
         let cluster =
             Cluster::connect(args.cluster.context.as_deref()).await.map_err(Stop::Failed)?;
@@ -131,7 +137,9 @@ impl Session {
             && *hash != plan.hash
         {
             return Err(Stop::Failed(match plan.hash.as_str() {
-                "" => format!("nothing is to be deleted, so there is nothing to confirm with `{hash}`"),
+                "" => format!(
+                    "nothing is to be deleted, so there is nothing to confirm with `{hash}`"
+                ),
                 now => format!(
                     "what is to be deleted is not what `{hash}` was shown for; nothing was done. It is `{now}` now: \
                      look with --dry-run"
@@ -143,13 +151,20 @@ impl Session {
         let applier = Applier::new(cluster.clone(), Arc::clone(&self.render), id.clone(), how);
         let total = plan.objects.len() + plan.deletes.len();
         let mut inventory = inventory;
-        let mut lines = Lines { out: BufWriter::new(io::stdout()), done: 0, total, progress: None, failed: None };
+        let mut lines = Lines {
+            out: BufWriter::new(io::stdout()),
+            done: 0,
+            total,
+            progress: None,
+            failed: None,
+        };
         let json = self.json;
-        let report = carry_out(applier, plan, snapshot, &mut inventory, set, &mut |render, told| {
-            lines.tell(render, told, args.dry_run, json);
-        })
-        .await
-        .map_err(failed("the inventory cannot be written"))?;
+        let report =
+            carry_out(applier, plan, snapshot, &mut inventory, set, &mut |render, told| {
+                lines.tell(render, told, args.dry_run, json);
+            })
+            .await
+            .map_err(failed("the inventory cannot be written"))?;
         lines.end()?;
 
         let mut problems: Vec<Finding> = Vec::new();
@@ -213,16 +228,32 @@ impl Session {
                 let by = writer.as_ref().map(|it| format!(", made by {it}")).unwrap_or_default();
                 let message = format!("{address} is there already{by}, and not of this workspace");
                 let help = "`--adopt` takes it over: it will then be as git has it, and go when git no longer has it";
-                vec![self.finding(code::FOREIGN_OBJECT, desired, "", message, String::new(), Some(help))]
+                vec![self.finding(
+                    code::FOREIGN_OBJECT,
+                    desired,
+                    "",
+                    message,
+                    String::new(),
+                    Some(help),
+                )]
             }
             Outcome::Foreign(Foreign::Member(set)) => {
-                let message = format!("{address} is there already, as a member of another set, {set}");
+                let message =
+                    format!("{address} is there already, as a member of another set, {set}");
                 let help = "two sets would take turns: take it out of one of them";
-                vec![self.finding(code::FOREIGN_OBJECT, desired, "", message, String::new(), Some(help))]
+                vec![self.finding(
+                    code::FOREIGN_OBJECT,
+                    desired,
+                    "",
+                    message,
+                    String::new(),
+                    Some(help),
+                )]
             }
             Outcome::Waiting => {
                 let message = format!("{address} is still being deleted, so it is not applied");
-                let mut finding = self.finding(code::REFUSED, desired, "", message, String::new(), None);
+                let mut finding =
+                    self.finding(code::REFUSED, desired, "", message, String::new(), None);
                 finding.severity = Severity::Warning;
                 vec![finding]
             }
@@ -238,7 +269,9 @@ impl Session {
             Reason::Invalid if refusal.message.contains("field is immutable") => Some(
                 "it cannot be changed in place: delete the object and apply again, which makes it anew",
             ),
-            Reason::NoNamespace => Some("make the namespace: a composition can emit it, or somebody makes it once"),
+            Reason::NoNamespace => {
+                Some("make the namespace: a composition can emit it, or somebody makes it once")
+            }
             Reason::Terminating => Some("apply again when what is being deleted is gone"),
             _ => None,
         };
@@ -297,9 +330,8 @@ impl Session {
         until: Instant,
     ) -> Result<BTreeMap<usize, Health>, Stop> {
         let done = report.objects.iter().filter(|(_, outcome)| outcome.is_done());
-        let mut waiting: BTreeMap<Identity, usize> = done
-            .map(|(place, _)| (self.render.objects[*place].identity.clone(), *place))
-            .collect();
+        let mut waiting: BTreeMap<Identity, usize> =
+            done.map(|(place, _)| (self.render.objects[*place].identity.clone(), *place)).collect();
         let mut failed = BTreeMap::new();
         let selector = format!("{PART_OF}={set}");
         let mut states: BTreeMap<usize, Health> = BTreeMap::new();
@@ -419,13 +451,15 @@ impl<W: Write> Lines<W> {
         self.progress = None;
         if let Some(line) = line.filter(|_| !is_silent) {
             let dry = if dry_run { " (dry run)" } else { "" };
-            let written = writeln!(self.out, "{}{dry}", visible(&line)).and_then(|()| self.out.flush());
+            let written =
+                writeln!(self.out, "{}{dry}", visible(&line)).and_then(|()| self.out.flush());
             if let Err(error) = written {
                 self.failed.get_or_insert(error);
             }
         }
         if self.done < self.total {
-            self.progress = Some(Progress::new(&format!("Applying: {} of {}", self.done, self.total)));
+            self.progress =
+                Some(Progress::new(&format!("Applying: {} of {}", self.done, self.total)));
         }
     }
 
@@ -477,10 +511,14 @@ fn say_held(held: &[(Delete, Held)], hash: &str, args: &args::Apply) {
             "{count} would be deleted, since the sources make nothing at all. That is hardly meant, so they stay:"
         ),
         Held::TooMany(limit) => {
-            format!("{count} would be deleted, more than {limit}, so they stay until somebody has looked:")
+            format!(
+                "{count} would be deleted, more than {limit}, so they stay until somebody has looked:"
+            )
         }
         Held::Precious => {
-            format!("{count} would be deleted with what cannot be got back, so they stay until somebody has looked:")
+            format!(
+                "{count} would be deleted with what cannot be got back, so they stay until somebody has looked:"
+            )
         }
     });
     for (delete, _) in held {
@@ -559,7 +597,7 @@ fn deletes_json(
         };
         shown(&delete.identity, &delete.request, "held", Some(why))
     });
-    let unknown = unknown.iter().map(|entry| shown(&entry.identity, &entry.request, "unknown", None));
+    let unknown =
+        unknown.iter().map(|entry| shown(&entry.identity, &entry.request, "unknown", None));
     done.chain(held).chain(unknown).collect()
 }
-

@@ -110,7 +110,9 @@ pub fn resource_of(render: &Render, identity: &Identity) -> Option<Resource> {
     let mut kinds: Vec<_> =
         kinds.filter(|it| it.group == identity.group && it.kind == identity.kind).collect();
     // `v1` before `v2beta1`, and that before `v1beta1`: what is stable first, then what is newer.
-    kinds.sort_by_key(|it| (it.version.contains("alpha"), it.version.contains("beta"), std::cmp::Reverse(it.version)));
+    kinds.sort_by_key(|it| {
+        (it.version.contains("alpha"), it.version.contains("beta"), std::cmp::Reverse(it.version))
+    });
     kinds.first().map(|it| Resource::from(*it))
 }
 
@@ -300,7 +302,9 @@ impl Outcome {
 
     fn object(&self) -> Option<&Json> {
         match self {
-            Outcome::Created(object) | Outcome::Changed(object) | Outcome::Same(object) => Some(object),
+            Outcome::Created(object) | Outcome::Changed(object) | Outcome::Same(object) => {
+                Some(object)
+            }
             _ => None,
         }
     }
@@ -380,7 +384,9 @@ impl Applier {
                     let version = live.as_ref().map(|it| it["metadata"]["resourceVersion"].clone());
                     match self.send(desired, live, self.how.dry_run).await {
                         Ok((object, true)) => Outcome::Created(object),
-                        Ok((object, false)) if version.as_ref() == Some(&object["metadata"]["resourceVersion"]) => {
+                        Ok((object, false))
+                            if version.as_ref() == Some(&object["metadata"]["resourceVersion"]) =>
+                        {
                             Outcome::Same(object)
                         }
                         Ok((object, false)) => Outcome::Changed(object),
@@ -423,10 +429,11 @@ impl Applier {
             if let (false, Some(live)) = (left.is_empty(), &live) {
                 sent["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
             }
-            let refusal = match self.cluster.apply(&desired.resource, &desired.identity, &sent, how).await {
-                Ok(applied) => return Ok((applied.object, applied.is_new)),
-                Err(refusal) => refusal,
-            };
+            let refusal =
+                match self.cluster.apply(&desired.resource, &desired.identity, &sent, how).await {
+                    Ok(applied) => return Ok((applied.object, applied.is_new)),
+                    Err(refusal) => refusal,
+                };
             let pause_now = refusal.retry_after.unwrap_or(pause).min(Duration::from_secs(30));
             if !refusal.kind.may_pass() || Instant::now() + pause_now >= self.how.until {
                 return Err(refusal);
@@ -443,7 +450,8 @@ impl Applier {
 
 /// Not all at once: what was refused together is not asked for together again.
 fn jittered(pause: Duration, name: &str) -> Duration {
-    let seed = name.bytes().fold(7u32, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+    let seed =
+        name.bytes().fold(7u32, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     pause.mul_f64(0.75 + f64::from(seed % 256) / 512.0)
 }
 
@@ -533,7 +541,8 @@ pub async fn run(
             inventory.applied(identity, uid, digest);
         }
     }
-    let will_apply = plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));
+    let will_apply =
+        plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));
     if !dry_run && (will_apply || !plan.deletes.is_empty()) {
         write(&applier.cluster, inventory, &before, set).await?;
     }
@@ -542,8 +551,11 @@ pub async fn run(
     let mut actions: BTreeMap<usize, Action> = plan.objects.into_iter().collect();
     // Namespaces, then definitions, then all the rest by request.
     for kind in ["Namespace", "CustomResourceDefinition"] {
-        let places: Vec<usize> =
-            actions.keys().copied().filter(|it| render.objects[*it].identity.kind == kind).collect();
+        let places: Vec<usize> = actions
+            .keys()
+            .copied()
+            .filter(|it| render.objects[*it].identity.kind == kind)
+            .collect();
         let mut work = JoinSet::new();
         for place in places {
             let action = actions.remove(&place).expect("its place is from the actions");
@@ -610,9 +622,12 @@ pub async fn run(
 
     for delete in plan.deletes {
         let outcome = match resource_of(&render, &delete.identity) {
-            None => Deleted::Refused(Refusal::unreachable("this version of Plumb does not know its kind")),
+            None => Deleted::Refused(Refusal::unreachable(
+                "this version of Plumb does not know its kind",
+            )),
             Some(resource) => {
-                let asked = applier.cluster.delete(&resource, &delete.identity, &delete.uid, dry_run);
+                let asked =
+                    applier.cluster.delete(&resource, &delete.identity, &delete.uid, dry_run);
                 match asked.await {
                     Ok(true) => Deleted::Gone,
                     Ok(false) => Deleted::Leaving,

@@ -74,8 +74,10 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (mut config, shown) = match (context, Kubeconfig::read()) {
             (_, Ok(kubeconfig)) => {
-                let asked = context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
-                let known: Vec<&str> = kubeconfig.contexts.iter().map(|it| it.name.as_str()).collect();
+                let asked =
+                    context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
+                let known: Vec<&str> =
+                    kubeconfig.contexts.iter().map(|it| it.name.as_str()).collect();
                 if let Some(name) = asked.as_deref().filter(|name| !known.contains(name)) {
                     let known = match known.as_slice() {
                         [] => "it has none".to_owned(),
@@ -181,7 +183,8 @@ impl Cluster {
         let mut found = Vec::new();
         let mut next = String::new();
         loop {
-            let page = format!("{path}?limit={PAGE}&labelSelector={selector}&continue={}", escaped(&next));
+            let page =
+                format!("{path}?limit={PAGE}&labelSelector={selector}&continue={}", escaped(&next));
             let mut list = match self.ask_for(accept, Method::GET, &page, None).await {
                 Ok((_, list)) => list,
                 Err(refusal) if refusal.kind == Reason::NoKind => return Ok(Vec::new()),
@@ -279,12 +282,17 @@ impl Cluster {
             plural: "namespaces".into(),
             namespaced: false,
         };
-        let identity =
-            Identity { kind: "Namespace".into(), group: "".into(), namespace: None, name: name.into() };
+        let identity = Identity {
+            kind: "Namespace".into(),
+            group: "".into(),
+            namespace: None,
+            name: name.into(),
+        };
         if self.get(&namespaces, &identity).await?.is_some() {
             return Ok(());
         }
-        let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+        let object =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         let path = format!("/api/v1/namespaces?fieldManager={FIELD_MANAGER}");
         match self.ask(Method::POST, &path, Some(("application/json", &object))).await {
             Ok(_) => Ok(()),
@@ -357,11 +365,14 @@ impl Cluster {
             }
             None => Vec::new(),
         };
-        let request = request
-            .body(kube::client::Body::from(bytes))
-            .map_err(|error| Refusal::unreachable(format!("{path} cannot be asked for: {error}")))?;
+        let request = request.body(kube::client::Body::from(bytes)).map_err(|error| {
+            Refusal::unreachable(format!("{path} cannot be asked for: {error}"))
+        })?;
         let unreachable = |why: String| {
-            Refusal::unreachable(format!("the API server of {} cannot be reached: {why}", self.shown))
+            Refusal::unreachable(format!(
+                "the API server of {} cannot be reached: {why}",
+                self.shown
+            ))
         };
         let answer = async {
             let response =
@@ -378,8 +389,7 @@ impl Cluster {
             if !(200..300).contains(&code) {
                 return Err(Refusal::read(code, retry_after, &text));
             }
-            let json = serde_json::from_str(&text)
-                .map_err(|_| Refusal::read(502, None, &text))?;
+            let json = serde_json::from_str(&text).map_err(|_| Refusal::read(502, None, &text))?;
             Ok((code, json))
         };
         match tokio::time::timeout(PATIENCE, answer).await {
@@ -472,7 +482,9 @@ fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(byte.into())
+            }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -135,9 +135,7 @@ pub fn gaps(facts: &Kubernetes, desired: &Desired, object: Option<&Json>, set: &
 /// What of gaps the server would change, by a dry run of applying: the rest is only written otherwise.
 pub fn confirmed(gaps: Vec<Gap>, object: &Json, dry_run: &Json) -> Vec<Gap> {
     let is_real = |gap: &Gap| match gap.kind {
-        Kind::Changed | Kind::Removed => {
-            inside(object, &gap.steps) != inside(dry_run, &gap.steps)
-        }
+        Kind::Changed | Kind::Removed => inside(object, &gap.steps) != inside(dry_run, &gap.steps),
         Kind::Deleted | Kind::Disowned => true,
     };
     gaps.into_iter().filter(is_real).collect()

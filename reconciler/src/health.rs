@@ -213,8 +213,14 @@ mod tests {
         for (status, expected) in [
             (json!({}), moving("0 of 3 pods are new")),
             (json!({ "updatedReplicas": 2, "replicas": 3 }), moving("2 of 3 pods are new")),
-            (json!({ "updatedReplicas": 3, "replicas": 4, "availableReplicas": 4 }), moving("1 old pods are still there")),
-            (json!({ "updatedReplicas": 3, "replicas": 3, "availableReplicas": 1 }), moving("1 of 3 pods are available")),
+            (
+                json!({ "updatedReplicas": 3, "replicas": 4, "availableReplicas": 4 }),
+                moving("1 old pods are still there"),
+            ),
+            (
+                json!({ "updatedReplicas": 3, "replicas": 3, "availableReplicas": 1 }),
+                moving("1 of 3 pods are available"),
+            ),
             (json!({ "updatedReplicas": 3, "replicas": 3, "availableReplicas": 3 }), Settled),
             (
                 json!({ "conditions": [{ "type": "Progressing", "status": "False",
@@ -229,7 +235,12 @@ mod tests {
         ] {
             assert_eq!(seen(status.clone()), expected, "{status}");
         }
-        let none = object("apps/v1", "Deployment", json!({ "replicas": 0 }), json!({ "observedGeneration": 2 }));
+        let none = object(
+            "apps/v1",
+            "Deployment",
+            json!({ "replicas": 0 }),
+            json!({ "observedGeneration": 2 }),
+        );
         assert_eq!(health(&none), Settled, "of none all are there");
         let unseen = object("apps/v1", "Deployment", json!({ "replicas": 0 }), json!({}));
         assert_eq!(health(&unseen), moving("its controller has not seen the change"));
@@ -246,23 +257,103 @@ mod tests {
             status
         };
         for (api_version, kind, spec, status, expected) in [
-            ("apps/v1", "StatefulSet", json!({ "replicas": 2 }), with(json!({ "updatedReplicas": 1, "readyReplicas": 2 })), moving("1 of 2 pods are new")),
-            ("apps/v1", "StatefulSet", json!({ "replicas": 2 }), with(json!({ "updatedReplicas": 2, "readyReplicas": 1 })), moving("1 of 2 pods are ready")),
-            ("apps/v1", "StatefulSet", json!({ "replicas": 2 }), with(json!({ "updatedReplicas": 2, "readyReplicas": 2 })), Settled),
-            ("apps/v1", "StatefulSet", json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } }), with(json!({ "updatedReplicas": 1, "readyReplicas": 3 })), Settled),
-            ("apps/v1", "DaemonSet", json!({}), with(json!({ "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1 })), moving("1 of 2 pods are available")),
+            (
+                "apps/v1",
+                "StatefulSet",
+                json!({ "replicas": 2 }),
+                with(json!({ "updatedReplicas": 1, "readyReplicas": 2 })),
+                moving("1 of 2 pods are new"),
+            ),
+            (
+                "apps/v1",
+                "StatefulSet",
+                json!({ "replicas": 2 }),
+                with(json!({ "updatedReplicas": 2, "readyReplicas": 1 })),
+                moving("1 of 2 pods are ready"),
+            ),
+            (
+                "apps/v1",
+                "StatefulSet",
+                json!({ "replicas": 2 }),
+                with(json!({ "updatedReplicas": 2, "readyReplicas": 2 })),
+                Settled,
+            ),
+            (
+                "apps/v1",
+                "StatefulSet",
+                json!({ "replicas": 3, "updateStrategy": { "rollingUpdate": { "partition": 2 } } }),
+                with(json!({ "updatedReplicas": 1, "readyReplicas": 3 })),
+                Settled,
+            ),
+            (
+                "apps/v1",
+                "DaemonSet",
+                json!({}),
+                with(
+                    json!({ "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 1 }),
+                ),
+                moving("1 of 2 pods are available"),
+            ),
             ("batch/v1", "Job", json!({}), json!({}), moving("0 of its pods are done")),
-            ("batch/v1", "Job", json!({}), json!({ "conditions": [{ "type": "Complete", "status": "True" }] }), Settled),
-            ("batch/v1", "Job", json!({}), json!({ "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded" }] }), Failed("BackoffLimitExceeded".into())),
+            (
+                "batch/v1",
+                "Job",
+                json!({}),
+                json!({ "conditions": [{ "type": "Complete", "status": "True" }] }),
+                Settled,
+            ),
+            (
+                "batch/v1",
+                "Job",
+                json!({}),
+                json!({ "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded" }] }),
+                Failed("BackoffLimitExceeded".into()),
+            ),
             ("v1", "Pod", json!({}), json!({ "phase": "Pending" }), moving("it is pending")),
-            ("v1", "Pod", json!({}), json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }), Settled),
-            ("v1", "Service", json!({ "type": "LoadBalancer" }), json!({}), moving("it has no address yet")),
+            (
+                "v1",
+                "Pod",
+                json!({}),
+                json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }),
+                Settled,
+            ),
+            (
+                "v1",
+                "Service",
+                json!({ "type": "LoadBalancer" }),
+                json!({}),
+                moving("it has no address yet"),
+            ),
             ("v1", "Service", json!({ "type": "ClusterIP" }), json!({}), Settled),
             ("v1", "ConfigMap", json!({}), json!(null), Settled),
-            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", json!({}), json!({}), moving("its kind is not served yet")),
-            ("example.com/v1", "Thing", json!({}), json!({ "observedGeneration": 1 }), moving("its controller has not seen the change")),
-            ("example.com/v1", "Thing", json!({}), json!({ "conditions": [{ "type": "Ready", "status": "False", "message": "no disk" }] }), moving("no disk")),
-            ("example.com/v1", "Thing", json!({}), json!({ "conditions": [{ "type": "Ready", "status": "True" }] }), Settled),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                json!({}),
+                json!({}),
+                moving("its kind is not served yet"),
+            ),
+            (
+                "example.com/v1",
+                "Thing",
+                json!({}),
+                json!({ "observedGeneration": 1 }),
+                moving("its controller has not seen the change"),
+            ),
+            (
+                "example.com/v1",
+                "Thing",
+                json!({}),
+                json!({ "conditions": [{ "type": "Ready", "status": "False", "message": "no disk" }] }),
+                moving("no disk"),
+            ),
+            (
+                "example.com/v1",
+                "Thing",
+                json!({}),
+                json!({ "conditions": [{ "type": "Ready", "status": "True" }] }),
+                Settled,
+            ),
         ] {
             let object = object(api_version, kind, spec, status);
             assert_eq!(health(&object), expected, "{object}");

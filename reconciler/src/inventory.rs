@@ -47,7 +47,10 @@ pub struct Set {
 impl Set {
     /// That of an environment of a workspace.
     pub fn new(workspace: &str, environment: &str, namespace: &str) -> Self {
-        Set { name: object_name(&format!("{workspace}.{environment}")), namespace: namespace.to_owned() }
+        Set {
+            name: object_name(&format!("{workspace}.{environment}")),
+            namespace: namespace.to_owned(),
+        }
     }
 
     /// `applyset-…-v1`, by the specification.
@@ -69,7 +72,8 @@ fn object_name(text: &str) -> String {
     if plain == text && plain.len() <= 200 && parts.clone().all(is_sound) {
         return plain;
     }
-    let parts: Vec<&str> = parts.map(|it| it.trim_matches('-')).filter(|it| !it.is_empty()).collect();
+    let parts: Vec<&str> =
+        parts.map(|it| it.trim_matches('-')).filter(|it| !it.is_empty()).collect();
     let mut name: String = parts.join(".").chars().take(200).collect();
     let hash = Sha256::digest(text);
     let _ = write!(name, "-{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3]);
@@ -113,7 +117,8 @@ impl Inventory {
         let mut inventory = Inventory::default();
         for page in pages {
             let name = page["metadata"]["name"].as_str().unwrap_or_default();
-            let unknown = || format!("ConfigMap {name} in {} is no page of {}", set.namespace, set.name);
+            let unknown =
+                || format!("ConfigMap {name} in {} is no page of {}", set.namespace, set.name);
             let number = match name.strip_prefix(&set.name) {
                 Some("") => 0,
                 Some(rest) => {
@@ -124,14 +129,21 @@ impl Inventory {
             let version = page["metadata"]["resourceVersion"].as_str().unwrap_or_default();
             inventory.versions.insert(number, version.to_owned());
             for (key, lines) in page["data"].as_object().into_iter().flatten() {
-                let package = package_of(key)
-                    .ok_or_else(|| format!("ConfigMap {name} in {} has a key `{key}` that is no package", set.namespace))?;
+                let package = package_of(key).ok_or_else(|| {
+                    format!(
+                        "ConfigMap {name} in {} has a key `{key}` that is no package",
+                        set.namespace
+                    )
+                })?;
                 if let Some(other) = inventory.pages.insert(package.clone(), number) {
                     inventory.doubled.extend([other, number]);
                 }
                 for line in lines.as_str().unwrap_or_default().lines() {
                     let entry = read_line(&package, line).ok_or_else(|| {
-                        format!("ConfigMap {name} in {}, `{key}`: `{line}` is no line of an inventory", set.namespace)
+                        format!(
+                            "ConfigMap {name} in {}, `{key}`: `{line}` is no line of an inventory",
+                            set.namespace
+                        )
                     })?;
                     // A package that moved to another page may stand on both: who knows more holds.
                     match inventory.entries.get(&entry.identity) {
@@ -227,7 +239,9 @@ impl Inventory {
         for page in sizes.clone().into_keys() {
             while sizes[&page] > ROOM {
                 let inside = self.pages.iter().filter(|(_, at)| **at == page);
-                let Some((package, _)) = inside.max_by_key(|(package, _)| cost(package)) else { break };
+                let Some((package, _)) = inside.max_by_key(|(package, _)| cost(package)) else {
+                    break;
+                };
                 let package = package.clone();
                 *sizes.entry(page).or_default() -= cost(&package);
                 self.pages.remove(&package);
@@ -246,11 +260,15 @@ impl Inventory {
             *sizes.entry(page).or_default() += size;
             self.pages.insert(package, page);
         }
-        let all: BTreeSet<usize> =
-            [0].into_iter().chain(self.pages.values().copied()).chain(self.versions.keys().copied()).collect();
+        let all: BTreeSet<usize> = [0]
+            .into_iter()
+            .chain(self.pages.values().copied())
+            .chain(self.versions.keys().copied())
+            .collect();
         let on = |pages: &BTreeMap<Name, usize>, texts: &BTreeMap<Name, String>, page: usize| {
             let inside = pages.iter().filter(|(_, at)| **at == page);
-            let lines = inside.filter_map(|(package, _)| Some((key_of(package), json!(texts.get(package)?))));
+            let lines = inside
+                .filter_map(|(package, _)| Some((key_of(package), json!(texts.get(package)?))));
             lines.collect::<Map<String, Json>>()
         };
         let mut written = Vec::new();
@@ -314,7 +332,11 @@ impl Inventory {
             let uid = entry.uid.as_deref().unwrap_or("-");
             let digest = entry.digest.as_deref().unwrap_or("-");
             let namespace = namespace.as_deref().unwrap_or("");
-            let _ = writeln!(text, "{} {namespace}/{name} {uid} {digest} {request}", group_kind(group, kind));
+            let _ = writeln!(
+                text,
+                "{} {namespace}/{name} {uid} {digest} {request}",
+                group_kind(group, kind)
+            );
         }
         texts
     }
@@ -369,9 +391,8 @@ fn package_of(key: &str) -> Option<Name> {
         return (!key.starts_with('.')).then(|| key.into());
     };
     let digits = hex.as_bytes().chunks(2);
-    let bytes: Option<Vec<u8>> = digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
+    let bytes: Option<Vec<u8>> =
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
     Some(String::from_utf8(bytes?).ok()?.into())
 }
 
@@ -419,7 +440,11 @@ mod tests {
     }
 
     /// What a server would have after the pages are written.
-    fn write(inventory: &mut Inventory, before: &Inventory, server: &mut BTreeMap<String, Json>) -> usize {
+    fn write(
+        inventory: &mut Inventory,
+        before: &Inventory,
+        server: &mut BTreeMap<String, Json>,
+    ) -> usize {
         let pages = inventory.pages(&set(), before).unwrap();
         for page in &pages {
             match &page.object {
@@ -492,7 +517,10 @@ mod tests {
             json!("ConfigMap,Deployment.apps,Namespace,Secret")
         );
         assert_eq!(parent["metadata"]["annotations"][NAMESPACES], json!("a,shop"));
-        assert_eq!(parent["data"]["apps.shop"], json!("ConfigMap shop/cart - - cart\nDeployment.apps shop/cart uid-1 d1 cart\n"));
+        assert_eq!(
+            parent["data"]["apps.shop"],
+            json!("ConfigMap shop/cart - - cart\nDeployment.apps shop/cart uid-1 d1 cart\n")
+        );
         assert_eq!(parent["data"][".root"], json!("Namespace /shop - - top\n"));
         // Nothing to write where nothing changed.
         let mut same = again.clone();
@@ -522,7 +550,12 @@ mod tests {
         let uid = "01234567-89ab-cdef-0123-456789abcdef";
         for package in 0..400 {
             for object in 0..100 {
-                let id = identity("Deployment", "apps", &format!("team-{package}"), &format!("app-{object}"));
+                let id = identity(
+                    "Deployment",
+                    "apps",
+                    &format!("team-{package}"),
+                    &format!("app-{object}"),
+                );
                 inventory.expect(&id, &format!("apps.team-{package}.app-{object}").into());
                 inventory.applied(&id, uid, "0123456789");
             }
@@ -576,7 +609,8 @@ mod tests {
             ("acme.prod.x", json!({})),
             ("other", json!({})),
         ] {
-            let page = json!({ "metadata": { "name": name, "resourceVersion": "1" }, "data": data });
+            let page =
+                json!({ "metadata": { "name": name, "resourceVersion": "1" }, "data": data });
             assert!(Inventory::read(&set(), &[page]).is_err(), "{name} {data}");
         }
     }

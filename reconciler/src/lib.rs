@@ -28,6 +28,7 @@ pub mod plan;
 pub mod refusal;
 pub mod render;
 pub mod serve;
+pub mod status;
 pub mod watch;
 pub mod webhook;
 

@@ -19,13 +19,16 @@ impl Listener for Log {
             News::Seen(revision) => {
                 info!(commit = revision.commit, summary = revision.summary, "commit seen");
             }
-            News::Unseen(failure) if failure.is_transient() => {
+            News::Fetched(Err(failure), _) if failure.is_transient() => {
                 warn!(cause = failure.cause(), error = %failure, "the repository cannot be asked");
             }
-            News::Unseen(failure) => {
+            News::Fetched(Err(failure), _) => {
                 error!(cause = failure.cause(), error = %failure, "the repository cannot be asked");
             }
-            News::Unchanged(took) => debug!(milliseconds = took.as_millis() as u64, "nothing new"),
+            News::Fetched(Ok(_), took) => {
+                debug!(milliseconds = took.as_millis() as u64, "the repository was asked");
+            }
+            News::Counts { .. } => {}
             News::Compiled { commit, render, took } => {
                 let errors = render.errors().count();
                 info!(
@@ -38,7 +41,13 @@ impl Listener for Log {
                 );
                 for finding in render.errors() {
                     let file = finding.location.as_ref().map_or("", |it| it.path.as_str());
-                    error!(commit, code = finding.code.as_str(), file, message = finding.message, "does not build");
+                    error!(
+                        commit,
+                        code = finding.code.as_str(),
+                        file,
+                        message = finding.message,
+                        "does not build"
+                    );
                 }
                 for request in &render.unknown.requests {
                     warn!(commit, request = request.as_str(), "stays as it is: it does not build");
@@ -76,6 +85,7 @@ impl Listener for Log {
                     error!(object = identity.address(), error = %refusal, "not deleted");
                 }
             },
+            News::Held(0, _) => info!("no deletes wait any more"),
             News::Held(count, hash) => {
                 warn!(objects = count, confirm = hash, "deletes wait for somebody to confirm them");
             }
@@ -154,7 +164,9 @@ fn tell_drift(drift: &Drift) {
 pub fn owner(owner: Option<&Owner>) -> String {
     match owner {
         None => String::new(),
-        Some(owner) if owner.subresource.is_empty() => format!("{}, {}", owner.manager, owner.operation),
+        Some(owner) if owner.subresource.is_empty() => {
+            format!("{}, {}", owner.manager, owner.operation)
+        }
         Some(owner) => format!("{}, {} of {}", owner.manager, owner.operation, owner.subresource),
     }
 }

@@ -62,7 +62,9 @@ pub fn owners(object: &Json, steps: &[Step]) -> Vec<Owner> {
 /// Who changed an object last, Plumb aside: whom to ask about what nobody owns.
 pub fn last_writer(object: &Json) -> Option<Owner> {
     let others = entries(object).map(|(owner, _)| owner);
-    others.filter(|it| !it.is_plumb() && it.subresource != "status").max_by(|a, b| a.time.cmp(&b.time))
+    others
+        .filter(|it| !it.is_plumb() && it.subresource != "status")
+        .max_by(|a, b| a.time.cmp(&b.time))
 }
 
 /// Whether a set has a field, something in it, or as a whole what it is in.

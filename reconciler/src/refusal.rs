@@ -106,7 +106,10 @@ impl Refusal {
             _ if body.trim_start().starts_with('<') => {
                 format!("something before the API server answered {code} with a web page")
             }
-            _ => format!("the server answered {code}: {}", body.trim().chars().take(200).collect::<String>()),
+            _ => format!(
+                "the server answered {code}: {}",
+                body.trim().chars().take(200).collect::<String>()
+            ),
         };
         let reason = status["reason"].as_str().unwrap_or_default();
         let details = &status["details"];
@@ -129,7 +132,9 @@ impl Refusal {
                 Reason::Invalid
             }
             _ if has_cause("NamespaceTerminating") => Reason::Terminating,
-            _ if message.contains("admission webhook") && message.contains("denied the request") => {
+            _ if message.contains("admission webhook")
+                && message.contains("denied the request") =>
+            {
                 Reason::Denied
             }
             422 if message.contains("ValidatingAdmissionPolicy") => Reason::Denied,
@@ -146,13 +151,22 @@ impl Refusal {
         };
         let named = causes.iter().filter(|(_, field, _)| !field.is_empty());
         let mut causes: Vec<(String, String)> = named
-            .map(|(_, field, message)| (field.trim_start_matches('.').to_owned(), (*message).to_owned()))
+            .map(|(_, field, message)| {
+                (field.trim_start_matches('.').to_owned(), (*message).to_owned())
+            })
             .collect();
-        if let (Reason::Invalid, true, Some(cause)) = (kind, causes.is_empty(), undeclared(&message)) {
+        if let (Reason::Invalid, true, Some(cause)) =
+            (kind, causes.is_empty(), undeclared(&message))
+        {
             causes.push(cause);
         }
         let said = details["retryAfterSeconds"].as_u64().filter(|it| *it > 0);
-        Refusal { kind, message, causes, retry_after: retry_after.or(said).map(Duration::from_secs) }
+        Refusal {
+            kind,
+            message,
+            causes,
+            retry_after: retry_after.or(said).map(Duration::from_secs),
+        }
     }
 }
 
@@ -183,49 +197,124 @@ mod tests {
             (422, "Invalid", "Deployment.apps \"a\" is invalid", json!({}), Reason::Invalid, false),
             (400, "BadRequest", "cannot be handled", json!({}), Reason::Invalid, false),
             (
-                500, "",
+                500,
+                "",
                 "failed to create typed patch object (shop/a; apps/v1, Kind=Deployment): .spec.foo: field not declared in schema",
-                json!({}), Reason::Invalid, false,
+                json!({}),
+                Reason::Invalid,
+                false,
             ),
-            (500, "InternalError", "etcdserver: leader changed", json!({}), Reason::Unavailable, true),
-            (500, "InternalError", "failed calling webhook \"x\": connection refused", json!({}), Reason::Unavailable, true),
+            (
+                500,
+                "InternalError",
+                "etcdserver: leader changed",
+                json!({}),
+                Reason::Unavailable,
+                true,
+            ),
+            (
+                500,
+                "InternalError",
+                "failed calling webhook \"x\": connection refused",
+                json!({}),
+                Reason::Unavailable,
+                true,
+            ),
             (403, "Forbidden", "cannot patch", json!({}), Reason::Forbidden, false),
             (
-                403, "Forbidden", "namespace is being terminated",
+                403,
+                "Forbidden",
+                "namespace is being terminated",
                 json!({ "causes": [{ "reason": "NamespaceTerminating", "field": "metadata.namespace" }] }),
-                Reason::Terminating, true,
+                Reason::Terminating,
+                true,
             ),
-            (400, "BadRequest", "admission webhook \"x\" denied the request: no", json!({}), Reason::Denied, false),
-            (422, "Invalid", "x is forbidden: ValidatingAdmissionPolicy 'p' denied request: no", json!({}), Reason::Denied, false),
-            (404, "NotFound", "namespaces \"a\" not found", json!({ "name": "a", "kind": "namespaces" }), Reason::NoNamespace, false),
-            (404, "NotFound", "the server could not find the requested resource", json!({}), Reason::NoKind, true),
-            (404, "NotFound", "configmaps \"a\" not found", json!({ "name": "a", "kind": "configmaps" }), Reason::Gone, true),
             (
-                409, "Conflict", "Apply failed with 1 conflict",
+                400,
+                "BadRequest",
+                "admission webhook \"x\" denied the request: no",
+                json!({}),
+                Reason::Denied,
+                false,
+            ),
+            (
+                422,
+                "Invalid",
+                "x is forbidden: ValidatingAdmissionPolicy 'p' denied request: no",
+                json!({}),
+                Reason::Denied,
+                false,
+            ),
+            (
+                404,
+                "NotFound",
+                "namespaces \"a\" not found",
+                json!({ "name": "a", "kind": "namespaces" }),
+                Reason::NoNamespace,
+                false,
+            ),
+            (
+                404,
+                "NotFound",
+                "the server could not find the requested resource",
+                json!({}),
+                Reason::NoKind,
+                true,
+            ),
+            (
+                404,
+                "NotFound",
+                "configmaps \"a\" not found",
+                json!({ "name": "a", "kind": "configmaps" }),
+                Reason::Gone,
+                true,
+            ),
+            (
+                409,
+                "Conflict",
+                "Apply failed with 1 conflict",
                 json!({ "causes": [{ "reason": "FieldManagerConflict", "field": ".spec.replicas", "message": "conflict with \"kubectl\"" }] }),
-                Reason::Owned, false,
+                Reason::Owned,
+                false,
             ),
             (409, "Conflict", "the object has been modified", json!({}), Reason::Stale, true),
-            (429, "TooManyRequests", "try later", json!({ "retryAfterSeconds": 3 }), Reason::Busy, true),
+            (
+                429,
+                "TooManyRequests",
+                "try later",
+                json!({ "retryAfterSeconds": 3 }),
+                Reason::Busy,
+                true,
+            ),
             (503, "ServiceUnavailable", "not yet", json!({}), Reason::Unavailable, true),
             (504, "Timeout", "timed out", json!({}), Reason::Busy, true),
         ] {
             let refusal = status(code, reason, message, details);
-            assert_eq!((refusal.kind, refusal.kind.may_pass()), (expected, may_pass), "{code} {message}");
+            assert_eq!(
+                (refusal.kind, refusal.kind.may_pass()),
+                (expected, may_pass),
+                "{code} {message}"
+            );
             assert_eq!(refusal.message, message);
         }
     }
 
     #[test]
     fn fields_are_named() {
-        let refusal = status(422, "Invalid", "…", json!({ "causes": [
+        let refusal = status(
+            422,
+            "Invalid",
+            "…",
+            json!({ "causes": [
             { "reason": "FieldValueInvalid", "message": "must be positive", "field": "spec.replicas" },
             { "reason": "FieldValueRequired", "message": "Required value", "field": "spec.template" },
-        ] }));
+        ] }),
+        );
         let expected = [("spec.replicas", "must be positive"), ("spec.template", "Required value")];
         assert_eq!(refusal.causes, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
         let undeclared = status(
-            500, "",
+            500,
+            "",
             "failed to create typed patch object (shop/a; apps/v1, Kind=Deployment): .spec.foo: field not declared in schema",
             json!({}),
         );

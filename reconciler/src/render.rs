@@ -160,7 +160,10 @@ impl Unknown {
         let (own, name) = (package(request), request.rsplit('.').next().unwrap_or(request));
         self.all
             || self.packages.contains_key(own)
-            || self.requests.iter().any(|it| package(it) == own || it.ends_with(&format!(".{name}")) || it == name)
+            || self
+                .requests
+                .iter()
+                .any(|it| package(it) == own || it.ends_with(&format!(".{name}")) || it == name)
             || self.packages.values().flatten().any(|text| has_word(text, name))
     }
 }
@@ -193,12 +196,9 @@ impl fmt::Display for UnknownEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.known.as_slice() {
             [] => write!(f, "the workspace declares no environment"),
-            known => write!(
-                f,
-                "there is no environment `{}`; there is {}",
-                self.asked,
-                known.join(", ")
-            ),
+            known => {
+                write!(f, "there is no environment `{}`; there is {}", self.asked, known.join(", "))
+            }
         }
     }
 }
@@ -348,10 +348,7 @@ impl Compiler {
 }
 
 /// The packages with an error, and the texts of their files.
-fn packages_with_errors(
-    loaded: &Loaded,
-    findings: &[Finding],
-) -> BTreeMap<Name, Vec<Arc<str>>> {
+fn packages_with_errors(loaded: &Loaded, findings: &[Finding]) -> BTreeMap<Name, Vec<Arc<str>>> {
     let directory = |path: &str| path.rsplit_once('/').map_or("", |(it, _)| it).to_owned();
     let errors = findings.iter().filter(|it| it.severity == Severity::Error);
     let broken: BTreeSet<String> =

@@ -17,7 +17,7 @@ use crate::apply::{
 };
 use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
-use crate::git::{Blamed, GitError, Mirror, Revision};
+use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
 use crate::inventory::{Inventory, PART_OF, Set};
 use crate::plan::{Action, Choice, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
@@ -82,10 +82,8 @@ pub trait Listener: Send {
 pub enum News<'n> {
     /// The repository has a new commit.
     Seen(&'n Revision),
-    /// The repository could not be asked; what was applied last stays.
-    Unseen(&'n GitError),
-    /// The repository was asked, and has what it had.
-    Unchanged(Duration),
+    /// The repository was asked; what came of it, and how long it took. Where it cannot be, what was applied last stays.
+    Fetched(&'n Result<Fetched, GitError>, Duration),
     /// A commit was compiled.
     Compiled {
         /// Which.
@@ -131,6 +129,13 @@ pub enum News<'n> {
     TakingTurns(&'n Drift, Duration),
     /// The cluster could not be asked.
     Lost(&'n Refusal),
+    /// How much there is of what.
+    Counts {
+        /// Objects that git has, by state.
+        objects: &'n [(&'static str, usize)],
+        /// Drift, by kind.
+        drift: &'n [(&'static str, usize)],
+    },
 }
 
 /// An object, or a field of one, that is not as it was applied.
@@ -172,8 +177,7 @@ pub struct Line {
 /// What the tasks send to the one that decides.
 enum Message {
     Seen(Box<Revision>),
-    Unseen(GitError),
-    Unchanged(Duration),
+    Fetched(Result<Fetched, GitError>, Duration),
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
@@ -191,11 +195,16 @@ enum Message {
     Retry(Name),
     Check(Identity),
     Checked(Identity, Result<Option<Json>, Refusal>),
-    Confirmed { identity: Identity, gaps: Vec<Gap>, dry_run: Result<Json, Refusal> },
+    Confirmed {
+        identity: Identity,
+        gaps: Vec<Gap>,
+        dry_run: Result<Json, Refusal>,
+    },
     Blamed(Key, Blamed),
     Tell(Key),
     Correct(Identity),
     Flush,
+    Count,
 }
 
 /// What drifts: an object, and a path in it.
@@ -265,6 +274,7 @@ impl Follower {
             written: Inventory::default(),
             is_writing: false,
             is_flushing: false,
+            is_counting: false,
             live: HashMap::new(),
             health: HashMap::new(),
             others: BTreeMap::new(),
@@ -279,6 +289,7 @@ impl Follower {
             drift: BTreeMap::new(),
             untold: HashSet::new(),
             posted: VecDeque::new(),
+            is_holding: false,
             turns: HashMap::new(),
             correcting: HashSet::new(),
         };
@@ -373,20 +384,20 @@ impl GitThread {
                 continue;
             }
             let began = Instant::now();
-            match self.mirror.fetch(&self.stop) {
-                Ok(fetched) => {
+            let fetched = self.mirror.fetch(&self.stop);
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let tip = fetched.as_ref().ok().map(|it| it.commit.clone());
+            let _ = self.send.send(Message::Fetched(fetched, began.elapsed()));
+            match tip {
+                Some(tip) => {
                     failures = 0;
-                    if known.as_ref() == Some(&fetched.commit) {
-                        let _ = self.send.send(Message::Unchanged(began.elapsed()));
-                    } else if self.show(&fetched.commit) {
-                        known = Some(fetched.commit);
+                    if known.as_ref() != Some(&tip) && self.show(&tip) {
+                        known = Some(tip);
                     }
                 }
-                Err(_) if self.stop.load(Ordering::Relaxed) => return,
-                Err(error) => {
-                    failures += 1;
-                    let _ = self.send.send(Message::Unseen(error));
-                }
+                None => failures += 1,
             }
             // A server that fails is asked less often, up to ten times.
             let factor = 2u32.saturating_pow(failures).min(10);
@@ -472,6 +483,7 @@ struct State {
     written: Inventory,
     is_writing: bool,
     is_flushing: bool,
+    is_counting: bool,
     live: HashMap<Identity, Arc<Json>>,
     health: HashMap<Identity, Health>,
     /// What else has the name of something that git has.
@@ -490,6 +502,8 @@ struct State {
     untold: HashSet<Key>,
     /// When Events were written of late.
     posted: VecDeque<Instant>,
+    /// Deletes wait for a person.
+    is_holding: bool,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
 }
@@ -531,8 +545,8 @@ impl State {
                 self.waiting = Some((revision, Instant::now()));
                 self.compile();
             }
-            Message::Unseen(error) => self.listener.hear(&News::Unseen(&error)),
-            Message::Unchanged(took) => self.listener.hear(&News::Unchanged(took)),
+            Message::Fetched(result, took) => self.listener.hear(&News::Fetched(&result, took)),
+            Message::Count => self.count(),
             Message::Compiled(made) => self.compiled(*made),
             Message::Read(read) => self.read(read),
             Message::Watched(scope, event) => self.watched(scope, event),
@@ -591,7 +605,9 @@ impl State {
             let began = Instant::now();
             let Revision { commit, directory, loaded, .. } = *revision;
             let made = match &loaded.manifest.name {
-                None => Err((commit, "the workspace has no name: its plumb.toml says none".to_owned())),
+                None => {
+                    Err((commit, "the workspace has no name: its plumb.toml says none".to_owned()))
+                }
                 Some(name) => {
                     let workspace = name.clone();
                     let mut compiler = compiler.lock().unwrap_or_else(PoisonError::into_inner);
@@ -776,7 +792,8 @@ impl State {
 
     /// Has what was applied remembered soon, with what follows.
     fn flush_soon(&mut self) {
-        let is_behind = self.inventory.as_ref().is_some_and(|it| it.entries != self.written.entries);
+        let is_behind =
+            self.inventory.as_ref().is_some_and(|it| it.entries != self.written.entries);
         if is_behind && !self.is_flushing {
             self.is_flushing = true;
             self.after(GATHER, Message::Flush);
@@ -821,8 +838,7 @@ impl State {
                 continue;
             }
             let send = self.send.clone();
-            let mut events =
-                Box::pin(self.cluster.watch(&scope.0, scope.1.as_deref(), &selector));
+            let mut events = Box::pin(self.cluster.watch(&scope.0, scope.1.as_deref(), &selector));
             let of = scope.clone();
             let task = tokio::spawn(async move {
                 while let Some(event) = events.next().await {
@@ -831,7 +847,8 @@ impl State {
                     }
                 }
             });
-            let watch = Watch { task: task.abort_handle(), is_complete: false, refused: None, told: None };
+            let watch =
+                Watch { task: task.abort_handle(), is_complete: false, refused: None, told: None };
             self.watches.insert(scope, watch);
         }
         self.look_further();
@@ -888,10 +905,17 @@ impl State {
                 let is_of = |identity: &Identity| {
                     identity.kind == scope.0.kind
                         && identity.group == scope.0.group
-                        && scope.1.as_deref().is_none_or(|it| identity.namespace.as_deref() == Some(it))
+                        && scope
+                            .1
+                            .as_deref()
+                            .is_none_or(|it| identity.namespace.as_deref() == Some(it))
                 };
-                let gone: Vec<Identity> =
-                    self.live.keys().filter(|it| is_of(it) && !told.contains(it)).cloned().collect();
+                let gone: Vec<Identity> = self
+                    .live
+                    .keys()
+                    .filter(|it| is_of(it) && !told.contains(it))
+                    .cloned()
+                    .collect();
                 gone.into_iter().for_each(|identity| self.gone(identity));
                 match was_refused && self.round.as_ref().is_some_and(|it| it.stage == Stage::Over) {
                     true => self.begin_round(Instant::now()),
@@ -920,6 +944,36 @@ impl State {
         self.compare(&identity);
     }
 
+    /// Has all counted soon, with what happens until then.
+    fn count_soon(&mut self) {
+        if !self.is_counting {
+            self.is_counting = true;
+            self.after(GATHER, Message::Count);
+        }
+    }
+
+    fn count(&mut self) {
+        self.is_counting = false;
+        let mut objects = [("settled", 0), ("moving", 0), ("failed", 0), ("not-applied", 0)];
+        for (identity, desired) in &self.wanted {
+            let entry = self.inventory.as_ref().and_then(|it| it.entries.get(identity));
+            let is_applied =
+                entry.is_some_and(|it| it.digest.as_deref() == Some(desired.digest.as_str()));
+            let state = match self.health.get(identity) {
+                _ if !is_applied => 3,
+                Some(Health::Settled) | None => 0,
+                Some(Health::Moving(_)) => 1,
+                Some(Health::Failed(_)) => 2,
+            };
+            objects[state].1 += 1;
+        }
+        let kinds = [Kind::Changed, Kind::Removed, Kind::Deleted, Kind::Disowned];
+        let drift = kinds.map(|kind| {
+            (kind.word(), self.drift.values().filter(|it| it.gap.kind == kind).count())
+        });
+        self.listener.hear(&News::Counts { objects: &objects, drift: &drift });
+    }
+
     fn look_at_health(&mut self, identity: &Identity) {
         let (Some(desired), Some(object)) = (self.wanted.get(identity), self.live.get(identity))
         else {
@@ -931,7 +985,10 @@ impl State {
         if before != Some(&now) && (before.is_some() || now != Health::Settled) {
             self.listener.hear(&News::Health(desired, &now));
         }
-        self.health.insert(identity.clone(), now);
+        if before != Some(&now) {
+            self.health.insert(identity.clone(), now);
+            self.count_soon();
+        }
     }
 
     fn gone(&mut self, identity: Identity) {
@@ -1040,7 +1097,9 @@ impl State {
             let is_drift = known.is_some_and(|it| {
                 it.digest.as_deref() == Some(desired.digest.as_str())
                     && it.uid.is_some()
-                    && object.is_none_or(|object| object["metadata"]["uid"].as_str() == it.uid.as_deref())
+                    && object.is_none_or(|object| {
+                        object["metadata"]["uid"].as_str() == it.uid.as_deref()
+                    })
             });
             let is_sent = matches!(action, Action::Create | Action::Apply);
             if is_drift && is_sent {
@@ -1056,7 +1115,8 @@ impl State {
         for identity in decided.gone.iter().chain(decided.foreign.iter().map(|it| &it.identity)) {
             inventory.entries.remove(identity);
         }
-        if !decided.held.is_empty() {
+        if !decided.held.is_empty() || self.is_holding {
+            self.is_holding = !decided.held.is_empty();
             self.listener.hear(&News::Held(decided.held.len(), &decided.hash));
         }
         round.actions = decided.objects.drain(..).collect();
@@ -1184,6 +1244,7 @@ impl State {
             blocked: render.unknown.requests.len(),
             took,
         });
+        self.count_soon();
         self.flush_soon();
     }
 
@@ -1217,8 +1278,7 @@ impl State {
             // Short: whoever fails waits by itself, not here.
             until: tokio::time::Instant::now() + Duration::from_secs(2),
         };
-        let applier =
-            Applier::new(self.cluster.clone(), Arc::clone(&render), self.id.clone(), how);
+        let applier = Applier::new(self.cluster.clone(), Arc::clone(&render), self.id.clone(), how);
         let places = match request {
             Some(request) => render.requests[request].objects.clone(),
             None => objects.iter().map(|(place, ..)| *place).collect(),
@@ -1368,7 +1428,9 @@ impl State {
                     Some(resource) => {
                         cluster.delete(&resource, &delete.identity, &delete.uid, false).await
                     }
-                    None => Err(Refusal::unreachable("this version of Plumb does not know its kind")),
+                    None => {
+                        Err(Refusal::unreachable("this version of Plumb does not know its kind"))
+                    }
                 };
                 done.push((delete.identity, outcome));
             }
@@ -1453,7 +1515,8 @@ impl State {
 
     fn confirmed(&mut self, identity: Identity, found: Vec<Gap>, dry_run: Result<Json, Refusal>) {
         self.confirming.remove(&identity);
-        let (Some(object), Some(following)) = (self.live.get(&identity).cloned(), self.made.clone())
+        let (Some(object), Some(following)) =
+            (self.live.get(&identity).cloned(), self.made.clone())
         else {
             return;
         };
@@ -1482,7 +1545,10 @@ impl State {
         let Some(desired) = self.wanted.get(identity).cloned() else { return };
         self.mended(identity, &found);
         let policy = policy(&desired, self.options.drift);
-        let uid = self.live.get(identity).and_then(|it| it["metadata"]["uid"].as_str().map(str::to_owned));
+        let uid = self
+            .live
+            .get(identity)
+            .and_then(|it| it["metadata"]["uid"].as_str().map(str::to_owned));
         let mut is_new = false;
         for gap in found {
             let key = (identity.clone(), gap.path.clone());
@@ -1529,6 +1595,7 @@ impl State {
     }
 
     fn tell(&mut self, key: &Key) {
+        self.count_soon();
         if self.untold.remove(key)
             && let Some(drift) = self.drift.get(key)
         {
@@ -1611,7 +1678,9 @@ impl State {
         for identity in identities {
             let applied = self.inventory.as_ref().and_then(|it| it.entries.get(&identity));
             let is_same = match (self.wanted.get(&identity), applied) {
-                (Some(desired), Some(entry)) => entry.digest.as_deref() == Some(desired.digest.as_str()),
+                (Some(desired), Some(entry)) => {
+                    entry.digest.as_deref() == Some(desired.digest.as_str())
+                }
                 _ => false,
             };
             if !is_same {

@@ -6,10 +6,16 @@ use plumb_reconciler::cluster::Cluster;
 use plumb_reconciler::drift::Policy;
 use plumb_reconciler::git::Mirror;
 use plumb_reconciler::log::Log;
+use plumb_reconciler::serve::{Server, Webhook, serve};
+use plumb_reconciler::status::Status;
 use plumb_reconciler::watch::{Follower, Options};
+use plumb_reconciler::webhook::Secret;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
 
 /// Follows; gives the exit code when it was asked to stop.
 ///
@@ -53,7 +59,41 @@ pub(super) fn run(args: &args::Apply) -> Result<u8, Stop> {
                 Drift::Correct => Policy::Correct,
             },
         };
-        let (follower, _waker) = Follower::new(cluster, mirror, options, Box::new(Log));
+        let (status, asked) = Status::new(Log);
+        let (follower, waker) = Follower::new(cluster, mirror, options, Box::new(status));
+        let (ending, ended) = watch::channel(false);
+        if let Some(address) = follow.listen {
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                Stop::Failed(format!("{address} cannot be listened on: {error}"))
+            })?;
+            tracing::info!(address = %listener.local_addr()?, "listening");
+            let pushed = Arc::new(Notify::new());
+            let secret = std::env::var("PLUMB_WEBHOOK_SECRET").ok().and_then(|it| Secret::new(&it));
+            let webhook = secret.map(|secret| Webhook {
+                secret: Arc::new(secret),
+                follows: asked.follows,
+                pushed: Arc::clone(&pushed),
+            });
+            let server = Server { ready: asked.ready, metrics: asked.metrics, webhook };
+            let mut ended = ended.clone();
+            tokio::spawn(async move {
+                let _ = serve(listener, server, async move {
+                    let _ = ended.wait_for(|it| *it).await;
+                })
+                .await;
+            });
+            tokio::spawn(async move {
+                loop {
+                    pushed.notified().await;
+                    waker.wake();
+                }
+            });
+        }
+        let farewell = async {
+            farewell.await;
+            // What asks is told so at once; what is under way comes to its end.
+            let _ = ending.send(true);
+        };
         follower.run(farewell).await;
         tracing::info!("stopped");
         Ok::<_, Stop>(())
@@ -77,9 +117,15 @@ fn farewell() -> io::Result<impl Future<Output = ()>> {
 
 /// For people where one reads, for programs else. `RUST_LOG` says how much.
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,plumb=info,plumb_reconciler=info,kube=off,kube_client=off,kube_runtime=off"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(
+            "warn,plumb=info,plumb_reconciler=info,kube=off,kube_client=off,kube_runtime=off",
+        )
+    });
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
     // Somebody else may have set one up: then that is heard.
     let _ = match io::stderr().is_terminal() {
         true => log.try_init(),
@@ -89,9 +135,8 @@ fn log() {
 
 /// `$XDG_STATE_HOME/plumb/<environment>`
 fn state_directory(environment: &str) -> Result<PathBuf, Stop> {
-    let absolute = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute())
-    };
+    let absolute =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
     let home = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     match home {
         Some(home) => Ok(home.join("plumb").join(environment)),

@@ -1,0 +1,92 @@
+//! How far the cluster follows, kept for whoever asks: metrics, and whether it is ready.
+
+use crate::apply::Outcome;
+use crate::metrics::{Metrics, Phase};
+use crate::watch::{Listener, News};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Keeps metrics and readiness up to date, and tells another listener all of it.
+pub struct Status<L> {
+    metrics: Arc<Metrics>,
+    ready: watch::Sender<Result<(), String>>,
+    follows: watch::Sender<Option<String>>,
+    /// The commit that git has.
+    newest: String,
+    /// The commit that the cluster has.
+    applied: String,
+    then: L,
+}
+
+/// What can be asked.
+pub struct Asked {
+    /// All that is measured.
+    pub metrics: Arc<Metrics>,
+    /// Whether the cluster follows; if not, why.
+    pub ready: watch::Receiver<Result<(), String>>,
+    /// The whole name of the reference that is followed, once it is known.
+    pub follows: watch::Receiver<Option<String>>,
+}
+
+impl<L> Status<L> {
+    /// What keeps it, and what can be asked.
+    pub fn new(then: L) -> (Self, Asked) {
+        let metrics = Arc::new(Metrics::default());
+        let (ready, is_ready) = watch::channel(Err("nothing was applied yet".to_owned()));
+        let (follows, followed) = watch::channel(None);
+        let asked = Asked { metrics: Arc::clone(&metrics), ready: is_ready, follows: followed };
+        let (newest, applied) = (String::new(), String::new());
+        (Status { metrics, ready, follows, newest, applied, then }, asked)
+    }
+}
+
+impl<L: Listener> Listener for Status<L> {
+    fn hear(&mut self, news: &News<'_>) {
+        match news {
+            News::Fetched(result, took) => {
+                self.metrics.fetched(result, *took);
+                match result {
+                    Ok(fetched) => {
+                        let reference = Some(fetched.reference.clone());
+                        self.follows.send_if_modified(|it| {
+                            let differs = *it != reference;
+                            it.clone_from(&reference);
+                            differs
+                        });
+                        if !self.applied.is_empty() && self.applied == fetched.commit {
+                            self.metrics.succeeded();
+                        }
+                    }
+                    Err(error) => self.metrics.error(error.cause()),
+                }
+            }
+            News::Seen(revision) => {
+                self.newest.clone_from(&revision.commit);
+                self.metrics.seen(&revision.commit);
+            }
+            News::Compiled { took, .. } => self.metrics.took(Phase::Compile, *took),
+            News::Unusable { .. } => self.metrics.error("commit"),
+            News::Applied(_, Outcome::Refused(refusal)) => self.metrics.error(refusal.kind.word()),
+            News::Applied(_, Outcome::Foreign(_)) => self.metrics.error("foreign"),
+            News::Deleted(_, Err(refusal)) => self.metrics.error(refusal.kind.word()),
+            News::Held(count, _) => self.metrics.held_deletions(*count),
+            News::Settled { commit, failed, took, .. } => {
+                self.metrics.took(Phase::Apply, *took);
+                self.metrics.applied(commit);
+                (*commit).clone_into(&mut self.applied);
+                if *failed == 0 {
+                    self.metrics.succeeded();
+                }
+                // What one team's request lacks is in the log and the metrics: the rest follows.
+                let _ = self.ready.send(Ok(()));
+            }
+            News::Lost(refusal) => self.metrics.error(refusal.kind.word()),
+            News::Counts { objects, drift } => {
+                self.metrics.objects(objects);
+                self.metrics.drift(drift);
+            }
+            _ => {}
+        }
+        self.then.hear(news);
+    }
+}
