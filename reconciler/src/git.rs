@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A mirror is a directory `mirror-<url and reference>.<generation>`. It counts once `refs/plumb/tip` stands in
-//! it, which is written last and in one piece: so this can be killed at any time. What is damaged or has grown too many
+//! it, which is written last and in one piece: so this can be killed at any time. What is damaged or has too many
 //! packs is cloned into the next generation, and the old one removed.
 
 mod remote;
@@ -33,8 +33,9 @@ use std::{fmt, io};
 /// What the reference stood for when it was last fetched.
 const TIP: &str = "refs/plumb/tip";
 
-/// How many packs a mirror may have: each fetch that brings something leaves one, and gix joins none.
-const MAX_PACKS: usize = 100;
+/// How many packs a mirror may have: each fetch that brings something leaves one, and gix joins none. A workspace
+/// of 10,000 files is read from so many in 32 ms, from one in 23 ms.
+const MAX_PACKS: usize = 200;
 
 /// Objects that are kept while a line is blamed, in bytes. Picked without measurement.
 const BLAME_CACHE: usize = 64 << 20;
@@ -479,7 +480,7 @@ impl Mirror {
     /// Tells whom a line of a file is by, in a commit: the one that last changed it, under any name the file had.
     /// The file is named from the repository's root on; lines are counted from 1.
     ///
-    /// It walks back as far as it must, a tenth of a millisecond a commit.
+    /// It walks back as far as it must: through ten thousand commits in a fifth of a second.
     pub fn blame(&self, commit: &str, file: &str, line: u32) -> Result<Blamed, String> {
         let find = || -> gix::Result<Option<Blamed>> {
             let mut repository = open(&self.place())?;
