@@ -616,6 +616,8 @@ fn clear(place: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use plumb_tests::git::{Answers, GitServer};
+    use std::iter;
     use std::net::TcpListener;
     use std::process::{Command, Stdio};
     use tempfile::TempDir;
@@ -623,8 +625,8 @@ mod tests {
     static GO: AtomicBool = AtomicBool::new(false);
 
     const IMPATIENT: Limits = Limits {
-        stall: Duration::from_millis(500),
-        ask: Duration::from_secs(2),
+        stall: Duration::from_secs(1),
+        ask: Duration::from_secs(3),
         receive: Duration::from_secs(20),
     };
 
@@ -760,6 +762,49 @@ mod tests {
         assert_eq!((loaded.directory.as_str(), &*loaded.loaded.selected), ("", "apps"));
         assert_eq!(loaded.loaded.selected_sources().count(), 2);
         assert_eq!(mirror.load(&first.commit, None).unwrap().loaded.files.len(), 2);
+    }
+
+    #[test]
+    fn over_http_a_repository_is_followed_through_all_that_happens_to_its_server() {
+        let server = GitServer::start().unwrap();
+        let repository = server.repository();
+        let first = repository.commit("first", &[("plumb.toml", ""), ("a.plumb", "")]).unwrap();
+        let state = tempfile::tempdir().unwrap();
+        let nothing = |_: &str| None;
+        let mut mirror =
+            Mirror::open_with(state.path(), &server.url(), None, IMPATIENT, nothing).unwrap();
+        assert_eq!(fetch(&mut mirror).commit, first);
+        let asked = server.requests().len();
+        assert!(!fetch(&mut mirror).changed);
+        assert_eq!(
+            server.requests()[asked..],
+            [
+                "GET /workspace.git/info/refs?service=git-upload-pack",
+                "POST /workspace.git/git-upload-pack"
+            ],
+            "only what the reference stands for"
+        );
+
+        let second = repository.commit("second", &[("a.plumb", "let a = 1")]).unwrap();
+        let said = |mirror: &mut Mirror| {
+            let said = refusal(mirror);
+            let said = said.strip_prefix(&format!("`{}` cannot be reached: ", server.url()));
+            said.unwrap_or_default().to_owned()
+        };
+        server.answer(Answers::Hang);
+        assert_eq!(said(&mut mirror), "operation timed out");
+        server.answer(Answers::Status(502));
+        assert_eq!(said(&mut mirror), "it answered `502 Bad Gateway`");
+        server.answer(Answers::Git);
+        server.stop();
+        assert_eq!(said(&mut mirror), "Connection refused (os error 111)");
+        server.restart().unwrap();
+        assert_eq!((mirror.tip(), fetch(&mut mirror).commit), (Some(first.clone()), second));
+
+        let third = repository.force_push(&first, "other", &[("b.plumb", "")]).unwrap();
+        assert_eq!(fetch(&mut mirror).commit, third);
+        let files = mirror.load(&third, None).unwrap().loaded.files;
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["a.plumb", "b.plumb", "plumb.toml"]);
     }
 
     #[test]
@@ -973,15 +1018,16 @@ mod tests {
             later.store(true, Ordering::Relaxed);
         });
         assert_eq!(mirror.fetch(&stop), Err(GitError::Stopped));
-        assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < IMPATIENT.stall, "{:?}", begun.elapsed());
 
-        let said = format!(
-            "`{}` cannot be reached: it has not answered what it was asked before",
-            mirror.url()
-        );
-        assert_eq!(refusal(&mut mirror), said);
-        thread::sleep(IMPATIENT.stall);
-        assert!(refusal(&mut mirror).ends_with("operation timed out"));
+        let waits = "it has not answered what it was asked before";
+        assert!(refusal(&mut mirror).ends_with(waits));
+        let again = iter::repeat_with(|| {
+            thread::sleep(Duration::from_millis(50));
+            refusal(&mut mirror)
+        });
+        let after = again.take(200).find(|it| !it.ends_with(waits));
+        assert!(after.is_some_and(|it| it.ends_with("operation timed out")));
     }
 
     #[test]
@@ -994,22 +1040,20 @@ mod tests {
         drop(mirror);
         for (script, said) in [
             (
-                "echo 'git@acme.test: Permission denied (publickey).' >&2; exit 255",
+                "echo 'git@acme.test: Permission denied (publickey).' >&2; sleep 0.3; exit 255",
                 "accepts no key that ssh has: may one of them read it?",
             ),
             (
-                "echo 'ssh: connect to host acme.test port 22: No route to host' >&2; exit 255",
+                "echo 'ssh: connect to host acme.test port 22: No route to host' >&2; sleep 0.3; exit 255",
                 "cannot be reached: ssh: connect to host acme.test port 22: No route to host",
             ),
             (
                 "exit 128",
                 "cannot be reached: the connection ended too early, and what ssh wrote may say why",
             ),
-            ("exec sleep 4", "cannot be reached: it took longer than 2 s"),
+            ("exec sleep 9", "cannot be reached: it took longer than 3 s"),
         ] {
             assert_eq!(refusal(&mut world.open_by(script)), format!("`{url}` {said}"));
-            // What hangs has the directory until it ends.
-            thread::sleep(Duration::from_secs(if script.contains("sleep") { 3 } else { 0 }));
         }
     }
 
