@@ -4,7 +4,7 @@
 //! what a commit says of them can be printed beside it. Files are as git stores them: no filter has turned the
 //! ends of their lines or fetched what a pointer stands for.
 //!
-//! Only this module knows gix.
+//! Only this module knows gix, and the one that fetches.
 
 use crate::files::{Files, Kind};
 use crate::{LoadError, Loaded, MAX_FILE, read_from};
