@@ -1494,11 +1494,9 @@ impl State {
         let known = |gap: &Gap| {
             self.drift.get(&(identity.clone(), gap.path.clone())).is_some_and(|it| it.gap == *gap)
         };
-        if is_certain {
+        // What is known needs no second look; it may be so again after it was corrected.
+        if is_certain || found.iter().all(known) {
             return self.drifted(identity, found);
-        }
-        if found.iter().all(known) {
-            return self.mended(identity, &found);
         }
         if !self.confirming.insert(identity.clone()) {
             return;
