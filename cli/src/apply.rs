@@ -83,7 +83,7 @@ pub(crate) fn run(args: &args::Apply, colour: Colour) -> Result<u8, Stop> {
 }
 
 /// The set of an environment of a workspace.
-fn set(loaded: &Loaded, environment: &str, namespace: &str) -> Result<Set, Stop> {
+pub(crate) fn set(loaded: &Loaded, environment: &str, namespace: &str) -> Result<Set, Stop> {
     match &loaded.manifest.name {
         Some(name) => Ok(Set::new(name, environment, namespace)),
         None => Err(Stop::Failed(

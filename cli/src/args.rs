@@ -129,6 +129,29 @@ Exit codes:
   1  something does not build, was refused or held back, or did not come to work in time
   2  could not run: no such path or environment, no cluster, an inventory that cannot be read";
 
+const DRIFT_EXAMPLES: &str = "\
+Examples:
+  plumb drift --env prod                  where the cluster is not as it was applied
+  plumb drift --env prod apps/shop        only of what the requests in apps/shop and below make
+  plumb drift --env prod --watch          the same, and what changes from now on
+  plumb drift --env prod --output json    for programs
+
+Only what the sources declare is compared, and only objects that were applied as the sources here have
+them: for others `plumb diff` shows what an apply changes. Nothing is written.
+
+JSON, with --watch an object a line:
+  { \"version\": 1, \"environment\", \"cluster\", \"notApplied\": number of objects, \"drift\": [
+    { \"apiVersion\", \"kind\", \"namespace\", \"name\", \"request\", \"path\", \"difference\", \"declared\", \"live\",
+      \"owner\": { \"manager\", \"operation\", \"subresource\", \"time\", \"guess\" }, \"layer\", \"span\", \"layers\": [text] }
+  ] }
+  A difference is \"changed\", \"removed\", \"deleted\" or \"disowned\"; values of Secrets are null. `owner` is null
+  where nobody is known; it is a guess where the field is nobody's and that manager wrote last.
+
+Exit codes:
+  0  the cluster is as it was applied
+  1  it is not, or a request does not build
+  2  could not run: no such path or environment, no cluster, an inventory that cannot be read";
+
 const FMT_EXAMPLES: &str = "\
 Examples:
   plumb fmt                       everything in this directory and below
@@ -176,6 +199,9 @@ pub(crate) enum Command {
     /// Make a cluster what an environment should be
     #[command(after_help = APPLY_EXAMPLES)]
     Apply(Apply),
+    /// Tell where a cluster is not as it was applied, who changed it, and the line that says otherwise
+    #[command(after_help = DRIFT_EXAMPLES)]
+    Drift(DriftArgs),
     /// Write files in the one style
     #[command(after_help = FMT_EXAMPLES)]
     Fmt(Fmt),
@@ -334,6 +360,29 @@ pub(crate) struct Apply {
     /// Delete also what is held back: the hash that was shown with it
     #[arg(long, value_name = "HASH", conflicts_with = "watch")]
     pub(crate) confirm: Option<String>,
+
+    /// For people or for programs
+    #[arg(long, short, value_name = "FORMAT", default_value = "human")]
+    pub(crate) output: Report,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DriftArgs {
+    /// A directory of the workspace: only what its requests make is looked at. A file stands for its
+    /// directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// The environment that the cluster is
+    #[arg(long, short, value_name = "ENV")]
+    pub(crate) env: String,
+
+    #[command(flatten)]
+    pub(crate) cluster: Where,
+
+    /// Go on, and tell what changes, until stopped
+    #[arg(long)]
+    pub(crate) watch: bool,
 
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]

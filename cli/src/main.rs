@@ -8,6 +8,7 @@
 //!   -> machine    the same answers as JSON
 //!   -> diff       what two commits make, compared
 //!   -> apply      a cluster becomes what an environment should be
+//!   -> drift      where a cluster is not as it was applied
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
@@ -25,6 +26,7 @@ mod args;
 mod chain;
 mod commands;
 mod diff;
+mod drift;
 mod explain;
 mod files;
 mod fmt;

@@ -229,7 +229,7 @@ fn what_others_change_is_told_with_its_owner_and_the_line_that_says_otherwise() 
         ("kind", json!("changed")),
         ("declared", json!("3")),
         ("live", json!("7")),
-        ("owner", json!("kubectl, Update of scale")),
+        ("owner", json!("kubectl (Update of scale)")),
         ("owner_is_guess", json!(false)),
         ("request", json!("apps.shop")),
         ("source", json!("platform/platform.plumb:24")),
@@ -253,7 +253,7 @@ fn what_others_change_is_told_with_its_owner_and_the_line_that_says_otherwise() 
     team.set_image("cart", "nginx:1");
     let told = follower.until(0, "drift", |it| it["object"] == "Deployment/cart@reported");
     assert_eq!(told["path"], r#"spec.template.spec.containers["web"].image"#);
-    assert_eq!(told["owner"], "kubectl-set, Update");
+    assert_eq!(told["owner"], "kubectl-set (Update)");
     assert_eq!(told["live"], "\"nginx:1\"");
     assert_eq!(told["source"], "platform/platform.plumb:16");
 
@@ -322,7 +322,7 @@ fn drift_is_undone_where_that_is_asked_for() {
         team.scale("shop", 7, "stubborn");
     }
     let turns = follower.until(0, "somebody takes turns with us", |_| true);
-    assert_eq!(turns["with"], "stubborn, Update of scale");
+    assert_eq!(turns["with"], "stubborn (Update of scale)");
     assert!(turns["next_in_seconds"].as_u64() > Some(30), "{turns}");
 }
 

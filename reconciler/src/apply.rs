@@ -347,14 +347,25 @@ pub struct Applier {
     pub render: Arc<Render>,
     /// The id of the set.
     pub set: String,
-    scaled: BTreeSet<Identity>,
+    scaled: Arc<BTreeSet<Identity>>,
     how: How,
 }
 
 impl Applier {
     /// Of a render.
     pub fn new(cluster: Cluster, render: Arc<Render>, set: String, how: How) -> Self {
-        let scaled = scaled(&render);
+        let scaled = Arc::new(scaled(&render));
+        Applier::scaling(cluster, render, scaled, set, how)
+    }
+
+    /// As [`Applier::new`], where it is known what of the render is scaled.
+    pub fn scaling(
+        cluster: Cluster,
+        render: Arc<Render>,
+        scaled: Arc<BTreeSet<Identity>>,
+        set: String,
+        how: How,
+    ) -> Self {
         Applier { cluster, render, set, scaled, how }
     }
 
@@ -703,4 +714,72 @@ pub async fn write(
         inventory.written(page.number, version);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::render;
+
+    /// The requests in the order in which they can be worked on, one at a time.
+    fn order(render: &Render) -> Vec<&str> {
+        let mut schedule = Schedule::new(render);
+        let mut order = Vec::new();
+        while let Some(request) = schedule.next() {
+            order.push(render.requests[request].name.as_str());
+            schedule.done(request);
+        }
+        order
+    }
+
+    #[test]
+    fn who_is_needed_comes_first_and_nobody_is_forgotten() {
+        let render = render(&[(
+            "shop",
+            "request a: platform.Web { after = [c] }\n\nrequest b: platform.Web {}\n\nrequest c: platform.Web { data = { of = d.name } }\n\nrequest d: platform.Web {}",
+        )]);
+        assert_eq!(render.findings, []);
+        let place = |name: &str| order(&render).iter().position(|it| *it == name).unwrap();
+        assert_eq!(order(&render).len(), 4);
+        assert!(place("shop.d") < place("shop.c") && place("shop.c") < place("shop.a"));
+        // What nobody waits for is ready at once.
+        assert_eq!(Schedule::new(&render).ready(), 2);
+    }
+
+    #[test]
+    fn those_that_need_each_other_are_all_worked_on() {
+        let mut render =
+            render(&[("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}")]);
+        render.requests[0].needs = vec![1];
+        render.requests[1].needs = vec![0];
+        assert_eq!(order(&render).len(), 2);
+    }
+
+    #[test]
+    fn a_request_that_is_put_back_comes_after_the_others() {
+        let render =
+            render(&[("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}")]);
+        let mut schedule = Schedule::new(&render);
+        let first = schedule.next().unwrap();
+        schedule.put_back(first);
+        assert_ne!(schedule.next(), Some(first));
+        assert_eq!(schedule.next(), Some(first));
+        assert_eq!(schedule.next(), None);
+    }
+
+    #[test]
+    fn few_namespaces_are_looked_into_one_by_one_and_many_at_once() {
+        let identity = |namespace: usize| Identity {
+            kind: "ConfigMap".into(),
+            group: "".into(),
+            namespace: Some(format!("n{namespace}").into()),
+            name: "a".into(),
+        };
+        let resource = crate::cluster::config_maps();
+        let of = |count: usize| {
+            let all: Vec<Identity> = (0..count).map(identity).collect();
+            scopes(all.iter().map(|it| (it, Some(&resource))), &|_| None).len()
+        };
+        assert_eq!([of(0), of(1), of(16), of(17), of(1000)], [0, 1, 16, 1, 1]);
+    }
 }

@@ -56,3 +56,35 @@ fn parts(path: &str) -> Vec<Part<'_>> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::render;
+
+    #[test]
+    fn paths_of_an_api_server_lead_to_values() {
+        let render = render(&[("shop", "request a: platform.Web { data = { \"a.b\" = \"x\" } }")]);
+        let found = |object: usize, path: &str| {
+            let value = value(&render.objects[object], path);
+            let mut text = String::new();
+            plumb_compiler::json::write(&mut text, value, false);
+            text
+        };
+        for (object, path, expected) in [
+            (0, "data[a.b]", "\"x\""),
+            (1, "spec.replicas", "2"),
+            (1, ".spec.template.spec.containers[0].image", "\"web:1\""),
+            (1, ".spec.template.spec.containers[name=\"web\"].image", "\"web:1\""),
+            (1, "spec.template.spec.containers[0].ports[0].containerPort", "80"),
+            // The innermost that there is.
+            (1, "spec.template.spec.containers[0].ports[7].x", "[{\"containerPort\":80}]"),
+            (1, "spec.replicas.x[", "2"),
+        ] {
+            assert_eq!(found(object, path), expected, "{path}");
+        }
+        for path in ["", "nowhere", "[", "[]", "..", "[0]"] {
+            assert!(found(0, path).starts_with("{\"apiVersion\""), "{path}");
+        }
+    }
+}

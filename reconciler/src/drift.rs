@@ -189,6 +189,154 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apply::identity;
+    use crate::plan::outgoing;
+    use crate::render::Render;
+    use crate::testing::{applied, render};
+
+    const SET: &str = "applyset-ours-v1";
+
+    fn deployment(render: &Render) -> &Desired {
+        render.objects.iter().find(|it| it.identity.kind == "Deployment").unwrap()
+    }
+
+    /// "kind path: declared -> live, owner" of what differs in a Deployment that was applied, and then changed.
+    fn told(request: &str, change: impl FnOnce(&mut Json)) -> Vec<String> {
+        let render = render(&[("shop", request)]);
+        let desired = deployment(&render);
+        let mut object = applied(&outgoing(desired, &desired.left, None, SET), "plumb", "Apply");
+        assert_eq!(identity(&object), desired.identity);
+        change(&mut object);
+        let text = |it: &Option<Json>| it.as_ref().map_or("-".to_owned(), Json::to_string);
+        gaps(render.facts, desired, Some(&object), SET)
+            .iter()
+            .map(|gap| {
+                let owner = gap.owner.as_ref().map_or("nobody", |it| it.manager.as_str());
+                let guess = if gap.is_guess { "?" } else { "" };
+                let (kind, path) = (gap.kind.word(), &gap.path);
+                format!(
+                    "{kind} {path}: {} -> {}, {owner}{guess}",
+                    text(&gap.declared),
+                    text(&gap.live)
+                )
+            })
+            .collect()
+    }
+
+    const WEB: &str = "request a: platform.Web { ports = [80, 81] }";
+
+    /// Somebody changes an object, and has these fields since.
+    fn own(object: &mut Json, manager: &str, fields: Json) {
+        let managers = object["metadata"]["managedFields"].as_array_mut().unwrap();
+        let time = "2026-01-01T11:00:00Z";
+        managers.push(
+            json!({ "manager": manager, "operation": "Update", "time": time, "fieldsV1": fields }),
+        );
+    }
+
+    #[test]
+    fn what_is_as_it_was_applied_has_no_gap() {
+        assert_eq!(told(WEB, |_| {}), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_gap_has_a_path_both_values_and_an_owner() {
+        let image = r#"spec.template.spec.containers["web"].image"#;
+        let port = r#"spec.template.spec.containers["web"].ports["81"]"#;
+        let container = "k:{\"name\":\"web\"}";
+        assert_eq!(
+            told(WEB, |it| {
+                it["spec"]["replicas"] = json!(7);
+                own(it, "kubectl", json!({ "f:spec": { "f:replicas": {} } }));
+            }),
+            ["changed spec.replicas: 2 -> 7, kubectl"]
+        );
+        assert_eq!(
+            told(WEB, |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["image"] = json!("web:2");
+                own(
+                    it,
+                    "ui",
+                    json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": {
+                    container: { "f:image": {} },
+                } } } } }),
+                );
+            }),
+            [format!("changed {image}: \"web:1\" -> \"web:2\", ui")]
+        );
+        // Nobody owns what was taken out; who wrote last is perhaps who did it.
+        let without = |it: &mut Json| {
+            let ports = &mut it["spec"]["template"]["spec"]["containers"][0]["ports"];
+            ports.as_array_mut().unwrap().pop();
+        };
+        assert_eq!(
+            told(WEB, without),
+            [format!("removed {port}: {{\"containerPort\":81}} -> -, nobody?")]
+        );
+        assert_eq!(
+            told(WEB, |it| {
+                without(it);
+                own(it, "kubectl-edit", json!({ "f:spec": { "f:paused": {} } }));
+            }),
+            [format!("removed {port}: {{\"containerPort\":81}} -> -, kubectl-edit?")]
+        );
+    }
+
+    #[test]
+    fn an_object_that_is_gone_or_not_ours_is_told_as_a_whole() {
+        let render = render(&[("shop", WEB)]);
+        let gone = gaps(render.facts, deployment(&render), None, SET);
+        assert_eq!((gone.len(), gone[0].kind), (1, Kind::Deleted));
+        let disowned = told(WEB, |it| it["metadata"]["labels"] = json!({}));
+        assert_eq!(disowned, ["disowned : - -> -, nobody?"]);
+        let taken = told(WEB, |it| {
+            it["metadata"]["labels"][PART_OF] = json!("theirs");
+            own(
+                it,
+                "helm",
+                json!({ "f:metadata": { "f:labels": { format!("f:{PART_OF}"): {} } } }),
+            );
+        });
+        assert_eq!(taken, ["disowned : - -> \"theirs\", helm"]);
+        let applied_by_others = told(WEB, |it| {
+            it["metadata"]["managedFields"][0]["operation"] = json!("Update");
+        });
+        assert_eq!(applied_by_others, ["disowned : - -> \"applyset-ours-v1\", plumb"]);
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_is_only_written_otherwise() {
+        let render = render(&[("shop", WEB)]);
+        let desired = deployment(&render);
+        let object = applied(&outgoing(desired, &[], None, SET), "plumb", "Apply");
+        let mut live = object.clone();
+        live["spec"]["replicas"] = json!(7);
+        live["spec"]["template"]["spec"]["containers"][0]["image"] = json!("docker.io/web:1");
+        let found = gaps(render.facts, desired, Some(&live), SET);
+        assert_eq!(found.len(), 2);
+        // A webhook writes images in full, whoever applies them.
+        let mut dry_run = object;
+        dry_run["spec"]["template"]["spec"]["containers"][0]["image"] = json!("docker.io/web:1");
+        let real = confirmed(found, &live, &dry_run);
+        assert_eq!(real.iter().map(|it| it.path.as_str()).collect::<Vec<_>>(), ["spec.replicas"]);
+    }
+
+    #[test]
+    fn an_object_says_what_becomes_of_its_drift() {
+        let render = render(&[("shop", WEB)]);
+        let mut desired = render.objects.into_iter().next().unwrap();
+        let desired = std::sync::Arc::get_mut(&mut desired).unwrap();
+        for (says, environment, expected) in [
+            (None, Policy::Report, Policy::Report),
+            (None, Policy::Correct, Policy::Correct),
+            (Some("report"), Policy::Correct, Policy::Report),
+            (Some("correct"), Policy::Report, Policy::Correct),
+            (Some("perhaps"), Policy::Report, Policy::Report),
+        ] {
+            desired.json["metadata"]["annotations"] = json!({ POLICY: says });
+            assert_eq!(policy(desired, environment), expected, "{says:?}");
+        }
+    }
 
     #[test]
     fn whoever_takes_turns_with_us_is_corrected_ever_more_rarely() {

@@ -29,6 +29,8 @@ pub mod refusal;
 pub mod render;
 pub mod serve;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod watch;
 pub mod webhook;
 

@@ -160,14 +160,14 @@ fn tell_drift(drift: &Drift) {
     );
 }
 
-/// "kubectl-scale, Update of scale"
+/// "kubectl (Update of scale)"
 pub fn owner(owner: Option<&Owner>) -> String {
     match owner {
         None => String::new(),
         Some(owner) if owner.subresource.is_empty() => {
             format!("{}, {}", owner.manager, owner.operation)
         }
-        Some(owner) => format!("{}, {} of {}", owner.manager, owner.operation, owner.subresource),
+        Some(owner) => format!("{} ({} of {})", owner.manager, owner.operation, owner.subresource),
     }
 }
 

@@ -447,3 +447,396 @@ fn hash(deletes: &[Delete]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::refusal::Reason;
+    use crate::testing::{Cluster, applied, render};
+
+    const SET: &str = "applyset-ours-v1";
+
+    /// What a cluster has after a render was applied, and what is remembered of it.
+    fn settled(render: &Render) -> (Cluster, Inventory) {
+        let scaled = scaled(render);
+        let objects = render
+            .objects
+            .iter()
+            .map(|it| applied(&outgoing(it, &left(it, &scaled), None, SET), "plumb", "Apply"));
+        let cluster = Cluster::with(objects, "1");
+        let mut inventory = Inventory::default();
+        for desired in &render.objects {
+            inventory.expect(&desired.identity, &desired.request);
+            inventory.applied(&desired.identity, "1", &desired.digest);
+        }
+        (cluster, inventory)
+    }
+
+    fn decide(render: &Render, inventory: &Inventory, live: &Cluster) -> Plan {
+        decide_with(render, inventory, live, |_| {})
+    }
+
+    fn decide_with(
+        render: &Render,
+        inventory: &Inventory,
+        live: &Cluster,
+        choose: impl Fn(&mut Choice<'_>),
+    ) -> Plan {
+        let mut choice = Choice { set: SET, is_chosen: &|_| true, adopt: false, confirm: None };
+        choose(&mut choice);
+        plan(render, inventory, live, &choice)
+    }
+
+    /// "Deployment/a: Apply" of all that is not kept.
+    fn told(render: &Render, plan: &Plan) -> Vec<String> {
+        let objects = plan.objects.iter().filter(|(_, action)| *action != Action::Keep);
+        let objects = objects.map(|(place, action)| {
+            let Identity { kind, name, .. } = &render.objects[*place].identity;
+            let action = match action {
+                Action::Refuse(foreign) => format!("{foreign:?}"),
+                Action::Unseen(_) => "Unseen".to_owned(),
+                action => format!("{action:?}"),
+            };
+            format!("{kind}/{name}: {action}")
+        });
+        let deletes = plan.deletes.iter().map(|it| &it.identity);
+        let held = plan.held.iter().map(|(it, why)| (&it.identity, why));
+        let entry = |what: &str, it: &Identity| format!("{}/{}: {what}", it.kind, it.name);
+        objects
+            .chain(deletes.map(|it| entry("delete", it)))
+            .chain(held.map(|(it, why)| entry(&format!("held, {why:?}"), it)))
+            .chain(plan.gone.iter().map(|it| entry("gone", it)))
+            .chain(plan.foreign.iter().map(|it| entry("foreign", &it.identity)))
+            .chain(plan.unknown.iter().map(|it| entry("unknown", &it.identity)))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_not_there_is_made_and_what_is_as_declared_is_kept() {
+        let render = render(&[("shop", "request a: platform.Web {}")]);
+        assert_eq!(render.findings, [], "the platform of these tests builds");
+        let plan = decide(&render, &Inventory::default(), &Cluster::default());
+        assert_eq!(told(&render, &plan), ["ConfigMap/a: Create", "Deployment/a: Create"]);
+        let (cluster, inventory) = settled(&render);
+        let plan = decide(&render, &inventory, &cluster);
+        assert_eq!(told(&render, &plan), Vec::<String>::new());
+        assert_eq!(plan.hash, "");
+    }
+
+    #[test]
+    fn what_differs_is_applied() {
+        let render = render(&[("shop", "request a: platform.Web { data = { x = \"1\" } }")]);
+        let changes: [(&str, fn(&mut Cluster)); 7] = [
+            ("another value", |it| it.get("Deployment", "a")["spec"]["replicas"] = json!(7)),
+            ("a value less", |it| it.get("ConfigMap", "a")["data"] = json!(null)),
+            ("out of the set", |it| it.get("ConfigMap", "a")["metadata"]["labels"] = json!({})),
+            ("not applied by us", |it| {
+                it.get("ConfigMap", "a")["metadata"]["managedFields"][0]["manager"] = json!("x");
+            }),
+            ("a field that is no longer declared", |it| {
+                let object = it.get("ConfigMap", "a");
+                object["data"]["old"] = json!("1");
+                object["metadata"]["managedFields"][0]["fieldsV1"]["f:data"]["f:old"] = json!({});
+            }),
+            ("a port that is no longer declared", |it| {
+                let fields =
+                    &mut it.get("Deployment", "a")["metadata"]["managedFields"][0]["fieldsV1"];
+                let container = "k:{\"name\":\"web\"}";
+                let ports = &mut fields["f:spec"]["f:template"]["f:spec"]["f:containers"]
+                    [container]["f:ports"];
+                assert!(
+                    ports["k:{\"containerPort\":80,\"protocol\":\"TCP\"}"].is_object(),
+                    "{ports}"
+                );
+                ports["k:{\"containerPort\":81,\"protocol\":\"TCP\"}"] = json!({ ".": {} });
+            }),
+            ("an element less", |it| {
+                it.get("Deployment", "a")["spec"]["template"]["spec"]["containers"] = json!([]);
+            }),
+        ];
+        for (what, change) in changes {
+            let (mut cluster, inventory) = settled(&render);
+            change(&mut cluster);
+            let plan = decide(&render, &inventory, &cluster);
+            assert_eq!(told(&render, &plan).len(), 1, "{what}");
+            assert!(told(&render, &plan)[0].ends_with("Apply"), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_others_add_and_the_server_writes_otherwise_is_let_alone() {
+        let render = render(&[("shop", "request a: platform.Web {}")]);
+        let (mut cluster, inventory) = settled(&render);
+        let deployment = cluster.get("Deployment", "a");
+        deployment["spec"]["revisionHistoryLimit"] = json!(10);
+        deployment["metadata"]["annotations"] = json!({ "deployment.kubernetes.io/revision": "3" });
+        deployment["status"] = json!({ "replicas": 2 });
+        let containers = &mut deployment["spec"]["template"]["spec"]["containers"];
+        containers[0]["resources"]["requests"]["cpu"] = json!("1.5");
+        containers[0]["terminationMessagePath"] = json!("/dev/termination-log");
+        containers[0]["ports"][0]["protocol"] = json!("TCP");
+        containers.as_array_mut().unwrap().push(json!({ "name": "injected", "image": "x" }));
+        // An empty map is not kept.
+        cluster.get("ConfigMap", "a").as_object_mut().unwrap().shift_remove("data");
+        assert_eq!(told(&render, &decide(&render, &inventory, &cluster)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_git_no_longer_has_is_deleted_if_it_is_ours() {
+        let both = render(&[("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}")]);
+        let one = render(&[("shop", "request a: platform.Web {}")]);
+        let (cluster, inventory) = settled(&both);
+        let told_of = |cluster: &Cluster, inventory: &Inventory| {
+            told(&one, &decide(&one, inventory, cluster))
+        };
+        assert_eq!(told_of(&cluster, &inventory), ["ConfigMap/b: delete", "Deployment/b: delete"]);
+
+        // Another object of the name.
+        let mut other = cluster.clone();
+        other.get("ConfigMap", "b")["metadata"]["uid"] = json!("2");
+        assert_eq!(told_of(&other, &inventory), ["Deployment/b: delete", "ConfigMap/b: foreign"]);
+
+        // Not there any more.
+        let mut less = cluster.clone();
+        less.objects.retain(|it, _| !(it.kind == "ConfigMap" && it.name == "b"));
+        assert_eq!(told_of(&less, &inventory), ["Deployment/b: delete", "ConfigMap/b: gone"]);
+
+        // Never remembered: whatever its labels say.
+        let mut forgotten = inventory.clone();
+        forgotten.entries.retain(|it, _| it.name != "b");
+        assert_eq!(told_of(&cluster, &forgotten), Vec::<String>::new());
+
+        // Applied, and interrupted before its UID was remembered.
+        let mut pending = inventory.clone();
+        pending.entries.values_mut().for_each(|it| it.uid = None);
+        assert_eq!(told_of(&cluster, &pending), ["ConfigMap/b: delete", "Deployment/b: delete"]);
+        let mut theirs = cluster.clone();
+        theirs.get("ConfigMap", "b")["metadata"]["labels"] = json!({});
+        let managers = &mut theirs.get("Deployment", "b")["metadata"]["managedFields"];
+        managers[0]["manager"] = json!("helm");
+        assert_eq!(told_of(&theirs, &pending), ["ConfigMap/b: foreign", "Deployment/b: foreign"]);
+
+        // Not to be seen.
+        let mut blind = cluster.clone();
+        let hidden =
+            blind.objects.keys().find(|it| it.kind == "ConfigMap" && it.name == "b").cloned();
+        let hidden = hidden.unwrap();
+        blind.objects.remove(&hidden);
+        let refusal = Refusal { kind: Reason::Forbidden, ..Refusal::unreachable("no") };
+        blind.unseen.insert(hidden, refusal);
+        assert_eq!(told_of(&blind, &inventory), ["Deployment/b: delete", "ConfigMap/b: unknown"]);
+    }
+
+    #[test]
+    fn what_does_not_build_is_not_deleted_and_the_rest_is() {
+        let before = render(&[
+            ("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}"),
+            ("other", "request c: platform.Web {}\n\nrequest d: platform.Web {}"),
+            ("third", "request e: platform.Web {}"),
+        ]);
+        let (cluster, inventory) = settled(&before);
+        let unknown_and_deleted = |packages: &[(&str, &str)]| -> [Vec<String>; 2] {
+            let now = render(packages);
+            let plan = decide(&now, &inventory, &cluster);
+            let names = |of: Vec<&Identity>| -> Vec<String> {
+                let deployments = of.into_iter().filter(|it| it.kind == "Deployment");
+                deployments.map(|it| it.name.to_string()).collect()
+            };
+            [
+                names(plan.unknown.iter().map(|it| &it.identity).collect()),
+                names(plan.deletes.iter().map(|it| &it.identity).collect()),
+            ]
+        };
+        let some = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let mistake = "request a: platform.Web { replicas = \"x\" }";
+        let (c, e) = ("request c: platform.Web {}", "request e: platform.Web {}");
+        // `b` is gone from a package with a mistake, `d` from a sound one.
+        let found = unknown_and_deleted(&[("shop", mistake), ("other", c), ("third", e)]);
+        assert_eq!(found, [some(&["a", "b"]), some(&["d"])]);
+        // A syntax error.
+        let found = unknown_and_deleted(&[
+            ("shop", "request a: platform.Web {"),
+            ("other", c),
+            ("third", e),
+        ]);
+        assert_eq!(found, [some(&["a", "b"]), some(&["d"])]);
+        // `d` moved to a package that does not build: its name stands there.
+        let torn = "request d: platform.Web {}\n\nrequest a: platform.Web { ) }";
+        let found = unknown_and_deleted(&[("shop", torn), ("other", c), ("third", e)]);
+        assert_eq!(found, [some(&["a", "b", "d"]), some(&[])]);
+        // A package that is gone as a whole is known to make nothing.
+        let found = unknown_and_deleted(&[("shop", mistake), ("other", c)]);
+        assert_eq!(found, [some(&["a", "b"]), some(&["d", "e"])]);
+    }
+
+    #[test]
+    fn many_deletes_and_precious_ones_wait_for_whoever_has_seen_them() {
+        let requests = |count: usize| -> String {
+            (0..count).map(|it| format!("request a{it}: platform.Web {{}}\n\n")).collect()
+        };
+        let space = "request z: platform.Space {}\n\n";
+        let before = render(&[("shop", &(requests(60) + space))]);
+        let (cluster, inventory) = settled(&before);
+        assert_eq!(inventory.entries.len(), 122);
+        let counts = |now: &Render, confirm: Option<&str>| {
+            let plan = decide_with(now, &inventory, &cluster, |it| it.confirm = confirm.map(leak));
+            (plan.deletes.len(), plan.held.iter().map(|it| it.1).collect::<Vec<_>>(), plan.hash)
+        };
+        fn leak(text: &str) -> &'static str {
+            text.to_owned().leak()
+        }
+        // A tenth of all.
+        let now = render(&[("shop", &(requests(54) + space))]);
+        assert_eq!(counts(&now, None).0, 12);
+        let now = render(&[("shop", &(requests(53) + space))]);
+        let (deleted, held, hash) = counts(&now, None);
+        assert_eq!((deleted, held.len()), (0, 14));
+        assert!(held.iter().all(|it| *it == Held::TooMany(12)));
+        assert_eq!(counts(&now, Some(&hash)).0, 14, "whoever has seen them");
+        assert_eq!(counts(&now, Some("0123456789")).0, 0, "and nobody else");
+        // A namespace and a volume claim, however few.
+        let now = render(&[("shop", &requests(60))]);
+        let (deleted, held, hash) = counts(&now, None);
+        assert_eq!((deleted, held), (0, vec![Held::Precious, Held::Precious]));
+        assert_eq!(counts(&now, Some(&hash)).0, 2);
+        // Beside others these go.
+        let now = render(&[("shop", &requests(59))]);
+        assert_eq!(counts(&now, None).0, 2);
+        // Of nothing all would go.
+        let now = render(&[]);
+        let (deleted, held, hash) = counts(&now, None);
+        assert_eq!((deleted, held.len(), held[0]), (0, 122, Held::EmptySource));
+        assert_eq!(counts(&now, Some(&hash)).0, 0, "that is never meant");
+    }
+
+    #[test]
+    fn namespaces_go_last() {
+        let before =
+            render(&[("shop", "request a: platform.Web {}\n\nrequest z: platform.Space {}")]);
+        let (cluster, inventory) = settled(&before);
+        let now = render(&[("shop", "request b: platform.Web {}")]);
+        let plan = decide(&now, &inventory, &cluster);
+        let hash = plan.hash.clone();
+        let plan =
+            decide_with(&now, &inventory, &cluster, |it| it.confirm = Some(hash.clone().leak()));
+        let kinds: Vec<&str> = plan.deletes.iter().map(|it| it.identity.kind.as_str()).collect();
+        assert_eq!(kinds, ["ConfigMap", "Deployment", "PersistentVolumeClaim", "Namespace"]);
+    }
+
+    #[test]
+    fn only_what_is_spoken_of_is_touched() {
+        let before = render(&[
+            ("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}"),
+            ("other", "request c: platform.Web {}\n\nrequest d: platform.Web {}"),
+        ]);
+        let (_, inventory) = settled(&before);
+        let now = render(&[
+            ("shop", "request a: platform.Web {}"),
+            ("other", "request c: platform.Web {}"),
+        ]);
+        let cluster = settled(&before).0;
+        let plan = decide_with(&now, &inventory, &cluster, |it| it.is_chosen = &|it| it == "shop");
+        assert_eq!(told(&now, &plan), ["ConfigMap/b: delete", "Deployment/b: delete"]);
+        assert_eq!(plan.objects.len(), 2);
+    }
+
+    #[test]
+    fn what_is_there_already_is_somebody_elses_until_it_is_taken_over() {
+        let render = render(&[("shop", "request a: platform.Web {}")]);
+        let (mut cluster, _) = settled(&render);
+        let map = cluster.get("ConfigMap", "a");
+        map["metadata"]["labels"] = json!({});
+        map["metadata"]["managedFields"][0]["manager"] = json!("helm");
+        cluster.get("Deployment", "a")["metadata"]["labels"][PART_OF] = json!("applyset-theirs-v1");
+        let nothing = Inventory::default();
+        assert_eq!(
+            told(&render, &decide(&render, &nothing, &cluster)),
+            [
+                "ConfigMap/a: Unclaimed(Some(\"helm\"))",
+                "Deployment/a: Member(\"applyset-theirs-v1\")",
+            ]
+        );
+        let plan = decide_with(&render, &nothing, &cluster, |it| it.adopt = true);
+        assert_eq!(
+            told(&render, &plan),
+            ["ConfigMap/a: Apply", "Deployment/a: Member(\"applyset-theirs-v1\")"]
+        );
+    }
+
+    #[test]
+    fn what_is_being_deleted_is_waited_for() {
+        let render = render(&[("shop", "request a: platform.Web {}")]);
+        let (mut cluster, inventory) = settled(&render);
+        cluster.get("ConfigMap", "a")["metadata"]["deletionTimestamp"] =
+            json!("2026-01-01T00:00:00Z");
+        assert_eq!(told(&render, &decide(&render, &inventory, &cluster)), ["ConfigMap/a: Wait"]);
+    }
+
+    /// What is sent for the Deployment of a render, of one that is there as changed by `change`.
+    fn sent(packages: &str, before: &str, change: fn(&mut Json)) -> Json {
+        let before = render(&[("shop", before)]);
+        let (mut cluster, _) = settled(&before);
+        change(cluster.get("Deployment", "a"));
+        let now = render(&[("shop", packages)]);
+        let desired = now.objects.iter().find(|it| it.identity.kind == "Deployment").unwrap();
+        let live = cluster.objects.get(&desired.identity);
+        outgoing(desired, &left(desired, &scaled(&now)), live, SET)
+    }
+
+    #[test]
+    fn a_field_that_is_left_to_others_is_sent_until_somebody_else_has_it() {
+        let fixed = "request a: platform.Web { replicas = 3 }";
+        let left = "request a: platform.Web { replicas = 2, left = true }";
+        let theirs: fn(&mut Json) = |it| {
+            it["spec"]["replicas"] = json!(6);
+            let managers = it["metadata"]["managedFields"].as_array_mut().unwrap();
+            managers[0]["fieldsV1"]["f:spec"].as_object_mut().unwrap().shift_remove("f:replicas");
+            managers.push(json!({
+                "manager": "hpa", "operation": "Update", "subresource": "scale",
+                "fieldsV1": { "f:spec": { "f:replicas": {} } },
+            }));
+        };
+        // At creation.
+        let render = render(&[("shop", left)]);
+        let desired = render.objects.iter().find(|it| it.identity.kind == "Deployment").unwrap();
+        let first = outgoing(desired, &super::left(desired, &scaled(&render)), None, SET);
+        assert_eq!(first["spec"]["replicas"], json!(2));
+        // Then what is there, as long as it is ours, so that it stays.
+        assert_eq!(sent(left, fixed, |_| {})["spec"]["replicas"], json!(3));
+        assert_eq!(sent(left, left, |_| {})["spec"]["replicas"], json!(2));
+        // Then nothing.
+        assert_eq!(sent(left, left, theirs)["spec"]["replicas"], json!(null));
+        // What is not left is sent, whoever has it.
+        assert_eq!(sent(fixed, left, theirs)["spec"]["replicas"], json!(3));
+    }
+
+    #[test]
+    fn replicas_that_are_said_no_more_beside_an_autoscaler_stay() {
+        let fixed = "request a: platform.Web { replicas = 5 }";
+        let scaled = "request a: platform.Web { replicas = none, max = 9 }";
+        let silent = "request a: platform.Web { replicas = none }";
+        assert_eq!(sent(scaled, fixed, |_| {})["spec"]["replicas"], json!(5));
+        assert_eq!(sent(silent, fixed, |_| {})["spec"]["replicas"], json!(null));
+    }
+
+    #[test]
+    fn what_is_left_to_others_is_not_compared() {
+        let render = render(&[("shop", "request a: platform.Web { left = true }")]);
+        let (mut cluster, inventory) = settled(&render);
+        cluster.get("Deployment", "a")["spec"]["replicas"] = json!(17);
+        assert_eq!(told(&render, &decide(&render, &inventory, &cluster)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_is_sent_as_the_server_keeps_it() {
+        let render = render(&[("shop", "request a: platform.Key { text = \"open\" }")]);
+        let secret = &render.objects[0];
+        assert_eq!(secret.json["data"], json!({ "text": "b3Blbg==" }));
+        assert!(secret.json["stringData"].is_null());
+        let (mut cluster, _) = settled(&render);
+        cluster.get("Secret", "a")["data"]["text"] = json!("c2h1dA==");
+        let object = &cluster.objects[&secret.identity];
+        let found = not_as_declared(render.facts, secret, object);
+        assert_eq!((found.len(), found[0].is_secret), (1, true));
+    }
+}

@@ -269,7 +269,7 @@ impl Follower {
             id: String::new(),
             made: None,
             wanted: HashMap::new(),
-            scaled: BTreeSet::new(),
+            scaled: Arc::default(),
             inventory: None,
             written: Inventory::default(),
             is_writing: false,
@@ -477,7 +477,7 @@ struct State {
     made: Option<Arc<Following>>,
     /// What the cluster should have: of the newest commit, and of older ones what does not build any more.
     wanted: HashMap<Identity, Arc<Desired>>,
-    scaled: BTreeSet<Identity>,
+    scaled: Arc<BTreeSet<Identity>>,
     /// As it is known here; what the cluster has of it is `written`.
     inventory: Option<Inventory>,
     written: Inventory,
@@ -687,7 +687,7 @@ impl State {
             }
         }
         self.wanted = wanted;
-        self.scaled = scaled(&render);
+        self.scaled = Arc::new(scaled(&render));
         let Made { commit, directory, seen, .. } = made;
         self.made = Some(Arc::new(Following { commit, directory, render: Arc::clone(&render) }));
         for (_, failing) in self.failing.drain() {
@@ -1278,7 +1278,8 @@ impl State {
             // Short: whoever fails waits by itself, not here.
             until: tokio::time::Instant::now() + Duration::from_secs(2),
         };
-        let applier = Applier::new(self.cluster.clone(), Arc::clone(&render), self.id.clone(), how);
+        let (cluster, scaled) = (self.cluster.clone(), Arc::clone(&self.scaled));
+        let applier = Applier::scaling(cluster, Arc::clone(&render), scaled, self.id.clone(), how);
         let places = match request {
             Some(request) => render.requests[request].objects.clone(),
             None => objects.iter().map(|(place, ..)| *place).collect(),
