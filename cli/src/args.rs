@@ -2,7 +2,11 @@
 
 use crate::terminal::Colour;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::path::PathBuf;
+
+/// Where inventories are.
+const INVENTORY_NAMESPACE: &str = "plumb-system";
 
 const CODES: &str = "\
 Exit codes:
@@ -285,8 +289,21 @@ pub(crate) struct Where {
     pub(crate) context: Option<String>,
 
     /// The namespace of the inventory; made where it is not there
-    #[arg(long, value_name = "NAMESPACE", default_value = "plumb-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = INVENTORY_NAMESPACE)]
     pub(crate) inventory_namespace: String,
+}
+
+/// What says the same on the command line again.
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(context) = &self.context {
+            write!(f, " --context {context}")?;
+        }
+        match self.inventory_namespace.as_str() {
+            INVENTORY_NAMESPACE => Ok(()),
+            other => write!(f, " --inventory-namespace {other}"),
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -8,6 +8,7 @@
 //!   -> machine    the same answers as JSON
 //!   -> diff       what two commits make, compared
 //!   -> apply      a cluster becomes what an environment should be
+//!   -> cluster    what the commands that speak of a cluster have in common
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
@@ -23,6 +24,7 @@ mod annotations;
 mod apply;
 mod args;
 mod chain;
+mod cluster;
 mod commands;
 mod diff;
 mod explain;
