@@ -7,20 +7,19 @@
 mod follow;
 
 use crate::args::{self, Report as Format};
-use crate::cluster::{self, Seen, Session, failed, say_held, say_unknown};
+use crate::cluster::{self, Seen, Session, delete_json, failed, say_held, waiting_json};
 use crate::commands::{FOUND_ERRORS, Stop, number};
 use crate::machine;
 use crate::terminal::{Colour, Progress, say, visible};
 use plumb_compiler::answers::Finding;
 use plumb_compiler::changes::Identity;
 use plumb_compiler::diagnostics::{Severity, code};
-use plumb_compiler::syntax::ast::Name;
 use plumb_reconciler::apply::{
     Applier, Deleted, How, Outcome, Report, Told, identity, resource_of, run as carry_out, scopes,
 };
 use plumb_reconciler::cluster::Cluster;
 use plumb_reconciler::health::{Health, health};
-use plumb_reconciler::inventory::PART_OF;
+use plumb_reconciler::inventory::{Entry, PART_OF};
 use plumb_reconciler::plan::{Choice, Delete, Foreign, Held, plan};
 use plumb_reconciler::render::{Desired, Render};
 use serde_json::{Value as Json, json};
@@ -136,7 +135,12 @@ impl Session {
                 }
             }
             say_held(&held, &hash, (&args.env, &args.path), &args.cluster);
-            say_unknown(unknown.len());
+            if !unknown.is_empty() {
+                let count = number(unknown.len(), "object");
+                say(&format!(
+                    "{count} that nothing makes any more stay: where they may be made does not build"
+                ));
+            }
             say(&summary(&report, args.dry_run));
         }
         let is_fine = told.iter().all(|it| it.severity != Severity::Error)
@@ -318,15 +322,6 @@ fn summary(report: &Report, dry_run: bool) -> String {
     }
 }
 
-fn identity_json(identity: &Identity) -> Json {
-    json!({
-        "group": identity.group.as_str(),
-        "kind": identity.kind.as_str(),
-        "namespace": identity.namespace.as_deref(),
-        "name": identity.name.as_str(),
-    })
-}
-
 fn objects_json(render: &Render, report: &Report) -> Vec<Json> {
     let shown = report.objects.iter().map(|(place, outcome)| {
         let desired = &render.objects[*place];
@@ -354,35 +349,14 @@ fn objects_json(render: &Render, report: &Report) -> Vec<Json> {
     shown.collect()
 }
 
-fn deletes_json(
-    report: &Report,
-    held: &[(Delete, Held)],
-    unknown: &[plumb_reconciler::inventory::Entry],
-) -> Vec<Json> {
-    let shown = |identity: &Identity, request: &Name, action: &str, message: Option<String>| {
-        let mut shown = identity_json(identity);
-        shown["action"] = json!(action);
-        shown["request"] = json!(request.as_str());
-        shown["message"] = json!(message);
-        shown
-    };
+fn deletes_json(report: &Report, held: &[(Delete, Held)], unknown: &[Entry]) -> Vec<Json> {
     let done = report.deletes.iter().map(|(delete, deleted)| {
         let (action, message) = match deleted {
             Deleted::Gone => ("deleted", None),
             Deleted::Leaving => ("leaving", None),
             Deleted::Refused(refusal) => ("refused", Some(refusal.message.clone())),
         };
-        shown(&delete.identity, &delete.request, action, message)
+        delete_json(&delete.identity, &delete.request, action, message)
     });
-    let held = held.iter().map(|(delete, why)| {
-        let why = match why {
-            Held::EmptySource => "the sources make nothing".to_owned(),
-            Held::TooMany(limit) => format!("more than {limit} at once"),
-            Held::Precious => "what goes with it cannot be got back".to_owned(),
-        };
-        shown(&delete.identity, &delete.request, "held", Some(why))
-    });
-    let unknown =
-        unknown.iter().map(|entry| shown(&entry.identity, &entry.request, "unknown", None));
-    done.chain(held).chain(unknown).collect()
+    done.chain(waiting_json(held, unknown)).collect()
 }

@@ -12,16 +12,18 @@ use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
 use plumb_compiler::answers::Finding;
 use plumb_compiler::batch::Form;
+use plumb_compiler::changes::Identity;
 use plumb_compiler::diagnostics::{Code, Severity, code};
 use plumb_compiler::syntax::ast::Name;
 use plumb_reconciler::apply::{Snapshot, look};
 use plumb_reconciler::blame;
 use plumb_reconciler::cluster::Cluster;
-use plumb_reconciler::inventory::{Inventory, Set};
+use plumb_reconciler::inventory::{Entry, Inventory, Set};
 use plumb_reconciler::plan::{Delete, Foreign, Held};
 use plumb_reconciler::refusal::{Reason, Refusal};
 use plumb_reconciler::render::{Compiler, Desired, Render};
 use plumb_workspace::{Loaded, load};
+use serde_json::{Value as Json, json};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -273,12 +275,35 @@ pub(crate) fn say_held(
     }
 }
 
-/// Says how many objects stay because it is not known whether git still has them.
-pub(crate) fn say_unknown(count: usize) {
-    if count > 0 {
-        let count = number(count, "object");
-        say(&format!(
-            "{count} that nothing makes any more stay: where they may be made does not build"
-        ));
-    }
+/// The deletes that wait, as programs get them: each as an object with an `action`.
+pub(crate) fn waiting_json(held: &[(Delete, Held)], unknown: &[Entry]) -> Vec<Json> {
+    let held = held.iter().map(|(delete, why)| {
+        let why = match why {
+            Held::EmptySource => "the sources make nothing".to_owned(),
+            Held::TooMany(limit) => format!("more than {limit} at once"),
+            Held::Precious => "what goes with it cannot be got back".to_owned(),
+        };
+        delete_json(&delete.identity, &delete.request, "held", Some(why))
+    });
+    let unknown =
+        unknown.iter().map(|entry| delete_json(&entry.identity, &entry.request, "unknown", None));
+    held.chain(unknown).collect()
+}
+
+/// A delete, as programs get it.
+pub(crate) fn delete_json(
+    identity: &Identity,
+    request: &Name,
+    action: &str,
+    message: Option<String>,
+) -> Json {
+    json!({
+        "group": identity.group.as_str(),
+        "kind": identity.kind.as_str(),
+        "namespace": identity.namespace.as_deref(),
+        "name": identity.name.as_str(),
+        "action": action,
+        "request": request.as_str(),
+        "message": message,
+    })
 }
