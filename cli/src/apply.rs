@@ -7,27 +7,21 @@
 mod follow;
 
 use crate::args::{self, Report as Format};
-use crate::commands::{FOUND_ERRORS, Stop, number, unknown_environment, working_directory};
-use crate::human::{self, Printer};
+use crate::cluster::{self, Seen, Session, delete_json, failed, say_held, waiting_json};
+use crate::commands::{FOUND_ERRORS, Stop, number};
 use crate::machine;
 use crate::terminal::{Colour, Progress, say, visible};
 use plumb_compiler::answers::Finding;
-use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
-use plumb_compiler::diagnostics::{Code, Severity, code};
-use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::diagnostics::{Severity, code};
 use plumb_reconciler::apply::{
-    Applier, Deleted, How, Outcome, Report, Told, identity, look, resource_of, run as carry_out,
-    scopes,
+    Applier, Deleted, How, Outcome, Report, Told, identity, resource_of, run as carry_out, scopes,
 };
-use plumb_reconciler::blame;
 use plumb_reconciler::cluster::Cluster;
 use plumb_reconciler::health::{Health, health};
-use plumb_reconciler::inventory::{Inventory, PART_OF, Set};
+use plumb_reconciler::inventory::{Entry, PART_OF};
 use plumb_reconciler::plan::{Choice, Delete, Foreign, Held, plan};
-use plumb_reconciler::refusal::{Reason, Refusal};
-use plumb_reconciler::render::{Compiler, Desired, Render};
-use plumb_workspace::{Loaded, load};
+use plumb_reconciler::render::{Desired, Render};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -47,84 +41,20 @@ pub(crate) fn run(args: &args::Apply, colour: Colour) -> Result<u8, Stop> {
     if args.watch {
         return follow::run(args);
     }
-    let loaded = {
-        let _progress = Progress::new("Reading");
-        load(&args.path)?
-    };
-    let set = set(&loaded, &args.env, &args.cluster.inventory_namespace)?;
-    let mut compiler = Compiler::default();
-    let render = {
-        let _progress = Progress::new(&format!("Building {}", args.env));
-        compiler.render(loaded.clone(), &args.env, Form::Objects).map_err(|unknown| {
-            Stop::Failed(match unknown.known.is_empty() {
-                true => unknown.to_string(),
-                false => unknown_environment(&args.env, &unknown.known),
-            })
-        })?
-    };
-    let session = Session {
-        loaded,
-        environments: compiler.environments(),
-        compiler,
-        render: Arc::new(render),
-        colour,
-        json: args.output == Format::Json,
-    };
+    let is_json = args.output == Format::Json;
+    let session = Session::open(&args.path, &args.env, colour, is_json)?;
     let mistakes: Vec<Finding> = session.render.errors().cloned().collect();
     session.report(&mistakes);
     if session.render.unknown.all {
         return Err(Stop::Failed("plumb.toml has mistakes, so nothing was applied".to_owned()));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::Failed(format!("cannot start: {error}")))?;
-    runtime.block_on(session.apply(args, &set, mistakes))
-}
-
-/// The set of an environment of a workspace.
-pub(crate) fn set(loaded: &Loaded, environment: &str, namespace: &str) -> Result<Set, Stop> {
-    match &loaded.manifest.name {
-        Some(name) => Ok(Set::new(name, environment, namespace)),
-        None => Err(Stop::Failed(
-            "the workspace has no name: what is applied is remembered under it. Write `name = \"…\"` into its plumb.toml"
-                .to_owned(),
-        )),
-    }
-}
-
-struct Session {
-    loaded: Loaded,
-    environments: Vec<Name>,
-    compiler: Compiler,
-    render: Arc<Render>,
-    colour: Colour,
-    json: bool,
+    cluster::runtime()?.block_on(session.apply(args, mistakes))
 }
 
 impl Session {
-    async fn apply(
-        &self,
-        args: &args::Apply,
-        set: &Set,
-        mut told: Vec<Finding>,
-    ) -> Result<u8, Stop> {
+    async fn apply(&self, args: &args::Apply, mut told: Vec<Finding>) -> Result<u8, Stop> {
         let until = Instant::now() + args.timeout;
-        let cluster =
-            Cluster::connect(args.cluster.context.as_deref()).await.map_err(Stop::Failed)?;
-        let failed = |what: &str| {
-            let what = what.to_owned();
-            move |refusal: Refusal| Stop::Failed(format!("{what}: {refusal}"))
-        };
-        let (inventory, snapshot) = {
-            let _progress = Progress::new(&format!("Looking at {}", cluster.shown()));
-            let pages = cluster.pages(set).await.map_err(failed("the inventory cannot be read"))?;
-            let inventory = Inventory::read(set, &pages).map_err(Stop::Failed)?;
-            let snapshot = look(&cluster, &self.render, &inventory, &set.id())
-                .await
-                .map_err(failed("what is in the cluster cannot be seen"))?;
-            (inventory, snapshot)
-        };
+        let Seen { cluster, set, inventory, snapshot } = self.look(&args.cluster).await?;
         let id = set.id();
         let choice = Choice {
             set: &id,
@@ -158,9 +88,9 @@ impl Session {
             progress: None,
             failed: None,
         };
-        let json = self.json;
+        let json = self.is_silent;
         let report =
-            carry_out(applier, plan, snapshot, &mut inventory, set, &mut |render, told| {
+            carry_out(applier, plan, snapshot, &mut inventory, &set, &mut |render, told| {
                 lines.tell(render, told, args.dry_run, json);
             })
             .await
@@ -183,7 +113,7 @@ impl Session {
 
         let refused: Vec<&(Delete, Deleted)> =
             report.deletes.iter().filter(|(_, it)| matches!(it, Deleted::Refused(_))).collect();
-        if self.json {
+        if self.is_silent {
             let shown = json!({
                 "version": 1,
                 "environment": self.render.environment.as_str(),
@@ -204,7 +134,7 @@ impl Session {
                     say(&format!("{} was not deleted: {refusal}", delete.identity.address()));
                 }
             }
-            say_held(&held, &hash, args);
+            say_held(&held, &hash, (&args.env, &args.path), &args.cluster);
             if !unknown.is_empty() {
                 let count = number(unknown.len(), "object");
                 say(&format!(
@@ -221,103 +151,11 @@ impl Session {
 
     /// What is wrong with an object that is not in the cluster as git has it, at the lines that made it so.
     fn problems(&self, desired: &Desired, outcome: &Outcome) -> Vec<Finding> {
-        let address = desired.identity.address();
         match outcome {
             Outcome::Refused(refusal) => self.refused(desired, refusal),
-            Outcome::Foreign(Foreign::Unclaimed(writer)) => {
-                let by = writer.as_ref().map(|it| format!(", made by {it}")).unwrap_or_default();
-                let message = format!("{address} is there already{by}, and not of this workspace");
-                let help = "`--adopt` takes it over: it will then be as git has it, and go when git no longer has it";
-                vec![self.finding(
-                    code::FOREIGN_OBJECT,
-                    desired,
-                    "",
-                    message,
-                    String::new(),
-                    Some(help),
-                )]
-            }
-            Outcome::Foreign(Foreign::Member(set)) => {
-                let message =
-                    format!("{address} is there already, as a member of another set, {set}");
-                let help = "two sets would take turns: take it out of one of them";
-                vec![self.finding(
-                    code::FOREIGN_OBJECT,
-                    desired,
-                    "",
-                    message,
-                    String::new(),
-                    Some(help),
-                )]
-            }
-            Outcome::Waiting => {
-                let message = format!("{address} is still being deleted, so it is not applied");
-                let mut finding =
-                    self.finding(code::REFUSED, desired, "", message, String::new(), None);
-                finding.severity = Severity::Warning;
-                vec![finding]
-            }
+            Outcome::Foreign(whose) => vec![self.foreign(desired, whose)],
+            Outcome::Waiting => vec![self.leaving(desired)],
             _ => Vec::new(),
-        }
-    }
-
-    fn refused(&self, desired: &Desired, refusal: &Refusal) -> Vec<Finding> {
-        let address = desired.identity.address();
-        let help = match refusal.kind {
-            Reason::Owned => Some("`--force-conflicts` takes the fields over"),
-            Reason::Forbidden => Some("`plumb rbac` prints what who applies must be allowed to do"),
-            Reason::Invalid if refusal.message.contains("field is immutable") => Some(
-                "it cannot be changed in place: delete the object and apply again, which makes it anew",
-            ),
-            Reason::NoNamespace => {
-                Some("make the namespace: a composition can emit it, or somebody makes it once")
-            }
-            Reason::Terminating => Some("apply again when what is being deleted is gone"),
-            _ => None,
-        };
-        if refusal.causes.is_empty() {
-            let message = format!("the cluster does not take {address}: {}", refusal.message);
-            return vec![self.finding(code::REFUSED, desired, "", message, String::new(), help)];
-        }
-        refusal
-            .causes
-            .iter()
-            .map(|(field, why)| {
-                let message = format!("the cluster does not take {address}: {field}: {why}");
-                self.finding(code::REFUSED, desired, field, message, why.clone(), help)
-            })
-            .collect()
-    }
-
-    /// A finding at the line that made a field of an object.
-    fn finding(
-        &self,
-        code: Code,
-        desired: &Desired,
-        field: &str,
-        message: String,
-        label: String,
-        help: Option<&str>,
-    ) -> Finding {
-        let environment = &self.render.environment;
-        let value = blame::value(desired, field);
-        let source = self.compiler.source(environment, &desired.manifest, value);
-        let request = self.compiler.request(&desired.manifest);
-        let location = source.map(|it| it.location).or_else(|| Some(request.clone()));
-        let is_elsewhere = location.as_ref() != Some(&request);
-        Finding {
-            code,
-            severity: Severity::Error,
-            message,
-            environments: vec![environment.clone()],
-            location,
-            label,
-            related: match is_elsewhere {
-                true => vec![(request, format!("for request {}", desired.request))],
-                false => Vec::new(),
-            },
-            help: help.map(str::to_owned),
-            fixes: Vec::new(),
         }
     }
 
@@ -392,25 +230,6 @@ impl Session {
                 self.finding(code::UNSETTLED, desired, "", message, String::new(), None)
             })
             .collect()
-    }
-
-    /// Writes findings to stderr.
-    fn report(&self, findings: &[Finding]) {
-        if self.json || findings.is_empty() {
-            return;
-        }
-        let stderr = io::stderr().lock();
-        let directory = working_directory();
-        let colour = self.colour.on(&stderr);
-        let mut printer = Printer::new(&self.loaded, &directory, &self.environments, colour);
-        let mut out = BufWriter::new(stderr);
-        for finding in findings {
-            let _ = printer.print(&mut out, finding);
-        }
-        if let Some(count) = human::count(findings) {
-            let _ = writeln!(out, "{count}");
-        }
-        let _ = out.flush();
     }
 }
 
@@ -503,45 +322,6 @@ fn summary(report: &Report, dry_run: bool) -> String {
     }
 }
 
-fn say_held(held: &[(Delete, Held)], hash: &str, args: &args::Apply) {
-    let Some((_, why)) = held.first() else { return };
-    let count = number(held.len(), "object");
-    say(&match why {
-        Held::EmptySource => format!(
-            "{count} would be deleted, since the sources make nothing at all. That is hardly meant, so they stay:"
-        ),
-        Held::TooMany(limit) => {
-            format!(
-                "{count} would be deleted, more than {limit}, so they stay until somebody has looked:"
-            )
-        }
-        Held::Precious => {
-            format!(
-                "{count} would be deleted with what cannot be got back, so they stay until somebody has looked:"
-            )
-        }
-    });
-    for (delete, _) in held {
-        say(&format!("  {}  {}", delete.identity.address(), delete.request));
-    }
-    if *why != Held::EmptySource {
-        let path = match args.path.to_string_lossy() {
-            path if path == "." => String::new(),
-            path => format!(" {path}"),
-        };
-        say(&format!("to delete them: plumb apply --env {}{path} --confirm {hash}", args.env));
-    }
-}
-
-fn identity_json(identity: &Identity) -> Json {
-    json!({
-        "group": identity.group.as_str(),
-        "kind": identity.kind.as_str(),
-        "namespace": identity.namespace.as_deref(),
-        "name": identity.name.as_str(),
-    })
-}
-
 fn objects_json(render: &Render, report: &Report) -> Vec<Json> {
     let shown = report.objects.iter().map(|(place, outcome)| {
         let desired = &render.objects[*place];
@@ -569,35 +349,14 @@ fn objects_json(render: &Render, report: &Report) -> Vec<Json> {
     shown.collect()
 }
 
-fn deletes_json(
-    report: &Report,
-    held: &[(Delete, Held)],
-    unknown: &[plumb_reconciler::inventory::Entry],
-) -> Vec<Json> {
-    let shown = |identity: &Identity, request: &Name, action: &str, message: Option<String>| {
-        let mut shown = identity_json(identity);
-        shown["action"] = json!(action);
-        shown["request"] = json!(request.as_str());
-        shown["message"] = json!(message);
-        shown
-    };
+fn deletes_json(report: &Report, held: &[(Delete, Held)], unknown: &[Entry]) -> Vec<Json> {
     let done = report.deletes.iter().map(|(delete, deleted)| {
         let (action, message) = match deleted {
             Deleted::Gone => ("deleted", None),
             Deleted::Leaving => ("leaving", None),
             Deleted::Refused(refusal) => ("refused", Some(refusal.message.clone())),
         };
-        shown(&delete.identity, &delete.request, action, message)
+        delete_json(&delete.identity, &delete.request, action, message)
     });
-    let held = held.iter().map(|(delete, why)| {
-        let why = match why {
-            Held::EmptySource => "the sources make nothing".to_owned(),
-            Held::TooMany(limit) => format!("more than {limit} at once"),
-            Held::Precious => "what goes with it cannot be got back".to_owned(),
-        };
-        shown(&delete.identity, &delete.request, "held", Some(why))
-    });
-    let unknown =
-        unknown.iter().map(|entry| shown(&entry.identity, &entry.request, "unknown", None));
-    done.chain(held).chain(unknown).collect()
+    done.chain(waiting_json(held, unknown)).collect()
 }

@@ -2,7 +2,11 @@
 
 use crate::terminal::Colour;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
 use std::path::PathBuf;
+
+/// Where inventories are.
+const INVENTORY_NAMESPACE: &str = "plumb-system";
 
 const CODES: &str = "\
 Exit codes:
@@ -16,6 +20,7 @@ Examples:
   plumb build --env prod                  the manifests of prod
   plumb build --env prod | kubectl apply --server-side -f -
   plumb why shop.replicas --env prod      where a value comes from
+  plumb diff --env prod                   what applying would change in the cluster
   plumb diff --from main --env prod       what your changes do to prod
   plumb fmt                               all files in the one style
   plumb init shop                         a workspace to begin with
@@ -68,35 +73,47 @@ The layer that holds comes first, those that lost follow, then what reads the va
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
+  plumb diff --env prod                                what `plumb apply` would change in the cluster
+  plumb diff --env prod apps/shop                      only of the requests in apps/shop and below
   plumb diff --from main --env prod                    what the working tree changes in prod
   plumb diff --from main --to HEAD --env prod          what the branch's commits change
   plumb diff --from v1.4 --to v1.5 --env prod apps/shop
   plumb diff --from origin/main --env prod --output markdown     for a pull request
   plumb diff --from \"$(git merge-base origin/main HEAD)\" --to HEAD --env prod
 
-Manifests are compared field by field, elements of lists by the keys that Kubernetes has for them:
+Without --from the API server is asked, by a dry run of each object that is not as declared, and
+nothing is kept. With it manifests are compared, without a cluster.
+
+Objects are compared field by field, elements of lists by the keys that Kubernetes has for them:
   restarted: new pods take the place of the old ones
     Deployment/cart@shop  apps.shop.cart
       ~ spec.template.spec.containers[\"cart\"].env[\"CART_TTL\"].value: \"72h\" → \"720h\"
           overlay cart in prod, apps/shop/cart.plumb:17
 
-What is taken out is told with the line that made it in the older commit. Values of Secrets are not
-shown. Commits are read from the repository, so nothing is checked out.
+What is taken out is told with the line that made it in the older commit; in a cluster, with who set
+it, where that was not Plumb. Values of Secrets are not shown. Commits are read from the repository,
+so nothing is checked out.
 
 JSON:
   { \"version\": 1, \"environment\", \"from\": side, \"to\": side, \"same\",
     \"objects\": [{ \"effect\", \"apiVersion\", \"kind\", \"namespace\", \"name\", \"request\", \"source\",
       \"changes\": [{ \"path\", \"effect\", \"old\", \"new\", \"order\", \"secret\", \"source\" }] }],
     \"incomplete\": [{ \"request\", \"side\", \"objects\" }] }
-  A side is { \"revision\", \"commit\", \"summary\" }, all null for the working tree.
-  A source is { \"side\": \"from\" | \"to\", \"layer\", \"span\", \"from\": [field of the request] }.
+  Without --from also \"deletes\", of which an action is \"held\", \"unknown\" or \"refused\", \"confirm\" and
+  \"diagnostics\", as those of apply.
+  A side is { \"revision\", \"commit\", \"summary\", \"cluster\" }, all null for the working tree.
+  A source is { \"side\": \"from\" | \"to\", \"by\", \"layer\", \"span\", \"from\": [field of the request], \"owner\" }.
+  It is by \"git\": a line says it, and `owner` set it before, if that was somebody else; by \"server\", which
+  fills it in, and the line is the next one around it; by \"nobody\" any more; by a \"manager\", `owner`; or
+  by \"plumb\", whose label it is. An owner is { \"manager\", \"operation\", \"subresource\", \"time\" }.
   An effect is \"deleted\", \"replaced\", \"restarted\", \"changed\", \"created\" or \"left\": to an owner.
-  `old` and `new` are null where nothing is set, and for Secrets.
+  `old` and `new` are null where nothing is set, and for Secrets; `layer` and `span` where there is no line.
 
 Exit codes:
-  0  both make the same
-  1  they differ, or a request does not build on one side
-  2  could not run: no repository, no such commit, path or environment, a plumb.toml with mistakes";
+  0  both are the same
+  1  they differ, a request does not build on one side, or the cluster does not take something
+  2  could not run: no repository, no such commit, path or environment, a plumb.toml with mistakes, no
+     cluster, an inventory that cannot be read";
 
 const APPLY_EXAMPLES: &str = "\
 Examples:
@@ -193,7 +210,8 @@ pub(crate) enum Command {
     /// Tell where a value comes from: every layer that set it
     #[command(after_help = WHY_EXAMPLES, after_long_help = format!("{WHY_EXAMPLES}\n\n{CODES}"))]
     Why(Why),
-    /// Tell what a change does to the objects of an environment: two commits compared, without a cluster
+    /// Tell what a change does to the objects of an environment: those of the cluster, or of another
+    /// commit, which needs no cluster
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(Diff),
     /// Make a cluster what an environment should be
@@ -311,8 +329,21 @@ pub(crate) struct Where {
     pub(crate) context: Option<String>,
 
     /// The namespace of the inventory; made where it is not there
-    #[arg(long, value_name = "NAMESPACE", default_value = "plumb-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = INVENTORY_NAMESPACE)]
     pub(crate) inventory_namespace: String,
+}
+
+/// What says the same on the command line again.
+impl fmt::Display for Where {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(context) = &self.context {
+            write!(f, " --context {context}")?;
+        }
+        match self.inventory_namespace.as_str() {
+            INVENTORY_NAMESPACE => Ok(()),
+            other => write!(f, " --inventory-namespace {other}"),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -455,17 +486,28 @@ pub(crate) struct Diff {
     #[arg(default_value = ".", hide_default_value = true)]
     pub(crate) path: PathBuf,
 
-    /// The commit to compare with: a branch, a tag, a hash, HEAD~2
-    #[arg(long, value_name = "REV")]
-    pub(crate) from: String,
+    /// The commit to compare with: a branch, a tag, a hash, HEAD~2. Where none is named, the cluster
+    #[arg(long, value_name = "REV", conflicts_with_all = ["Where", "adopt", "force_conflicts"])]
+    pub(crate) from: Option<String>,
 
     /// The commit that is compared; the working tree where none is named
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", requires = "from")]
     pub(crate) to: Option<String>,
 
     /// The environment whose manifests are compared
     #[arg(long, short, value_name = "ENV")]
     pub(crate) env: String,
+
+    #[command(flatten)]
+    pub(crate) cluster: Where,
+
+    /// As if objects that are in the cluster already, and in no other set, were taken over
+    #[arg(long)]
+    pub(crate) adopt: bool,
+
+    /// With --adopt: as if fields that other managers own were taken over, too
+    #[arg(long)]
+    pub(crate) force_conflicts: bool,
 
     /// For people, for programs, or for the description of a pull request
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]

@@ -6,27 +6,24 @@
 //! watches ──────────┘
 //! ```
 
-use crate::apply::set;
 use crate::args::{DriftArgs, Report as Format};
-use crate::commands::{FOUND_ERRORS, Stop, number, unknown_environment, working_directory};
+use crate::cluster::{self, Session};
+use crate::commands::{FOUND_ERRORS, Stop, number, working_directory};
 use crate::human::Printer;
 use crate::machine;
 use crate::terminal::{Colour, Progress, say};
 use futures::StreamExt;
 use futures::stream::select_all;
 use plumb_compiler::answers::{Finding, Location};
-use plumb_compiler::batch::Form;
 use plumb_compiler::changes::{Identity, package};
 use plumb_compiler::diagnostics::{Severity, code};
-use plumb_compiler::syntax::ast::Name;
 use plumb_reconciler::apply::{Scope, identity, resource_of, scopes};
 use plumb_reconciler::cluster::{Apply, Cluster, Event};
 use plumb_reconciler::drift::{Gap, Kind, confirmed, gaps};
 use plumb_reconciler::inventory::{Inventory, PART_OF, group_kind};
 use plumb_reconciler::log::owner;
 use plumb_reconciler::plan::{left, outgoing, scaled};
-use plumb_reconciler::render::{Compiler, Desired, Render, at};
-use plumb_workspace::{Loaded, load};
+use plumb_reconciler::render::{Desired, at};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
@@ -38,74 +35,45 @@ use std::sync::Arc;
 ///
 /// Where the sources, the cluster or what is remembered there cannot be read.
 pub(crate) fn run(args: &DriftArgs, colour: Colour) -> Result<u8, Stop> {
-    let loaded = {
-        let _progress = Progress::new("Reading");
-        load(&args.path)?
-    };
-    let set = set(&loaded, &args.env, &args.cluster.inventory_namespace)?;
-    let mut compiler = Compiler::default();
-    let render = {
-        let _progress = Progress::new(&format!("Building {}", args.env));
-        compiler
-            .render(loaded.clone(), &args.env, Form::Objects)
-            .map_err(|unknown| Stop::Failed(unknown_environment(&args.env, &unknown.known)))?
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::Failed(format!("cannot start: {error}")))?;
-    runtime.block_on(async {
+    let session = Session::open(&args.path, &args.env, colour, args.output == Format::Json)?;
+    cluster::runtime()?.block_on(async {
+        let set = session.set(&args.cluster)?;
         let cluster =
             Cluster::connect(args.cluster.context.as_deref()).await.map_err(Stop::Failed)?;
-        let pages = cluster
-            .pages(&set)
-            .await
-            .map_err(|refusal| Stop::Failed(format!("the inventory cannot be read: {refusal}")))?;
+        let pages =
+            cluster.pages(&set).await.map_err(cluster::failed("the inventory cannot be read"))?;
         let inventory = Inventory::read(&set, &pages).map_err(Stop::Failed)?;
-        let session = Session {
-            environments: compiler.environments(),
-            scaled: scaled(&render),
-            id: set.id(),
-            loaded,
-            compiler,
-            render,
-            cluster,
-            colour,
-            json: args.output == Format::Json,
-            watch: args.watch,
-        };
-        session.look(&inventory).await
+        let scaled = scaled(&session.render);
+        let look = Look { session, scaled, cluster, id: set.id(), colour, watch: args.watch };
+        look.run(&inventory).await
     })
 }
 
-struct Session {
-    loaded: Loaded,
-    environments: Vec<Name>,
-    compiler: Compiler,
-    render: Render,
+struct Look {
+    session: Session,
     scaled: BTreeSet<Identity>,
     cluster: Cluster,
     /// Of our set.
     id: String,
     colour: Colour,
-    json: bool,
     watch: bool,
 }
 
 /// What drifts of each object.
 type Drift = BTreeMap<Identity, Vec<Gap>>;
 
-impl Session {
-    async fn look(&self, inventory: &Inventory) -> Result<u8, Stop> {
+impl Look {
+    async fn run(&self, inventory: &Inventory) -> Result<u8, Stop> {
         let wanted = self.wanted(inventory);
         let chosen = self
+            .session
             .render
             .objects
             .iter()
-            .filter(|it| self.loaded.selects_package(package(&it.request)));
+            .filter(|it| self.session.loaded.selects_package(package(&it.request)));
         let not_applied = chosen.count() - wanted.len();
         let members = wanted.values().map(|it| (&it.identity, Some(&it.resource)));
-        let scopes = scopes(members, &|identity| resource_of(&self.render, identity));
+        let scopes = scopes(members, &|identity| resource_of(&self.session.render, identity));
         let selector = format!("{PART_OF}={}", self.id);
         let mut open: BTreeSet<Scope> = scopes.clone();
         let mut events = select_all(scopes.into_iter().map(|scope| {
@@ -183,9 +151,11 @@ impl Session {
                 it.uid.is_some() && it.digest.as_deref() == Some(desired.digest.as_str())
             })
         };
-        let objects = self.render.objects.iter();
+        let objects = self.session.render.objects.iter();
         objects
-            .filter(|it| self.loaded.selects_package(package(&it.request)) && is_applied(it))
+            .filter(|it| {
+                self.session.loaded.selects_package(package(&it.request)) && is_applied(it)
+            })
             .map(|it| (it.identity.clone(), Arc::clone(it)))
             .collect()
     }
@@ -204,11 +174,11 @@ impl Session {
                     self.cluster.get(&desired.resource, &desired.identity).await.map_err(failed)?;
                 match &mut found {
                     Some(object) => object,
-                    None => return Ok(gaps(self.render.facts, desired, None, &self.id)),
+                    None => return Ok(gaps(self.session.render.facts, desired, None, &self.id)),
                 }
             }
         };
-        let found = gaps(self.render.facts, desired, Some(object), &self.id);
+        let found = gaps(self.session.render.facts, desired, Some(object), &self.id);
         if !found.iter().any(|it| matches!(it.kind, Kind::Changed | Kind::Removed)) {
             return Ok(found);
         }
@@ -229,19 +199,19 @@ impl Session {
         told: &Drift,
         not_applied: usize,
     ) -> io::Result<bool> {
-        let mistakes: Vec<Finding> = self.render.errors().cloned().collect();
+        let mistakes: Vec<Finding> = self.session.render.errors().cloned().collect();
         let all = told
             .iter()
             .flat_map(|(identity, found)| found.iter().map(|gap| (&wanted[identity], gap)));
-        if self.json && !self.watch {
+        if self.session.is_silent && !self.watch {
             let drift: Vec<Json> = all.map(|(desired, gap)| self.json(desired, gap)).collect();
             let shown = json!({
                 "version": 1,
-                "environment": self.render.environment.as_str(),
+                "environment": self.session.render.environment.as_str(),
                 "cluster": self.cluster.shown(),
                 "notApplied": not_applied,
                 "drift": drift,
-                "diagnostics": machine::findings(&self.loaded, &mistakes)["diagnostics"],
+                "diagnostics": machine::findings(&self.session.loaded, &mistakes)["diagnostics"],
             });
             let mut out = io::stdout().lock();
             serde_json::to_writer_pretty(&mut out, &shown).map_err(io::Error::from)?;
@@ -253,7 +223,7 @@ impl Session {
         for (desired, gap) in &all {
             self.tell(desired, gap)?;
         }
-        if !self.json {
+        if !self.session.is_silent {
             if not_applied > 0 {
                 say(&format!(
                     "{} not applied as the sources have them: `plumb diff` shows what an apply changes",
@@ -277,7 +247,7 @@ impl Session {
             self.tell(desired, gap)?;
         }
         for gap in before.iter().filter(|it| !now.iter().any(|now| now.path == it.path)) {
-            if self.json {
+            if self.session.is_silent {
                 let mut shown = self.json(desired, gap);
                 shown["difference"] = Json::Null;
                 writeln!(io::stdout(), "{shown}")?;
@@ -290,7 +260,7 @@ impl Session {
     }
 
     fn tell(&self, desired: &Desired, gap: &Gap) -> io::Result<()> {
-        if self.json {
+        if self.session.is_silent {
             return writeln!(io::stdout(), "{}", self.json(desired, gap));
         }
         self.print(&[self.finding(desired, gap)], io::stdout().lock())
@@ -299,7 +269,8 @@ impl Session {
     fn print<W: Write + io::IsTerminal>(&self, findings: &[Finding], stream: W) -> io::Result<()> {
         let directory = working_directory();
         let colour = self.colour.on(&stream);
-        let mut printer = Printer::new(&self.loaded, &directory, &self.environments, colour);
+        let mut printer =
+            Printer::new(&self.session.loaded, &directory, &self.session.environments, colour);
         let mut out = BufWriter::new(stream);
         for finding in findings {
             printer.print(&mut out, finding)?;
@@ -337,7 +308,7 @@ impl Session {
             Some(whom) => format!("{whom}; {mend}"),
             None => mend.to_owned(),
         };
-        let request = self.compiler.request(&desired.manifest);
+        let request = self.session.compiler.request(&desired.manifest);
         let source = self.source(desired, gap);
         let label = match gap.kind {
             Kind::Changed | Kind::Removed => format!("says {declared}"),
@@ -352,7 +323,7 @@ impl Session {
             code: code::DRIFT,
             severity: Severity::Warning,
             message,
-            environments: vec![self.render.environment.clone()],
+            environments: vec![self.session.render.environment.clone()],
             location: Some(location),
             label,
             related,
@@ -365,7 +336,11 @@ impl Session {
     fn source(&self, desired: &Desired, gap: &Gap) -> Option<(String, Location)> {
         let object = &desired.manifest.object;
         let value = at(object, &gap.steps).unwrap_or(object);
-        let source = self.compiler.source(&self.render.environment, &desired.manifest, value)?;
+        let source = self.session.compiler.source(
+            &self.session.render.environment,
+            &desired.manifest,
+            value,
+        )?;
         Some((source.layer, source.location))
     }
 
@@ -388,9 +363,14 @@ impl Session {
                 let group_kind = group_kind(&desired.identity.group, kind);
                 let namespace = namespace.as_ref().map(|it| format!("@{it}")).unwrap_or_default();
                 let asked = format!("{group_kind}/{name}{namespace}:{path}");
-                let why = self.compiler.why(&self.render.environment, &asked);
+                let why = self.session.compiler.why(&self.session.render.environment, &asked);
                 let directory = working_directory();
-                let printer = Printer::new(&self.loaded, &directory, &self.environments, false);
+                let printer = Printer::new(
+                    &self.session.loaded,
+                    &directory,
+                    &self.session.environments,
+                    false,
+                );
                 let layers = why.into_iter().flat_map(|it| it.layers);
                 layers.map(|it| format!("{}, {}", it.layer, printer.line(&it.location))).collect()
             }
@@ -407,7 +387,7 @@ impl Session {
             "live": value(gap.live.as_ref()),
             "owner": owner,
             "layer": source.as_ref().map(|it| it.0.as_str()),
-            "span": source.as_ref().map(|it| machine::span(&self.loaded, &it.1)),
+            "span": source.as_ref().map(|it| machine::span(&self.session.loaded, &it.1)),
             "layers": layers,
         })
     }

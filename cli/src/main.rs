@@ -9,6 +9,7 @@
 //!   -> diff       what two commits make, compared
 //!   -> apply      a cluster becomes what an environment should be
 //!   -> drift      where a cluster is not as it was applied
+//!   -> cluster    what the commands that speak of a cluster have in common
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
 //!   -> files      manifests as files of a directory
@@ -24,6 +25,7 @@ mod annotations;
 mod apply;
 mod args;
 mod chain;
+mod cluster;
 mod commands;
 mod diff;
 mod drift;

@@ -251,7 +251,7 @@ fn the_working_tree_is_compared_where_no_other_commit_is_named() {
     );
     let told = repository.json(&words);
     assert_eq!((&told["objects"], &told["same"]), (&json!([]), &json!(9)));
-    assert_eq!(told["to"], json!({ "revision": null, "commit": null, "summary": null }));
+    assert_eq!(told["to"], json!({ "revision": null, "commit": null, "summary": null, "cluster": null }));
     // Comments and the order of declarations change nothing.
     repository.edit("shop/cart.plumb", &[("request cart", "// In front.\n\nrequest cart")]);
     assert_eq!(repository.diff(&words).0, 0);
@@ -381,7 +381,10 @@ fn what_could_not_run_is_exit_code_2() {
             "there is no environment `prd`; did you mean `prod`?",
         ),
         (&["--from", "main", "--env", "prod", "nowhere"], "`nowhere` does not exist"),
-        (&["--env", "prod"], "--from <REV>"),
+        (&["--to", "HEAD", "--env", "prod"], "--from <REV>"),
+        (&["--from", "main", "--context", "a", "--env", "prod"], "cannot be used with"),
+        (&["--from", "main", "--adopt", "--env", "prod"], "cannot be used with"),
+        (&["--env", "prod"], "the workspace has no name"),
         (&["--from", "main"], "--env <ENV>"),
     ] {
         let (code, out, err) = repository.diff(words);

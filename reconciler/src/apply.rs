@@ -410,6 +410,15 @@ impl Applier {
         }
     }
 
+    /// What the server would make of an object, `live` being what is there. Nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// What the server has against it.
+    pub async fn try_out(&self, desired: &Desired, live: Option<Json>) -> Result<Json, Refusal> {
+        self.send(desired, live, true).await.map(|(object, _)| object)
+    }
+
     /// A dry run makes no namespace, so that what goes into it is refused.
     fn is_only_dry(&self, desired: &Desired, outcome: &Outcome) -> bool {
         let Outcome::Refused(refusal) = outcome else { return false };
@@ -446,7 +455,9 @@ impl Applier {
                     Err(refusal) => refusal,
                 };
             let pause_now = refusal.retry_after.unwrap_or(pause).min(Duration::from_secs(30));
-            if !refusal.kind.may_pass() || Instant::now() + pause_now >= self.how.until {
+            // A dry run has nothing served that is not.
+            let may_pass = refusal.kind.may_pass() && !(dry_run && refusal.kind == Reason::NoKind);
+            if !may_pass || Instant::now() + pause_now >= self.how.until {
                 return Err(refusal);
             }
             if refusal.kind == Reason::Stale {

@@ -5,6 +5,7 @@
 //! render     what an environment should have: objects, each with what made its values
 //! inventory  what was applied before, by the ApplySet specification
 //! plan       what is to be done: a function of these and of what is there, and nothing else
+//! preview    what that would change, field by field
 //! apply      does it, through `cluster`, which is the one that speaks to the API server
 //! health     whether what was applied works
 //! drift      where the cluster is not as it was applied, and since whom
@@ -25,6 +26,7 @@ pub mod log;
 pub mod metrics;
 pub mod owned;
 pub mod plan;
+pub mod preview;
 pub mod refusal;
 pub mod render;
 pub mod serve;

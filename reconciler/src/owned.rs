@@ -44,9 +44,14 @@ fn entries(object: &Json) -> impl Iterator<Item = (Owner, Option<&Map<String, Js
     entries.into_iter().flatten().map(|entry| (Owner::of(entry), entry["fieldsV1"].as_object()))
 }
 
-/// Whether Plumb applied an object, and so owns fields of it.
+/// Plumb, as it applied an object, and so owns fields of it.
+pub fn applied(object: &Json) -> Option<Owner> {
+    entries(object).map(|(owner, _)| owner).find(Owner::is_plumb)
+}
+
+/// Whether Plumb applied an object.
 pub fn is_applied(object: &Json) -> bool {
-    entries(object).any(|(owner, _)| owner.is_plumb())
+    applied(object).is_some()
 }
 
 /// Who owns a field of an object, or anything in it, the latest first. Nobody owns what was taken out.

@@ -228,7 +228,7 @@ pub fn not_as_declared(facts: &Kubernetes, desired: &Desired, object: &Json) -> 
     let live = json::value(object, desired.manifest.object.origin);
     departures(facts, &live, &desired.manifest.object, |_, _| false)
         .into_iter()
-        .filter(|it| !desired.left.iter().any(|left| is_at(&left.path, &it.steps)))
+        .filter(|it| !is_left(desired, &it.steps))
         .map(|it| Departure {
             steps: it.steps,
             path: it.path,
@@ -258,6 +258,11 @@ fn plain_json(value: Option<&Value>) -> Option<Json> {
     let mut text = String::new();
     json::write(&mut text, value?, false);
     serde_json::from_str(&text).ok()
+}
+
+/// Whether what is at a path of an object is left to others.
+pub fn is_left(desired: &Desired, steps: &[Step]) -> bool {
+    desired.left.iter().any(|left| is_at(&left.path, steps))
 }
 
 /// Whether a path of an object is, or leads on from, one in its JSON. Elements of lists are not told apart: what is left

@@ -1,9 +1,8 @@
 //! Differences as JSON. Its shape is a promise to other programs: add to it, change nothing.
 
-use super::{Effect, Named, Object, Report, Source};
+use super::{By, Effect, Named, Object, Report, Source};
 use crate::machine::value;
 use plumb_compiler::changes::Difference;
-use plumb_compiler::value::Data;
 use serde_json::{Value as Json, json};
 
 /// `{ "version": 1, "environment", "from", "to", "same", "objects": [ … ], "incomplete": [ … ] }`
@@ -31,25 +30,23 @@ pub(super) fn render(report: &Report<'_>) -> Json {
 }
 
 fn named(named: &Named) -> Json {
-    json!({ "revision": named.revision, "commit": named.commit, "summary": named.summary })
+    json!({
+        "revision": named.revision,
+        "commit": named.commit,
+        "summary": named.summary,
+        "cluster": named.cluster,
+    })
 }
 
 fn object(object: &Object<'_>) -> Json {
-    let change = object.change;
-    let manifest = change.new.or(change.old).expect("a change is of an object");
-    let api_version = manifest.object.fields().and_then(|fields| fields.get("apiVersion"));
-    let api_version = match api_version.map(|it| &it.data) {
-        Some(Data::String(text)) => text.as_str(),
-        _ => "",
-    };
-    let changes = change.differences.iter().zip(&object.sources);
+    let changes = object.differences.iter();
     json!({
-        "effect": word(change.effect),
-        "apiVersion": api_version,
-        "kind": change.identity.kind.as_str(),
-        "namespace": change.identity.namespace.as_deref(),
-        "name": change.identity.name.as_str(),
-        "request": change.request().as_str(),
+        "effect": word(object.effect),
+        "apiVersion": object.api_version,
+        "kind": object.identity.kind.as_str(),
+        "namespace": object.identity.namespace.as_deref(),
+        "name": object.identity.name.as_str(),
+        "request": object.request.as_str(),
         "source": source(&object.source),
         "changes": changes.map(|(it, from)| difference(it, from)).collect::<Vec<_>>(),
     })
@@ -69,11 +66,29 @@ fn difference(difference: &Difference<'_>, from: &Source) -> Json {
 }
 
 fn source(source: &Source) -> Json {
+    let line = source.origin.as_ref();
+    let by = match source.by {
+        By::Git => "git",
+        By::Server => "server",
+        By::Nobody => "nobody",
+        By::Manager => "manager",
+        By::Plumb => "plumb",
+    };
+    let owner = source.owner.as_ref().map(|it| {
+        json!({
+            "manager": it.manager,
+            "operation": it.operation,
+            "subresource": it.subresource,
+            "time": it.time,
+        })
+    });
     json!({
         "side": side(source.is_old),
-        "layer": source.layer,
-        "span": source.span,
-        "from": source.from,
+        "by": by,
+        "layer": line.map(|it| it.layer.as_str()),
+        "span": line.map(|it| &it.span),
+        "from": line.map(|it| it.from.as_slice()).unwrap_or_default(),
+        "owner": owner,
     })
 }
 

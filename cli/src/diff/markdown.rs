@@ -1,8 +1,8 @@
 //! Differences for the description of a pull request, or a comment on it.
 
 use super::{
-    Effect, Object, Report, Source, alike, by_request, declared, goes_with, is_alone, lines,
-    meaning, remark, shown, source_words, word,
+    Effect, Object, Origin, Report, alike, by_request, goes_with, is_alone, lines, maker, meaning,
+    remark, shown, source_words, word,
 };
 use crate::commands::number;
 use crate::terminal::visible;
@@ -46,7 +46,7 @@ fn render_within(report: &Report<'_>, most: usize) -> String {
     }
     let mut left_out = 0;
     for effect in EFFECTS {
-        let count = report.objects.iter().filter(|it| it.change.effect == effect).count();
+        let count = report.objects.iter().filter(|it| it.effect == effect).count();
         if count == 0 {
             continue;
         }
@@ -80,18 +80,20 @@ fn render_within(report: &Report<'_>, most: usize) -> String {
 
 /// What belongs together among the objects of an effect, and how many objects that are.
 fn groups(report: &Report<'_>, effect: Effect) -> Vec<(String, usize)> {
-    let with = |object: &Object<'_>| {
-        goes_with(object.change).map(|it| format!(", {it}")).unwrap_or_default()
-    };
+    let with =
+        |object: &Object<'_>| goes_with(object).map(|it| format!(", {it}")).unwrap_or_default();
     if is_alone(effect) {
-        let group = |(request, place, objects): (&Name, &str, Vec<&Object<'_>>)| {
-            let declared = code(&declared(place, effect, report));
-            let mut group = format!("\n**{}** at {declared}\n", code(request));
+        let group = |(request, declared, objects): (&Name, &str, Vec<&Object<'_>>)| {
+            let mut group = format!("\n**{}** at {}\n", code(request), code(declared));
             for object in &objects {
-                let Source { layer, place, .. } = &object.source;
-                let address = code(&object.change.identity.address());
-                let (layer, place) = (escape(layer), code(place));
-                group += &format!("- {address}{}: {layer}, {place}\n", with(object));
+                let address = code(&object.identity.address());
+                let made = match &object.source.origin {
+                    Some(Origin { layer, place, .. }) => {
+                        format!("{}, {}", escape(layer), code(place))
+                    }
+                    None => escape(&maker(&object.source)),
+                };
+                group += &format!("- {address}{}: {made}\n", with(object));
             }
             (group, objects.len())
         };
@@ -100,8 +102,7 @@ fn groups(report: &Report<'_>, effect: Effect) -> Vec<(String, usize)> {
     let group = |(body, objects): (String, Vec<&Object<'_>>)| {
         let mut group = String::from("\n");
         for object in objects.iter().take(NAMED) {
-            let (address, request) =
-                (code(&object.change.identity.address()), code(object.change.request()));
+            let (address, request) = (code(&object.identity.address()), code(&object.request));
             group += &format!("- **{address}**{} of {request}\n", with(object));
         }
         if objects.len() > NAMED {
@@ -116,7 +117,7 @@ fn groups(report: &Report<'_>, effect: Effect) -> Vec<(String, usize)> {
 /// What differs in an object, as lines of a patch.
 fn body(report: &Report<'_>, object: &Object<'_>) -> String {
     let mut out = String::new();
-    for (difference, source) in object.change.differences.iter().zip(&object.sources) {
+    for (difference, source) in &object.differences {
         let path = &difference.path;
         if let Some(lines) = lines(difference) {
             out += &format!("  {path}:\n");

@@ -1,8 +1,8 @@
 //! Differences for people.
 
 use super::{
-    Effect, Object, Report, Source, alike, by_request, declared, goes_with, is_alone, lines,
-    meaning, remark, shown, source_words, word,
+    Effect, Object, Report, alike, by_request, goes_with, is_alone, lines, maker, meaning, remark,
+    shown, source_words, word,
 };
 use crate::commands::number;
 use crate::terminal::visible;
@@ -25,25 +25,22 @@ pub(super) fn render(report: &Report<'_>, colour: bool) -> String {
         out += &format!("{}\n\n", visible(note));
     }
     for effect in EFFECTS {
-        if !report.objects.iter().any(|it| it.change.effect == effect) {
+        if !report.objects.iter().any(|it| it.effect == effect) {
             continue;
         }
         let heading = paint(&format!("1;{}", code(effect)), word(effect));
         let meaning = meaning(effect).map(|it| format!(": {it}")).unwrap_or_default();
         out += &format!("{heading}{meaning}\n\n");
         if is_alone(effect) {
-            for (request, place, objects) in by_request(report, effect) {
-                let declared = declared(place, effect, report);
-                out += &format!("  {}  {}\n", paint("1", &visible(request)), visible(&declared));
-                let address = |object: &Object<'_>| visible(&object.change.identity.address());
+            for (request, declared, objects) in by_request(report, effect) {
+                out += &format!("  {}  {}\n", paint("1", &visible(request)), visible(declared));
+                let address = |object: &Object<'_>| visible(&object.identity.address());
                 let width = objects.iter().map(|it| address(it).chars().count()).max().unwrap_or(0);
                 for object in objects {
                     let sign = if effect == Effect::Created { "+" } else { "-" };
                     let line = format!("{sign} {:width$}", address(object));
-                    let Source { layer, place, .. } = &object.source;
-                    let with = goes_with(object.change).map(|it| format!("{it}; "));
-                    let with = with.unwrap_or_default();
-                    let made = visible(&format!("{with}{layer}, {place}"));
+                    let with = goes_with(object).map(|it| format!("{it}; ")).unwrap_or_default();
+                    let made = visible(&format!("{with}{}", maker(&object.source)));
                     out += &format!("    {}  {made}\n", paint(code(effect), &line));
                 }
                 out.push('\n');
@@ -52,10 +49,9 @@ pub(super) fn render(report: &Report<'_>, colour: bool) -> String {
         }
         for (body, objects) in alike(report, effect, |object| body(report, object)) {
             for object in objects.iter().take(NAMED) {
-                let change = object.change;
-                let with = goes_with(change).map(|it| format!(", {it}")).unwrap_or_default();
-                let address = paint("1", &visible(&change.identity.address()));
-                out += &format!("  {address}{with}  {}\n", visible(change.request()));
+                let with = goes_with(object).map(|it| format!(", {it}")).unwrap_or_default();
+                let address = paint("1", &visible(&object.identity.address()));
+                out += &format!("  {address}{with}  {}\n", visible(&object.request));
             }
             if objects.len() > NAMED {
                 out += &format!("  and {}\n", number(objects.len() - NAMED, "more object"));
@@ -96,7 +92,7 @@ fn code(effect: Effect) -> &'static str {
 /// What differs in an object, and what made it so.
 fn body(report: &Report<'_>, object: &Object<'_>) -> String {
     let mut out = String::new();
-    for (difference, source) in object.change.differences.iter().zip(&object.sources) {
+    for (difference, source) in &object.differences {
         let path = &difference.path;
         let value = |value| shown(value, difference);
         if let Some(lines) = lines(difference) {
