@@ -144,14 +144,17 @@ pub mod code {
         INTERNAL_ERROR = "internal-error";
     }
 
-    /// An API server does not take an object. Told by hosts that apply.
+    /// An API server does not take an object.
     pub const REFUSED: Code = Code("refused");
-    /// An object of a cluster that git has too is somebody else's. Told by hosts that apply.
+    /// An object of a cluster that git has too is somebody else's.
     pub const FOREIGN_OBJECT: Code = Code("foreign-object");
-    /// What was applied does not come to work. Told by hosts that apply.
+    /// What was applied does not come to work.
     pub const UNSETTLED: Code = Code("unsettled");
-    /// A field of an object in a cluster is not as declared. Told by hosts that watch.
+    /// A field of an object in a cluster is not as it was applied.
     pub const DRIFT: Code = Code("drift");
+
+    /// What only hosts that speak to a cluster tell; each has a page beside those of [`CODES`].
+    pub const OF_CLUSTERS: &[Code] = &[REFUSED, FOREIGN_OBJECT, UNSETTLED, DRIFT];
 }
 
 /// How bad it is.

@@ -68,7 +68,8 @@ fn the_workspace_around_the_examples_has_no_mistake() {
 
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
-    let codes: BTreeSet<String> = code::CODES.iter().map(ToString::to_string).collect();
+    let codes = code::CODES.iter().chain(code::OF_CLUSTERS);
+    let codes: BTreeSet<String> = codes.map(ToString::to_string).collect();
     let mut pages = BTreeSet::new();
     for entry in fs::read_dir(root().join("docs/diagnostics")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
