@@ -844,4 +844,98 @@ mod tests {
         let found = not_as_declared(render.facts, secret, object);
         assert_eq!((found.len(), found[0].is_secret), (1, true));
     }
+
+    /// What is in a cluster of one object, and what is remembered of it.
+    #[derive(Clone, Copy, Debug)]
+    struct Fate {
+        is_wanted: bool,
+        is_remembered: bool,
+        has_uid: bool,
+        is_there: bool,
+        is_same: bool,
+        is_member: bool,
+    }
+
+    fn fate() -> impl proptest::strategy::Strategy<Value = Fate> {
+        use proptest::prelude::*;
+        any::<[bool; 6]>().prop_map(|[a, b, c, d, e, f]| Fate {
+            is_wanted: a,
+            is_remembered: b,
+            has_uid: c,
+            is_there: d,
+            is_same: e,
+            is_member: f,
+        })
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config { cases: 64, ..Default::default() })]
+
+        /// Whatever was remembered, is there and is wanted: no delete without its three conditions, and each object
+        /// that git has gets what it needs.
+        #[test]
+        fn nothing_is_deleted_without_a_reason(
+            fates in proptest::collection::vec(fate(), 24),
+            is_torn in proptest::bool::ANY,
+            adopt in proptest::bool::ANY,
+        ) {
+            let request = |it: usize| format!("request a{it}: platform.Web {{}}\n\n");
+            let all: String = (0..24).map(request).collect();
+            let (mut cluster, mut inventory) = settled(&render(&[("shop", &all)]));
+            let fate_of = |identity: &Identity| fates[identity.name[1..].parse::<usize>().unwrap()];
+            inventory.entries.retain(|identity, entry| {
+                let fate = fate_of(identity);
+                entry.uid = entry.uid.take().filter(|_| fate.has_uid);
+                fate.is_remembered
+            });
+            cluster.objects.retain(|identity, object| {
+                let fate = fate_of(identity);
+                if !fate.is_same {
+                    object["metadata"]["uid"] = json!("2");
+                }
+                if !fate.is_member {
+                    object["metadata"]["labels"] = json!({});
+                }
+                fate.is_there
+            });
+            let mut wanted: String =
+                (0..24).filter(|it| fates[*it].is_wanted).map(request).collect();
+            if is_torn {
+                wanted += "request torn: platform.Web { replicas = \"x\" }";
+            }
+            // Something is always wanted: of an empty source nothing is ever deleted.
+            let now = render(&[("shop", &wanted), ("other", "request b0: platform.Web {}")]);
+            let plan = decide_with(&now, &inventory, &cluster, |it| it.adopt = adopt);
+            let deleted = plan.deletes.iter().chain(plan.held.iter().map(|(it, _)| it));
+            for delete in deleted {
+                let (fate, object) = (fate_of(&delete.identity), &cluster.objects[&delete.identity]);
+                assert!(!fate.is_wanted && fate.is_remembered && fate.is_there && !is_torn);
+                assert!(fate.is_same && fate.has_uid || fate.is_member && !fate.has_uid);
+                assert_eq!(object["metadata"]["uid"], json!(delete.uid));
+            }
+            assert!(plan.deletes.len() <= FREE_DELETES.max(inventory.entries.len() / 10));
+            for (place, action) in &plan.objects {
+                let identity = &now.objects[*place].identity;
+                if identity.name == "b0" {
+                    assert_eq!(*action, Action::Create);
+                    continue;
+                }
+                let fate = fate_of(identity);
+                let is_ours = fate.is_remembered && fate.has_uid && fate.is_same || fate.is_member;
+                let expected = match fate.is_there {
+                    false => Action::Create,
+                    true if fate.is_member => Action::Keep,
+                    true if is_ours || adopt => Action::Apply,
+                    true => Action::Refuse(Foreign::Unclaimed(None)),
+                };
+                assert_eq!(*action, expected, "{identity:?} {fate:?}");
+            }
+            // Of what was remembered and is not wanted, each has one end.
+            let unwanted = inventory.entries.keys().filter(|it| !fate_of(it).is_wanted).count();
+            let ends = [
+                plan.deletes.len(), plan.held.len(), plan.gone.len(), plan.foreign.len(), plan.unknown.len(),
+            ];
+            assert_eq!(ends.iter().sum::<usize>(), unwanted);
+        }
+    }
 }

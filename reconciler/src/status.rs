@@ -11,8 +11,6 @@ pub struct Status<L> {
     metrics: Arc<Metrics>,
     ready: watch::Sender<Result<(), String>>,
     follows: watch::Sender<Option<String>>,
-    /// The commit that git has.
-    newest: String,
     /// The commit that the cluster has.
     applied: String,
     then: L,
@@ -35,8 +33,20 @@ impl<L> Status<L> {
         let (ready, is_ready) = watch::channel(Err("nothing was applied yet".to_owned()));
         let (follows, followed) = watch::channel(None);
         let asked = Asked { metrics: Arc::clone(&metrics), ready: is_ready, follows: followed };
-        let (newest, applied) = (String::new(), String::new());
-        (Status { metrics, ready, follows, newest, applied, then }, asked)
+        let applied = String::new();
+        (Status { metrics, ready, follows, applied, then }, asked)
+    }
+
+    /// What keeps the first commit from being applied. Once one was, the cluster has something to go on with.
+    fn not_yet(&self, why: &str) {
+        self.ready.send_if_modified(|ready| match ready {
+            Ok(()) => false,
+            Err(known) => {
+                let differs = known != why;
+                why.clone_into(known);
+                differs
+            }
+        });
     }
 }
 
@@ -57,15 +67,18 @@ impl<L: Listener> Listener for Status<L> {
                             self.metrics.succeeded();
                         }
                     }
-                    Err(error) => self.metrics.error(error.cause()),
+                    Err(error) => {
+                        self.metrics.error(error.cause());
+                        self.not_yet(&error.to_string());
+                    }
                 }
             }
-            News::Seen(revision) => {
-                self.newest.clone_from(&revision.commit);
-                self.metrics.seen(&revision.commit);
-            }
+            News::Seen(revision) => self.metrics.seen(&revision.commit),
             News::Compiled { took, .. } => self.metrics.took(Phase::Compile, *took),
-            News::Unusable { .. } => self.metrics.error("commit"),
+            News::Unusable { commit, why } => {
+                self.metrics.error("commit");
+                self.not_yet(&format!("commit {commit} cannot be applied: {why}"));
+            }
             News::Applied(_, Outcome::Refused(refusal)) => self.metrics.error(refusal.kind.word()),
             News::Applied(_, Outcome::Foreign(_)) => self.metrics.error("foreign"),
             News::Deleted(_, Err(refusal)) => self.metrics.error(refusal.kind.word()),
@@ -80,7 +93,10 @@ impl<L: Listener> Listener for Status<L> {
                 // What one team's request lacks is in the log and the metrics: the rest follows.
                 let _ = self.ready.send(Ok(()));
             }
-            News::Lost(refusal) => self.metrics.error(refusal.kind.word()),
+            News::Lost(refusal) => {
+                self.metrics.error(refusal.kind.word());
+                self.not_yet(&refusal.to_string());
+            }
             News::Counts { objects, drift } => {
                 self.metrics.objects(objects);
                 self.metrics.drift(drift);

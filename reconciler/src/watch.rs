@@ -733,6 +733,11 @@ impl State {
             Ok(read) => {
                 let known = match self.inventory.take() {
                     None => read.clone(),
+                    // Somebody took it away: it is what we know, and is written anew.
+                    Some(mut ours) if read.is_new() => {
+                        ours.stands_as(&read);
+                        ours
+                    }
                     // Somebody else wrote it, too: what was changed here is changed there.
                     Some(ours) => read.clone().with_changes(&self.written, &ours),
                 };
