@@ -13,7 +13,7 @@ fn main() {
     for folder in ["compiler", "docs", "examples", "stdlib", "tests", "cli", "README.md"] {
         collect(&root.join(folder), &mut plumb, &mut yaml);
     }
-    for target in ["parse", "check", "builds", "format"] {
+    for target in ["parse", "check", "builds", "format", "shortcuts"] {
         write(target, &plumb);
     }
     write("yaml", &yaml);
