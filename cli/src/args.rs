@@ -2,6 +2,7 @@
 
 use crate::terminal::Colour;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use plumb_reconciler::rbac::Account;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -169,6 +170,29 @@ Exit codes:
   1  it is not, or a request does not build
   2  could not run: no such path or environment, no cluster, an inventory that cannot be read";
 
+const RBAC_EXAMPLES: &str = "\
+Examples:
+  plumb rbac --env prod | kubectl apply --server-side --field-manager plumb -f -
+  plumb rbac --env prod apps/shop --service-account ci/shop       for one team's pipeline
+  plumb rbac --env prod --output json
+
+What is printed is what `plumb apply`, with --watch or without, and `plumb diff` ask the API server
+for: a Role in each namespace that has objects of the environment, a ClusterRole for what is in none,
+and for kinds in more than 16 namespaces. A role stands in a namespace, so namespaces that the
+environment makes are printed as it makes them; with the field manager `plumb` they are its own from
+the beginning, and else to be taken over by `plumb apply --adopt`.
+
+Who makes a role must hold what it grants: the rules of roles that the environment makes are among
+those printed.
+
+Print it again when kinds, namespaces or cluster-wide names come; when they go, after they were
+deleted. What it was once is what deleting them takes.
+
+Exit codes:
+  0  printed
+  1  something does not build, so that what it needs is not known
+  2  could not run: no such path or environment";
+
 const FMT_EXAMPLES: &str = "\
 Examples:
   plumb fmt                       everything in this directory and below
@@ -220,6 +244,9 @@ pub(crate) enum Command {
     /// Tell where a cluster is not as it was applied, who changed it, and the line that says otherwise
     #[command(after_help = DRIFT_EXAMPLES)]
     Drift(DriftArgs),
+    /// Print what whoever applies an environment must be allowed to do, as roles and bindings
+    #[command(after_help = RBAC_EXAMPLES)]
+    Rbac(Rbac),
     /// Write files in the one style
     #[command(after_help = FMT_EXAMPLES)]
     Fmt(Fmt),
@@ -512,6 +539,40 @@ pub(crate) struct Diff {
     /// For people, for programs, or for the description of a pull request
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Differences,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rbac {
+    /// A directory of the workspace: only what its requests make is applied. A file stands for its
+    /// directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub(crate) path: PathBuf,
+
+    /// The environment that is applied
+    #[arg(long, short, value_name = "ENV")]
+    pub(crate) env: String,
+
+    /// Who applies
+    #[arg(long, value_name = "NAMESPACE/NAME", default_value = "plumb-system/plumb", value_parser = account)]
+    pub(crate) service_account: Account,
+
+    /// The namespace of the inventory
+    #[arg(long, value_name = "NAMESPACE", default_value = INVENTORY_NAMESPACE)]
+    pub(crate) inventory_namespace: String,
+
+    /// A YAML stream or a JSON array
+    #[arg(long, short, value_name = "FORMAT", default_value = "yaml")]
+    pub(crate) output: Manifests,
+}
+
+/// `plumb-system/plumb`
+fn account(text: &str) -> Result<Account, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok(Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err("write its namespace and its name: plumb-system/plumb".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]

@@ -77,12 +77,12 @@ impl Session {
         Ok(Session { loaded, compiler, environments, render: Arc::new(render), is_silent, colour })
     }
 
-    /// The set of the environment, in the cluster that is meant.
+    /// The set of the environment, whose inventory is in a namespace.
     ///
     /// # Errors
     ///
     /// Where the workspace has no name.
-    pub(crate) fn set(&self, place: &args::Where) -> Result<Set, Stop> {
+    pub(crate) fn set(&self, namespace: &str) -> Result<Set, Stop> {
         let Some(name) = &self.loaded.manifest.name else {
             return Err(Stop::Failed(
                 "the workspace has no name: what is applied is remembered under it. Write `name = \"…\"` into its \
@@ -90,7 +90,7 @@ impl Session {
                     .to_owned(),
             ));
         };
-        Ok(Set::new(name, &self.render.environment, &place.inventory_namespace))
+        Ok(Set::new(name, &self.render.environment, namespace))
     }
 
     /// Looks at the cluster that is meant.
@@ -99,7 +99,7 @@ impl Session {
     ///
     /// Where it is not known, cannot be reached, or does not let be seen what is in it.
     pub(crate) async fn look(&self, place: &args::Where) -> Result<Seen, Stop> {
-        let set = self.set(place)?;
+        let set = self.set(&place.inventory_namespace)?;
         let cluster = Cluster::connect(place.context.as_deref()).await.map_err(Stop::Failed)?;
         let _progress = Progress::new(&format!("Looking at {}", cluster.shown()));
         let pages = cluster.pages(&set).await.map_err(failed("the inventory cannot be read"))?;

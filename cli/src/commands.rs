@@ -3,7 +3,7 @@
 use crate::args::{self, Cli, Command, Manifests, Report};
 use crate::human::{self, Printer};
 use crate::terminal::{Colour, Progress, say};
-use crate::{annotations, apply, chain, diff, drift, explain, files, fmt, init, machine};
+use crate::{annotations, apply, chain, diff, drift, explain, files, fmt, init, machine, rbac};
 use clap::CommandFactory;
 use plumb_compiler::Database;
 use plumb_compiler::answers::{Finding, Location, Manifest};
@@ -60,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Diff(args) => diff::run(args, cli.color),
         Command::Apply(args) => apply::run(args, cli.color),
         Command::Drift(args) => drift::run(args, cli.color),
+        Command::Rbac(args) => rbac::run(args, cli.color),
         Command::Fmt(args) => fmt::run(args, cli.color),
         Command::Lsp { .. } => plumb_lsp::server::serve()
             .map(|()| 0)

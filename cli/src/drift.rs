@@ -37,7 +37,7 @@ use std::sync::Arc;
 pub(crate) fn run(args: &DriftArgs, colour: Colour) -> Result<u8, Stop> {
     let session = Session::open(&args.path, &args.env, colour, args.output == Format::Json)?;
     cluster::runtime()?.block_on(async {
-        let set = session.set(&args.cluster)?;
+        let set = session.set(&args.cluster.inventory_namespace)?;
         let cluster =
             Cluster::connect(args.cluster.context.as_deref()).await.map_err(Stop::Failed)?;
         let pages =

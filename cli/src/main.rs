@@ -9,6 +9,7 @@
 //!   -> diff       what two commits make, compared
 //!   -> apply      a cluster becomes what an environment should be
 //!   -> drift      where a cluster is not as it was applied
+//!   -> rbac       what whoever applies must be allowed to do
 //!   -> cluster    what the commands that speak of a cluster have in common
 //!   -> annotations  findings for reviews: GitHub, SARIF
 //!   -> explain    the pages of the diagnostics
@@ -35,6 +36,7 @@ mod fmt;
 mod human;
 mod init;
 mod machine;
+mod rbac;
 mod terminal;
 
 use clap::Parser;

@@ -7,6 +7,7 @@
 //! plan       what is to be done: a function of these and of what is there, and nothing else
 //! preview    what that would change, field by field
 //! apply      does it, through `cluster`, which is the one that speaks to the API server
+//! rbac       what whoever does it must be allowed to do
 //! health     whether what was applied works
 //! drift      where the cluster is not as it was applied, and since whom
 //! watch      all of it, again and again, as commits and changes come
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod owned;
 pub mod plan;
 pub mod preview;
+pub mod rbac;
 pub mod refusal;
 pub mod render;
 pub mod serve;

@@ -282,9 +282,6 @@ fn nearest<'d>(desired: &'d Desired, steps: &[Step]) -> &'d Value {
 mod tests {
     use super::*;
     use crate::render::{Compiler, Render};
-    use plumb_compiler::batch::Form;
-    use plumb_compiler::source::Content;
-    use plumb_workspace::Loaded;
     use serde_json::json;
 
     const SOURCE: &str = r#"use k8s.apps.v1 as apps
@@ -320,19 +317,7 @@ request cart: Web { image = "cart:1" }
 "#;
 
     fn render() -> (Compiler, Render) {
-        let files = [("a.plumb".into(), Content::Text(SOURCE.into()))];
-        let loaded = Loaded {
-            root: "/".into(),
-            selected: "".into(),
-            files: files.into(),
-            dependencies: Vec::new(),
-            manifest: Default::default(),
-            findings: Vec::new(),
-        };
-        let mut compiler = Compiler::default();
-        let render = compiler.render(loaded, "prod", Form::Objects).unwrap();
-        assert_eq!(render.findings, []);
-        (compiler, render)
+        crate::testing::render_of(SOURCE)
     }
 
     /// As the API server has it, with what it fills in: Plumb applied it, and `tty` that git does not have any more.

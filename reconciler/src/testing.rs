@@ -7,6 +7,7 @@ use crate::render::{Compiler, Render};
 use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
 use plumb_compiler::source::Content;
+use plumb_compiler::syntax::ast::Name;
 use plumb_workspace::{Loaded, Manifest};
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,6 +81,17 @@ pub(crate) fn render(packages: &[(&str, &str)]) -> Render {
         let text = format!("use platform\n\npackage {{ namespace = \"shop\" }}\n\n{text}\n");
         files.insert(format!("{package}/a.plumb").into(), Content::Text(text.into()));
     }
+    compile(files).1
+}
+
+/// The render of one file that declares all, and what made its values.
+pub(crate) fn render_of(text: &str) -> (Compiler, Render) {
+    let (compiler, render) = compile([("a.plumb".into(), Content::Text(text.into()))].into());
+    assert_eq!(render.findings, []);
+    (compiler, render)
+}
+
+fn compile(files: BTreeMap<Name, Content>) -> (Compiler, Render) {
     let loaded = Loaded {
         root: "/work".into(),
         selected: "".into(),
@@ -88,7 +100,9 @@ pub(crate) fn render(packages: &[(&str, &str)]) -> Render {
         manifest: Manifest::default(),
         findings: Vec::new(),
     };
-    Compiler::default().render(loaded, "prod", Form::Objects).expect("there is a prod")
+    let mut compiler = Compiler::default();
+    let render = compiler.render(loaded, "prod", Form::Objects).expect("there is a prod");
+    (compiler, render)
 }
 
 /// A cluster.
