@@ -20,7 +20,7 @@ use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
 use crate::inventory::{Inventory, PART_OF, Set};
-use crate::plan::{Action, Choice, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
+use crate::plan::{Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
 use futures::StreamExt;
@@ -190,7 +190,7 @@ enum Message {
         /// All that is the request's, and so was not compared in the meantime.
         all: Vec<Identity>,
     },
-    Deleted(u64, Vec<(Identity, Result<bool, Refusal>)>),
+    Deleted(u64, Vec<(Delete, Result<bool, Refusal>)>),
     Again(u64),
     Retry(Name),
     Check(Identity),
@@ -282,6 +282,8 @@ impl Follower {
             round: None,
             rounds: 0,
             running: HashSet::new(),
+            busy: HashSet::new(),
+            buried: HashSet::new(),
             failing: HashMap::new(),
             checking: HashSet::new(),
             confirming: HashSet::new(),
@@ -430,6 +432,8 @@ struct Round {
     /// The requests that are not done.
     open: usize,
     is_deleted: bool,
+    /// An older commit was at something, which is decided about when that is over.
+    is_partial: bool,
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -492,6 +496,10 @@ struct State {
     round: Option<Round>,
     rounds: u64,
     running: HashSet<Name>,
+    /// What is being sent or deleted: what becomes of it is known when that is over.
+    busy: HashSet<Identity>,
+    /// UIDs of objects that are gone, of which something older may still be told.
+    buried: HashSet<String>,
     failing: HashMap<Name, Failing>,
     checking: HashSet<Identity>,
     confirming: HashSet<Identity>,
@@ -709,6 +717,7 @@ impl State {
             plan: Plan::default(),
             open: following.render.requests.len(),
             is_deleted: false,
+            is_partial: false,
         });
         self.look();
     }
@@ -900,7 +909,18 @@ impl State {
                 }
                 self.is(identity, object);
             }
-            Event::Gone(object) => self.gone(identity(&object)),
+            Event::Gone(object) => {
+                let (identity, uid) = (identity(&object), uid(&object));
+                // What we were answered of it may be worked on only now.
+                match self.busy.contains(&identity) {
+                    true => self.buried.insert(uid.to_owned()),
+                    false => self.buried.remove(uid),
+                };
+                // Another one of its name may be known already.
+                if !self.live.get(&identity).is_some_and(|it| version(it) > version(&object)) {
+                    self.gone(identity);
+                }
+            }
             Event::Anew => watch.told = Some(HashSet::new()),
             Event::Complete => {
                 watch.is_complete = true;
@@ -938,6 +958,9 @@ impl State {
     }
 
     fn is(&mut self, identity: Identity, object: Json) {
+        if self.buried.contains(uid(&object)) {
+            return;
+        }
         let known = self.live.get(&identity);
         // What we applied may be known before the watch tells of what was before.
         if known.is_some_and(|known| version(known) > version(&object)) {
@@ -1029,11 +1052,11 @@ impl State {
         self.checking.remove(&identity);
         match found {
             Ok(Some(object)) => {
-                let is_member = crate::plan::member_of(&object) == Some(self.id.as_str());
-                if !is_member {
+                // Of members the watch tells.
+                if crate::plan::member_of(&object) != Some(self.id.as_str()) {
                     self.others.insert(identity.clone(), object);
+                    self.compare(&identity);
                 }
-                self.compare(&identity);
             }
             Ok(None) => {
                 self.others.remove(&identity);
@@ -1094,6 +1117,7 @@ impl State {
             confirm: None,
         };
         let mut decided = plan(&render, inventory, &view, &choice);
+        round.is_partial = decided.leave_out(&render, &|it| self.busy.contains(it));
         for (place, action) in &mut decided.objects {
             let desired = &render.objects[*place];
             let known = inventory.entries.get(&desired.identity);
@@ -1234,6 +1258,13 @@ impl State {
         if round.stage != Stage::Working || round.open > 0 || !round.is_deleted {
             return;
         }
+        if round.is_partial {
+            let seen = round.seen;
+            if self.running.is_empty() {
+                self.begin_round(seen);
+            }
+            return;
+        }
         round.stage = Stage::Over;
         let render = &following.render;
         let took = round.seen.elapsed();
@@ -1269,6 +1300,7 @@ impl State {
         };
         self.running.insert(name);
         let round = self.rounds;
+        self.busy.extend(work.iter().map(|(place, _)| render.objects[*place].identity.clone()));
         let objects: Vec<(usize, Action, Option<Json>)> = work
             .into_iter()
             .map(|(place, action)| {
@@ -1310,6 +1342,7 @@ impl State {
         let mut worst: Option<Refusal> = None;
         for (desired, outcome) in outcomes {
             self.listener.hear(&News::Applied(&desired, &outcome));
+            self.busy.remove(&desired.identity);
             self.correcting.remove(&desired.identity);
             match outcome {
                 Outcome::Created(object) | Outcome::Changed(object) | Outcome::Same(object) => {
@@ -1318,6 +1351,7 @@ impl State {
                         inventory.applied(&desired.identity, &uid, &desired.digest);
                     }
                     self.is(desired.identity.clone(), object);
+                    self.buried.remove(&uid);
                 }
                 Outcome::Refused(refusal) => {
                     let is_worse = worst.as_ref().is_none_or(|it| it.kind.may_pass());
@@ -1418,12 +1452,17 @@ impl State {
     fn delete(&mut self) {
         let Some(following) = self.made.clone() else { return };
         let Some(round) = &mut self.round else { return };
-        let deletes: VecDeque<_> = std::mem::take(&mut round.plan.deletes).into();
+        // Those of an older commit come to their end first.
+        if self.running.contains("(deletes)") {
+            return;
+        }
+        let deletes = std::mem::take(&mut round.plan.deletes);
         if deletes.is_empty() {
-            round.is_deleted |= !self.running.contains("(deletes)");
+            round.is_deleted = true;
             return;
         }
         let number = round.number;
+        self.busy.extend(deletes.iter().map(|it| it.identity.clone()));
         self.running.insert("(deletes)".into());
         let (send, cluster) = (self.send.clone(), self.cluster.clone());
         tokio::spawn(async move {
@@ -1438,21 +1477,25 @@ impl State {
                         Err(Refusal::unreachable("this version of Plumb does not know its kind"))
                     }
                 };
-                done.push((delete.identity, outcome));
+                done.push((delete, outcome));
             }
             let _ = send.send(Message::Deleted(number, done));
         });
     }
 
-    fn deleted(&mut self, number: u64, deletes: Vec<(Identity, Result<bool, Refusal>)>) {
+    fn deleted(&mut self, number: u64, deletes: Vec<(Delete, Result<bool, Refusal>)>) {
         self.running.remove("(deletes)");
         let mut has_failed = false;
-        for (identity, result) in deletes {
+        for (Delete { identity, uid, .. }, result) in deletes {
+            self.busy.remove(&identity);
             self.listener.hear(&News::Deleted(&identity, result.as_ref().map(|it| *it)));
             has_failed |= result.is_err();
             if let (Ok(true), Some(inventory)) = (result, &mut self.inventory) {
                 inventory.entries.remove(&identity);
-                self.live.remove(&identity);
+                match self.live.remove(&identity) {
+                    Some(_) => self.buried.insert(uid),
+                    None => self.buried.remove(&uid),
+                };
             }
         }
         self.flush_soon();
@@ -1480,7 +1523,10 @@ impl State {
             })
         });
         // What is on its way into the cluster does not drift; what it is then, the watch tells.
-        if !is_applied || self.running.contains(&desired.request) {
+        if !is_applied
+            || self.running.contains(&desired.request)
+            || self.busy.contains(identity)
+        {
             return;
         }
         let live = self.live.get(identity).map(|it| &**it);
@@ -1752,6 +1798,11 @@ impl State {
 fn version(object: &Json) -> u64 {
     let version = object["metadata"]["resourceVersion"].as_str();
     version.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
+/// What tells an object from others that had its name.
+fn uid(object: &Json) -> &str {
+    object["metadata"]["uid"].as_str().unwrap_or_default()
 }
 
 /// `Deployment.apps/shop@apps`, which means one object alone.
