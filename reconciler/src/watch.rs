@@ -19,7 +19,7 @@ use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
-use crate::inventory::{Inventory, PART_OF, Set};
+use crate::inventory::{Entry, Inventory, PART_OF, Set};
 use crate::plan::{Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
@@ -947,9 +947,11 @@ impl State {
                     false => self.look_further(),
                 }
             }
+            // What was is forgotten, so all is told anew.
+            Event::Lost(refusal) if refusal.kind == Reason::Gone => {}
             Event::Lost(refusal) => {
                 self.listener.hear(&News::Lost(&refusal));
-                if refusal.kind == Reason::Forbidden {
+                if matches!(refusal.kind, Reason::Forbidden | Reason::NoKind) {
                     watch.refused = Some(refusal);
                     self.look_further();
                 }
@@ -1122,16 +1124,8 @@ impl State {
             let desired = &render.objects[*place];
             let known = inventory.entries.get(&desired.identity);
             let object = view.object(&desired.identity);
-            // What git has as it had is no change of git's: if it is otherwise in the cluster, that is drift.
-            let is_drift = known.is_some_and(|it| {
-                it.digest.as_deref() == Some(desired.digest.as_str())
-                    && it.uid.is_some()
-                    && object.is_none_or(|object| {
-                        object["metadata"]["uid"].as_str() == it.uid.as_deref()
-                    })
-            });
             let is_sent = matches!(action, Action::Create | Action::Apply);
-            if is_drift && is_sent {
+            if is_sent && is_drift(known, desired, object) {
                 *action = Action::Keep;
             } else if is_sent {
                 inventory.expect(&desired.identity, &desired.request);
@@ -1339,6 +1333,16 @@ impl State {
             _ => Name::default(),
         };
         self.running.remove(&name);
+        if let (None, Some(current), Some(following)) = (request, &mut self.round, &self.made)
+            && current.number == round
+        {
+            // Namespaces and definitions that were refused are tried again with the requests that make them.
+            let refused = outcomes.iter().filter(|(_, outcome)| !outcome.is_done());
+            let objects = &following.render.objects;
+            let refused = refused
+                .filter_map(|(desired, _)| objects.iter().position(|it| Arc::ptr_eq(it, desired)));
+            current.actions.extend(refused.map(|place| (place, Action::Apply)));
+        }
         let mut worst: Option<Refusal> = None;
         for (desired, outcome) in outcomes {
             self.listener.hear(&News::Applied(&desired, &outcome));
@@ -1376,9 +1380,9 @@ impl State {
             (Some(_), None) => {
                 if let Some(failing) = self.failing.remove(&name) {
                     failing.timer.abort();
+                    self.settled_late();
                 }
             }
-            // Namespaces and definitions are tried again with the requests that make them.
             (None, _) => {}
         }
         if let (Some(request), Some(current)) = (request, &mut self.round)
@@ -1423,17 +1427,49 @@ impl State {
             self.failing.entry(name.clone()).and_modify(|it| it.timer = timer);
             return;
         }
-        let work: Vec<(usize, Action)> = render.requests[request]
-            .objects
-            .iter()
-            .map(|place| (*place, self.action_of(&render.objects[*place], render)))
-            .filter(|(_, action)| *action != Action::Keep)
-            .collect();
+        let (unseen, mut work) = (self.unseen(), Vec::new());
+        for place in &render.requests[request].objects {
+            let desired = &render.objects[*place];
+            let identity = &desired.identity;
+            let known = self.inventory.as_ref().and_then(|it| it.entries.get(identity));
+            let object = self.live.get(identity).map(|it| &**it);
+            let object = object.or_else(|| self.others.get(identity));
+            // Once it can be seen, all is decided anew.
+            if unseen.of(identity).is_some() || is_drift(known, desired, object) {
+                continue;
+            }
+            match self.action_of(desired, render) {
+                // An answer that did not reach us was one that it was applied.
+                Action::Keep => {
+                    if let (Some(inventory), Some(object)) = (&mut self.inventory, object) {
+                        inventory.expect(identity, &desired.request);
+                        inventory.applied(identity, uid(object), &desired.digest);
+                    }
+                }
+                // None is applied before it stands in the inventory.
+                Action::Create | Action::Apply if !self.written.entries.contains_key(identity) => {
+                    return self.begin_round(Instant::now());
+                }
+                action => work.push((*place, action)),
+            }
+        }
         if work.is_empty() {
+            self.flush_soon();
             self.failing.remove(name);
-            return;
+            return self.settled_late();
         }
         self.start(Some(request), following.clone(), work, false);
+    }
+
+    /// All that was refused of a commit was taken in the end.
+    fn settled_late(&mut self) {
+        if self.failing.is_empty()
+            && let Some(round) = &mut self.round
+            && round.stage == Stage::Over
+        {
+            round.stage = Stage::Working;
+            self.over();
+        }
     }
 
     fn action_of(&self, desired: &Desired, render: &Render) -> Action {
@@ -1798,6 +1834,15 @@ impl State {
 fn version(object: &Json) -> u64 {
     let version = object["metadata"]["resourceVersion"].as_str();
     version.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
+/// What git has as it had is no change of git's: if it is otherwise in the cluster, that is drift.
+fn is_drift(known: Option<&Entry>, desired: &Desired, object: Option<&Json>) -> bool {
+    known.is_some_and(|it| {
+        it.digest.as_deref() == Some(desired.digest.as_str())
+            && it.uid.is_some()
+            && object.is_none_or(|object| it.uid.as_deref() == Some(uid(object)))
+    })
 }
 
 /// What tells an object from others that had its name.
