@@ -12,8 +12,8 @@
 //! Without changes nothing is sent: what is as declared is known from the watches.
 
 use crate::apply::{
-    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, look_for,
-    resource_of, scopes, write,
+    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, inhabited,
+    look_for, resource_of, scopes, write,
 };
 use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
@@ -880,10 +880,20 @@ impl State {
         let (number, render) = (round.number, Arc::clone(&following.render));
         let live: HashSet<Identity> = self.live.keys().cloned().collect();
         let unseen = self.unseen();
+        let unwanted = self.live.iter().filter(|(it, _)| !self.wanted.contains_key(*it));
+        let unwanted: Vec<(Identity, Arc<Json>)> =
+            unwanted.map(|(it, object)| (it.clone(), Arc::clone(object))).collect();
         let (send, cluster) = (self.send.clone(), self.cluster.clone());
         tokio::spawn(async move {
             let known = |it: &Identity| live.contains(it) || unseen.of(it).is_some();
-            let looked = look_for(&cluster, &render, &inventory, &known).await;
+            let mut looked = look_for(&cluster, &render, &inventory, &known).await;
+            if let Ok(snapshot) = &mut looked {
+                let unwanted = unwanted.iter().map(|(identity, object)| (identity, &**object));
+                match inhabited(&cluster, unwanted).await {
+                    Ok(inhabited) => snapshot.inhabited = inhabited,
+                    Err(refusal) => looked = Err(refusal),
+                }
+            }
             let _ = send.send(Message::Looked(number, looked));
         });
     }
