@@ -178,6 +178,7 @@ pub struct Line {
 enum Message {
     Seen(Box<Revision>),
     Fetched(Result<Fetched, GitError>, Duration),
+    Unusable { commit: String, why: String },
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
@@ -371,15 +372,21 @@ impl GitThread {
             if !is_wanted {
                 // Short enough to end soon when asked to.
                 let wait = next.duration_since(Instant::now()).min(Duration::from_millis(200));
-                match self.orders.recv_timeout(wait) {
-                    Ok(Order::Fetch) => is_wanted = true,
-                    Ok(Order::Blame { commit, file, line, of }) => {
-                        if let Ok(blamed) = self.mirror.blame(&commit, &file, line) {
-                            let _ = self.send.send(Message::Blamed(of, blamed));
+                let first = match self.orders.recv_timeout(wait) {
+                    Ok(order) => Some(order),
+                    Err(threads::RecvTimeoutError::Timeout) => None,
+                    Err(threads::RecvTimeoutError::Disconnected) => return,
+                };
+                // Pushes that came while it was asked are found by asking once more.
+                for order in first.into_iter().chain(self.orders.try_iter()) {
+                    match order {
+                        Order::Fetch => is_wanted = true,
+                        Order::Blame { commit, file, line, of } => {
+                            if let Ok(blamed) = self.mirror.blame(&commit, &file, line) {
+                                let _ = self.send.send(Message::Blamed(of, blamed));
+                            }
                         }
                     }
-                    Err(threads::RecvTimeoutError::Timeout) => {}
-                    Err(threads::RecvTimeoutError::Disconnected) => return,
                 }
             }
             if !is_wanted {
@@ -410,11 +417,7 @@ impl GitThread {
     fn show(&self, commit: &str) -> bool {
         let message = match self.mirror.load(commit, self.path.as_deref()) {
             Ok(revision) => Message::Seen(Box::new(revision)),
-            Err(error) => {
-                let failed = (commit.to_owned(), error.to_string());
-                let _ = self.send.send(Message::Compiled(Box::new(Err(failed))));
-                return true;
-            }
+            Err(error) => Message::Unusable { commit: commit.to_owned(), why: error.to_string() },
         };
         self.send.send(message).is_ok()
     }
@@ -555,6 +558,9 @@ impl State {
             }
             Message::Fetched(result, took) => self.listener.hear(&News::Fetched(&result, took)),
             Message::Count => self.count(),
+            Message::Unusable { commit, why } => {
+                self.listener.hear(&News::Unusable { commit: &commit, why: &why });
+            }
             Message::Compiled(made) => self.compiled(*made),
             Message::Read(read) => self.read(read),
             Message::Watched(scope, event) => self.watched(scope, event),
