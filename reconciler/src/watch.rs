@@ -295,6 +295,7 @@ impl Follower {
             is_holding: false,
             turns: HashMap::new(),
             correcting: HashSet::new(),
+            is_ending: false,
         };
         let stop = Arc::default();
         (Follower { state, messages, orders, mirror, stop }, Waker(order))
@@ -326,15 +327,13 @@ impl Follower {
             }
         }
         stop.store(true, Ordering::Relaxed);
+        state.is_ending = true;
         // What is under way comes to its end, if it does so soon; what was applied is remembered.
         let _ = timeout(FAREWELL, async {
             let work = timeout(FAREWELL / 2, async {
                 while !state.running.is_empty() || state.is_writing {
                     match messages.recv().await {
-                        Some(message @ (Message::Done { .. } | Message::Written(_))) => {
-                            state.rest(message);
-                        }
-                        Some(_) => {}
+                        Some(message) => state.rest(message),
                         None => break,
                     }
                 }
@@ -517,6 +516,8 @@ struct State {
     is_holding: bool,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
+    /// Nothing is begun any more.
+    is_ending: bool,
 }
 
 /// The commit that is followed.
@@ -1197,7 +1198,7 @@ impl State {
         let Some(following) = self.made.clone() else { return };
         let render = &following.render;
         // Nothing before the namespaces that are being made.
-        if self.running.contains("") {
+        if self.is_ending || self.running.contains("") {
             return;
         }
         loop {
