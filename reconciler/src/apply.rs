@@ -161,16 +161,27 @@ pub async fn look(
     let rest = look_for(cluster, render, inventory, &known).await?;
     snapshot.objects.extend(rest.objects);
     snapshot.unseen.extend(rest.unseen);
-    for (definition, object) in &snapshot.objects {
-        let is_wanted = || render.objects.iter().any(|it| it.identity == *definition);
-        if definition.kind == "CustomResourceDefinition"
-            && !is_wanted()
-            && cluster.has_any(&defined(object)).await?
-        {
-            snapshot.inhabited.insert(definition.clone());
+    let unwanted = snapshot.objects.iter().filter(|(it, _)| !resources.contains_key(it));
+    snapshot.inhabited = inhabited(cluster, unwanted).await?;
+    Ok(snapshot)
+}
+
+/// Of some objects, the definitions of custom resources that have objects.
+///
+/// # Errors
+///
+/// As [`look`].
+pub async fn inhabited<'o>(
+    cluster: &Cluster,
+    objects: impl Iterator<Item = (&'o Identity, &'o Json)>,
+) -> Result<BTreeSet<Identity>, Refusal> {
+    let mut inhabited = BTreeSet::new();
+    for (identity, object) in objects {
+        if identity.kind == "CustomResourceDefinition" && cluster.has_any(&defined(object)).await? {
+            inhabited.insert(identity.clone());
         }
     }
-    Ok(snapshot)
+    Ok(inhabited)
 }
 
 /// Looks for what is not known yet to be there, and has the name of something that git has or that is remembered.

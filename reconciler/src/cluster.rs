@@ -10,6 +10,8 @@ use futures::{Stream, StreamExt};
 use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, DynamicObject};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::DefaultBackoff;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config};
 use plumb_compiler::changes::Identity;
@@ -18,6 +20,9 @@ use std::time::Duration;
 
 /// How long an answer may take. A server gives up a request of its own after a minute.
 const PATIENCE: Duration = Duration::from_secs(70);
+
+/// The longest time between two tries of a watch.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The objects that a page of a list has.
 const PAGE: usize = 500;
@@ -323,7 +328,7 @@ impl Cluster {
         };
         let config = watcher::Config::default().labels(selector).page_size(PAGE as u32);
         let resource = resource.clone();
-        watcher(api, config).default_backoff().map(move |event| {
+        watcher(api, config).backoff(Pauses::default()).map(move |event| {
             let json = |object: DynamicObject| {
                 let object = serde_json::to_value(object).unwrap_or_default();
                 with_kind(object, &resource)
@@ -396,6 +401,24 @@ impl Cluster {
             Ok(answer) => answer,
             Err(_) => Err(unreachable(format!("no answer in {} s", PATIENCE.as_secs()))),
         }
+    }
+}
+
+/// Between two tries of a watch: those of client-go, but that what happens once a server is back is seen soon.
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|it| it.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
     }
 }
 

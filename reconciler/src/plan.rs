@@ -68,6 +68,22 @@ pub struct Plan {
     pub hash: String,
 }
 
+impl Plan {
+    /// Leaves out what something else is at. Gives whether there was any of that.
+    pub fn leave_out(&mut self, render: &Render, is_taken: &dyn Fn(&Identity) -> bool) -> bool {
+        let count = |it: &Plan| {
+            it.objects.len() + it.deletes.len() + it.held.len() + it.gone.len() + it.foreign.len()
+        };
+        let before = count(self);
+        self.objects.retain(|(place, _)| !is_taken(&render.objects[*place].identity));
+        self.deletes.retain(|it| !is_taken(&it.identity));
+        self.held.retain(|(it, _)| !is_taken(&it.identity));
+        self.gone.retain(|it| !is_taken(it));
+        self.foreign.retain(|it| !is_taken(&it.identity));
+        count(self) < before
+    }
+}
+
 /// What becomes of an object that git has.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {

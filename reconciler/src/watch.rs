@@ -12,15 +12,15 @@
 //! Without changes nothing is sent: what is as declared is known from the watches.
 
 use crate::apply::{
-    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, look_for,
-    resource_of, scopes, write,
+    AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, inhabited,
+    look_for, resource_of, scopes, write,
 };
 use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
-use crate::inventory::{Inventory, PART_OF, Set};
-use crate::plan::{Action, Choice, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
+use crate::inventory::{Entry, Inventory, PART_OF, Set};
+use crate::plan::{Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
 use futures::StreamExt;
@@ -178,6 +178,7 @@ pub struct Line {
 enum Message {
     Seen(Box<Revision>),
     Fetched(Result<Fetched, GitError>, Duration),
+    Unusable { commit: String, why: String },
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
@@ -190,7 +191,7 @@ enum Message {
         /// All that is the request's, and so was not compared in the meantime.
         all: Vec<Identity>,
     },
-    Deleted(u64, Vec<(Identity, Result<bool, Refusal>)>),
+    Deleted(u64, Vec<(Delete, Result<bool, Refusal>)>),
     Again(u64),
     Retry(Name),
     Check(Identity),
@@ -282,6 +283,8 @@ impl Follower {
             round: None,
             rounds: 0,
             running: HashSet::new(),
+            busy: HashSet::new(),
+            buried: HashSet::new(),
             failing: HashMap::new(),
             checking: HashSet::new(),
             confirming: HashSet::new(),
@@ -292,6 +295,7 @@ impl Follower {
             is_holding: false,
             turns: HashMap::new(),
             correcting: HashSet::new(),
+            is_ending: false,
         };
         let stop = Arc::default();
         (Follower { state, messages, orders, mirror, stop }, Waker(order))
@@ -323,15 +327,13 @@ impl Follower {
             }
         }
         stop.store(true, Ordering::Relaxed);
+        state.is_ending = true;
         // What is under way comes to its end, if it does so soon; what was applied is remembered.
         let _ = timeout(FAREWELL, async {
             let work = timeout(FAREWELL / 2, async {
                 while !state.running.is_empty() || state.is_writing {
                     match messages.recv().await {
-                        Some(message @ (Message::Done { .. } | Message::Written(_))) => {
-                            state.rest(message);
-                        }
-                        Some(_) => {}
+                        Some(message) => state.rest(message),
                         None => break,
                     }
                 }
@@ -369,15 +371,21 @@ impl GitThread {
             if !is_wanted {
                 // Short enough to end soon when asked to.
                 let wait = next.duration_since(Instant::now()).min(Duration::from_millis(200));
-                match self.orders.recv_timeout(wait) {
-                    Ok(Order::Fetch) => is_wanted = true,
-                    Ok(Order::Blame { commit, file, line, of }) => {
-                        if let Ok(blamed) = self.mirror.blame(&commit, &file, line) {
-                            let _ = self.send.send(Message::Blamed(of, blamed));
+                let first = match self.orders.recv_timeout(wait) {
+                    Ok(order) => Some(order),
+                    Err(threads::RecvTimeoutError::Timeout) => None,
+                    Err(threads::RecvTimeoutError::Disconnected) => return,
+                };
+                // Pushes that came while it was asked are found by asking once more.
+                for order in first.into_iter().chain(self.orders.try_iter()) {
+                    match order {
+                        Order::Fetch => is_wanted = true,
+                        Order::Blame { commit, file, line, of } => {
+                            if let Ok(blamed) = self.mirror.blame(&commit, &file, line) {
+                                let _ = self.send.send(Message::Blamed(of, blamed));
+                            }
                         }
                     }
-                    Err(threads::RecvTimeoutError::Timeout) => {}
-                    Err(threads::RecvTimeoutError::Disconnected) => return,
                 }
             }
             if !is_wanted {
@@ -408,11 +416,7 @@ impl GitThread {
     fn show(&self, commit: &str) -> bool {
         let message = match self.mirror.load(commit, self.path.as_deref()) {
             Ok(revision) => Message::Seen(Box::new(revision)),
-            Err(error) => {
-                let failed = (commit.to_owned(), error.to_string());
-                let _ = self.send.send(Message::Compiled(Box::new(Err(failed))));
-                return true;
-            }
+            Err(error) => Message::Unusable { commit: commit.to_owned(), why: error.to_string() },
         };
         self.send.send(message).is_ok()
     }
@@ -430,6 +434,8 @@ struct Round {
     /// The requests that are not done.
     open: usize,
     is_deleted: bool,
+    /// An older commit was at something, which is decided about when that is over.
+    is_partial: bool,
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -492,6 +498,10 @@ struct State {
     round: Option<Round>,
     rounds: u64,
     running: HashSet<Name>,
+    /// What is being sent or deleted: what becomes of it is known when that is over.
+    busy: HashSet<Identity>,
+    /// UIDs of objects that are gone, of which something older may still be told.
+    buried: HashSet<String>,
     failing: HashMap<Name, Failing>,
     checking: HashSet<Identity>,
     confirming: HashSet<Identity>,
@@ -506,6 +516,8 @@ struct State {
     is_holding: bool,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
+    /// Nothing is begun any more.
+    is_ending: bool,
 }
 
 /// The commit that is followed.
@@ -547,6 +559,9 @@ impl State {
             }
             Message::Fetched(result, took) => self.listener.hear(&News::Fetched(&result, took)),
             Message::Count => self.count(),
+            Message::Unusable { commit, why } => {
+                self.listener.hear(&News::Unusable { commit: &commit, why: &why });
+            }
             Message::Compiled(made) => self.compiled(*made),
             Message::Read(read) => self.read(read),
             Message::Watched(scope, event) => self.watched(scope, event),
@@ -709,6 +724,7 @@ impl State {
             plan: Plan::default(),
             open: following.render.requests.len(),
             is_deleted: false,
+            is_partial: false,
         });
         self.look();
     }
@@ -871,10 +887,20 @@ impl State {
         let (number, render) = (round.number, Arc::clone(&following.render));
         let live: HashSet<Identity> = self.live.keys().cloned().collect();
         let unseen = self.unseen();
+        let unwanted = self.live.iter().filter(|(it, _)| !self.wanted.contains_key(*it));
+        let unwanted: Vec<(Identity, Arc<Json>)> =
+            unwanted.map(|(it, object)| (it.clone(), Arc::clone(object))).collect();
         let (send, cluster) = (self.send.clone(), self.cluster.clone());
         tokio::spawn(async move {
             let known = |it: &Identity| live.contains(it) || unseen.of(it).is_some();
-            let looked = look_for(&cluster, &render, &inventory, &known).await;
+            let mut looked = look_for(&cluster, &render, &inventory, &known).await;
+            if let Ok(snapshot) = &mut looked {
+                let unwanted = unwanted.iter().map(|(identity, object)| (identity, &**object));
+                match inhabited(&cluster, unwanted).await {
+                    Ok(inhabited) => snapshot.inhabited = inhabited,
+                    Err(refusal) => looked = Err(refusal),
+                }
+            }
             let _ = send.send(Message::Looked(number, looked));
         });
     }
@@ -900,7 +926,18 @@ impl State {
                 }
                 self.is(identity, object);
             }
-            Event::Gone(object) => self.gone(identity(&object)),
+            Event::Gone(object) => {
+                let (identity, uid) = (identity(&object), uid(&object));
+                // What we were answered of it may be worked on only now.
+                match self.busy.contains(&identity) {
+                    true => self.buried.insert(uid.to_owned()),
+                    false => self.buried.remove(uid),
+                };
+                // Another one of its name may be known already.
+                if !self.live.get(&identity).is_some_and(|it| version(it) > version(&object)) {
+                    self.gone(identity);
+                }
+            }
             Event::Anew => watch.told = Some(HashSet::new()),
             Event::Complete => {
                 watch.is_complete = true;
@@ -927,9 +964,11 @@ impl State {
                     false => self.look_further(),
                 }
             }
+            // What was is forgotten, so all is told anew.
+            Event::Lost(refusal) if refusal.kind == Reason::Gone => {}
             Event::Lost(refusal) => {
                 self.listener.hear(&News::Lost(&refusal));
-                if refusal.kind == Reason::Forbidden {
+                if matches!(refusal.kind, Reason::Forbidden | Reason::NoKind) {
                     watch.refused = Some(refusal);
                     self.look_further();
                 }
@@ -938,6 +977,9 @@ impl State {
     }
 
     fn is(&mut self, identity: Identity, object: Json) {
+        if self.buried.contains(uid(&object)) {
+            return;
+        }
         let known = self.live.get(&identity);
         // What we applied may be known before the watch tells of what was before.
         if known.is_some_and(|known| version(known) > version(&object)) {
@@ -1029,11 +1071,11 @@ impl State {
         self.checking.remove(&identity);
         match found {
             Ok(Some(object)) => {
-                let is_member = crate::plan::member_of(&object) == Some(self.id.as_str());
-                if !is_member {
+                // Of members the watch tells.
+                if crate::plan::member_of(&object) != Some(self.id.as_str()) {
                     self.others.insert(identity.clone(), object);
+                    self.compare(&identity);
                 }
-                self.compare(&identity);
             }
             Ok(None) => {
                 self.others.remove(&identity);
@@ -1094,20 +1136,13 @@ impl State {
             confirm: None,
         };
         let mut decided = plan(&render, inventory, &view, &choice);
+        round.is_partial = decided.leave_out(&render, &|it| self.busy.contains(it));
         for (place, action) in &mut decided.objects {
             let desired = &render.objects[*place];
             let known = inventory.entries.get(&desired.identity);
             let object = view.object(&desired.identity);
-            // What git has as it had is no change of git's: if it is otherwise in the cluster, that is drift.
-            let is_drift = known.is_some_and(|it| {
-                it.digest.as_deref() == Some(desired.digest.as_str())
-                    && it.uid.is_some()
-                    && object.is_none_or(|object| {
-                        object["metadata"]["uid"].as_str() == it.uid.as_deref()
-                    })
-            });
             let is_sent = matches!(action, Action::Create | Action::Apply);
-            if is_drift && is_sent {
+            if is_sent && is_drift(known, desired, object) {
                 *action = Action::Keep;
             } else if is_sent {
                 inventory.expect(&desired.identity, &desired.request);
@@ -1163,7 +1198,7 @@ impl State {
         let Some(following) = self.made.clone() else { return };
         let render = &following.render;
         // Nothing before the namespaces that are being made.
-        if self.running.contains("") {
+        if self.is_ending || self.running.contains("") {
             return;
         }
         loop {
@@ -1234,6 +1269,13 @@ impl State {
         if round.stage != Stage::Working || round.open > 0 || !round.is_deleted {
             return;
         }
+        if round.is_partial {
+            let seen = round.seen;
+            if self.running.is_empty() {
+                self.begin_round(seen);
+            }
+            return;
+        }
         round.stage = Stage::Over;
         let render = &following.render;
         let took = round.seen.elapsed();
@@ -1269,6 +1311,7 @@ impl State {
         };
         self.running.insert(name);
         let round = self.rounds;
+        self.busy.extend(work.iter().map(|(place, _)| render.objects[*place].identity.clone()));
         let objects: Vec<(usize, Action, Option<Json>)> = work
             .into_iter()
             .map(|(place, action)| {
@@ -1307,9 +1350,20 @@ impl State {
             _ => Name::default(),
         };
         self.running.remove(&name);
+        if let (None, Some(current), Some(following)) = (request, &mut self.round, &self.made)
+            && current.number == round
+        {
+            // Namespaces and definitions that were refused are tried again with the requests that make them.
+            let refused = outcomes.iter().filter(|(_, outcome)| !outcome.is_done());
+            let objects = &following.render.objects;
+            let refused = refused
+                .filter_map(|(desired, _)| objects.iter().position(|it| Arc::ptr_eq(it, desired)));
+            current.actions.extend(refused.map(|place| (place, Action::Apply)));
+        }
         let mut worst: Option<Refusal> = None;
         for (desired, outcome) in outcomes {
             self.listener.hear(&News::Applied(&desired, &outcome));
+            self.busy.remove(&desired.identity);
             self.correcting.remove(&desired.identity);
             match outcome {
                 Outcome::Created(object) | Outcome::Changed(object) | Outcome::Same(object) => {
@@ -1318,6 +1372,7 @@ impl State {
                         inventory.applied(&desired.identity, &uid, &desired.digest);
                     }
                     self.is(desired.identity.clone(), object);
+                    self.buried.remove(&uid);
                 }
                 Outcome::Refused(refusal) => {
                     let is_worse = worst.as_ref().is_none_or(|it| it.kind.may_pass());
@@ -1342,9 +1397,9 @@ impl State {
             (Some(_), None) => {
                 if let Some(failing) = self.failing.remove(&name) {
                     failing.timer.abort();
+                    self.settled_late();
                 }
             }
-            // Namespaces and definitions are tried again with the requests that make them.
             (None, _) => {}
         }
         if let (Some(request), Some(current)) = (request, &mut self.round)
@@ -1389,17 +1444,49 @@ impl State {
             self.failing.entry(name.clone()).and_modify(|it| it.timer = timer);
             return;
         }
-        let work: Vec<(usize, Action)> = render.requests[request]
-            .objects
-            .iter()
-            .map(|place| (*place, self.action_of(&render.objects[*place], render)))
-            .filter(|(_, action)| *action != Action::Keep)
-            .collect();
+        let (unseen, mut work) = (self.unseen(), Vec::new());
+        for place in &render.requests[request].objects {
+            let desired = &render.objects[*place];
+            let identity = &desired.identity;
+            let known = self.inventory.as_ref().and_then(|it| it.entries.get(identity));
+            let object = self.live.get(identity).map(|it| &**it);
+            let object = object.or_else(|| self.others.get(identity));
+            // Once it can be seen, all is decided anew.
+            if unseen.of(identity).is_some() || is_drift(known, desired, object) {
+                continue;
+            }
+            match self.action_of(desired, render) {
+                // An answer that did not reach us was one that it was applied.
+                Action::Keep => {
+                    if let (Some(inventory), Some(object)) = (&mut self.inventory, object) {
+                        inventory.expect(identity, &desired.request);
+                        inventory.applied(identity, uid(object), &desired.digest);
+                    }
+                }
+                // None is applied before it stands in the inventory.
+                Action::Create | Action::Apply if !self.written.entries.contains_key(identity) => {
+                    return self.begin_round(Instant::now());
+                }
+                action => work.push((*place, action)),
+            }
+        }
         if work.is_empty() {
+            self.flush_soon();
             self.failing.remove(name);
-            return;
+            return self.settled_late();
         }
         self.start(Some(request), following.clone(), work, false);
+    }
+
+    /// All that was refused of a commit was taken in the end.
+    fn settled_late(&mut self) {
+        if self.failing.is_empty()
+            && let Some(round) = &mut self.round
+            && round.stage == Stage::Over
+        {
+            round.stage = Stage::Working;
+            self.over();
+        }
     }
 
     fn action_of(&self, desired: &Desired, render: &Render) -> Action {
@@ -1418,12 +1505,17 @@ impl State {
     fn delete(&mut self) {
         let Some(following) = self.made.clone() else { return };
         let Some(round) = &mut self.round else { return };
-        let deletes: VecDeque<_> = std::mem::take(&mut round.plan.deletes).into();
+        // Those of an older commit come to their end first.
+        if self.running.contains("(deletes)") {
+            return;
+        }
+        let deletes = std::mem::take(&mut round.plan.deletes);
         if deletes.is_empty() {
-            round.is_deleted |= !self.running.contains("(deletes)");
+            round.is_deleted = true;
             return;
         }
         let number = round.number;
+        self.busy.extend(deletes.iter().map(|it| it.identity.clone()));
         self.running.insert("(deletes)".into());
         let (send, cluster) = (self.send.clone(), self.cluster.clone());
         tokio::spawn(async move {
@@ -1438,21 +1530,25 @@ impl State {
                         Err(Refusal::unreachable("this version of Plumb does not know its kind"))
                     }
                 };
-                done.push((delete.identity, outcome));
+                done.push((delete, outcome));
             }
             let _ = send.send(Message::Deleted(number, done));
         });
     }
 
-    fn deleted(&mut self, number: u64, deletes: Vec<(Identity, Result<bool, Refusal>)>) {
+    fn deleted(&mut self, number: u64, deletes: Vec<(Delete, Result<bool, Refusal>)>) {
         self.running.remove("(deletes)");
         let mut has_failed = false;
-        for (identity, result) in deletes {
+        for (Delete { identity, uid, .. }, result) in deletes {
+            self.busy.remove(&identity);
             self.listener.hear(&News::Deleted(&identity, result.as_ref().map(|it| *it)));
             has_failed |= result.is_err();
             if let (Ok(true), Some(inventory)) = (result, &mut self.inventory) {
                 inventory.entries.remove(&identity);
-                self.live.remove(&identity);
+                match self.live.remove(&identity) {
+                    Some(_) => self.buried.insert(uid),
+                    None => self.buried.remove(&uid),
+                };
             }
         }
         self.flush_soon();
@@ -1480,7 +1576,10 @@ impl State {
             })
         });
         // What is on its way into the cluster does not drift; what it is then, the watch tells.
-        if !is_applied || self.running.contains(&desired.request) {
+        if !is_applied
+            || self.running.contains(&desired.request)
+            || self.busy.contains(identity)
+        {
             return;
         }
         let live = self.live.get(identity).map(|it| &**it);
@@ -1752,6 +1851,20 @@ impl State {
 fn version(object: &Json) -> u64 {
     let version = object["metadata"]["resourceVersion"].as_str();
     version.and_then(|it| it.parse().ok()).unwrap_or_default()
+}
+
+/// What git has as it had is no change of git's: if it is otherwise in the cluster, that is drift.
+fn is_drift(known: Option<&Entry>, desired: &Desired, object: Option<&Json>) -> bool {
+    known.is_some_and(|it| {
+        it.digest.as_deref() == Some(desired.digest.as_str())
+            && it.uid.is_some()
+            && object.is_none_or(|object| it.uid.as_deref() == Some(uid(object)))
+    })
+}
+
+/// What tells an object from others that had its name.
+fn uid(object: &Json) -> &str {
+    object["metadata"]["uid"].as_str().unwrap_or_default()
 }
 
 /// `Deployment.apps/shop@apps`, which means one object alone.
