@@ -165,7 +165,7 @@ pub fn owner(owner: Option<&Owner>) -> String {
     match owner {
         None => String::new(),
         Some(owner) if owner.subresource.is_empty() => {
-            format!("{}, {}", owner.manager, owner.operation)
+            format!("{} ({})", owner.manager, owner.operation)
         }
         Some(owner) => format!("{} ({} of {})", owner.manager, owner.operation, owner.subresource),
     }
