@@ -412,11 +412,14 @@ impl Applier {
                             Outcome::Same(object)
                         }
                         Ok((object, false)) => Outcome::Changed(object),
+                        Err(refusal) if self.is_only_dry(desired, &refusal) => {
+                            Outcome::Created(desired.json.clone())
+                        }
                         Err(refusal) => Outcome::Refused(refusal),
                     }
                 }
             };
-            is_stopped |= !outcome.is_done() && !self.is_only_dry(desired, &outcome);
+            is_stopped |= !outcome.is_done();
             tell(place, outcome);
         }
     }
@@ -431,8 +434,7 @@ impl Applier {
     }
 
     /// A dry run makes no namespace, so that what goes into it is refused.
-    fn is_only_dry(&self, desired: &Desired, outcome: &Outcome) -> bool {
-        let Outcome::Refused(refusal) = outcome else { return false };
+    fn is_only_dry(&self, desired: &Desired, refusal: &Refusal) -> bool {
         self.how.dry_run
             && refusal.kind == Reason::NoNamespace
             && self.render.objects.iter().any(|it| {
@@ -576,10 +578,11 @@ pub async fn run(
     }
     let will_apply =
         plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));
+    let mut written = before;
     if !dry_run && (will_apply || !plan.deletes.is_empty()) {
-        write(&applier.cluster, inventory, &before, set).await?;
+        write(&applier.cluster, inventory, &written, set).await?;
+        written = inventory.clone();
     }
-    let written = inventory.clone();
 
     let mut actions: BTreeMap<usize, Action> = plan.objects.into_iter().collect();
     // Namespaces, then definitions, then all the rest by request.
