@@ -564,7 +564,7 @@ pub async fn run(
     for (place, action) in &plan.objects {
         if matches!(action, Action::Create | Action::Apply | Action::Keep) {
             let desired = &render.objects[*place];
-            inventory.expect(&desired.identity, &desired.request);
+            inventory.expect(&desired.identity, &desired.request, &desired.digest);
         }
     }
     for (place, action) in &plan.objects {

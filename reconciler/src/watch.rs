@@ -20,7 +20,9 @@ use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
 use crate::inventory::{Entry, Inventory, PART_OF, Set};
-use crate::plan::{Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
+use crate::plan::{
+    Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled,
+};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
 use futures::StreamExt;
@@ -178,7 +180,10 @@ pub struct Line {
 enum Message {
     Seen(Box<Revision>),
     Fetched(Result<Fetched, GitError>, Duration),
-    Unusable { commit: String, why: String },
+    Unusable {
+        commit: String,
+        why: String,
+    },
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
@@ -1145,9 +1150,9 @@ impl State {
             if is_sent && is_drift(known, desired, object) {
                 *action = Action::Keep;
             } else if is_sent {
-                inventory.expect(&desired.identity, &desired.request);
+                inventory.expect(&desired.identity, &desired.request, &desired.digest);
             } else if let (Action::Keep, Some(object)) = (&*action, object) {
-                inventory.expect(&desired.identity, &desired.request);
+                inventory.expect(&desired.identity, &desired.request, &desired.digest);
                 let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
                 inventory.applied(&desired.identity, uid, &desired.digest);
             }
@@ -1178,7 +1183,8 @@ impl State {
             && round.stage == Stage::Remembering
         {
             let has = |place: &usize| {
-                self.written.entries.contains_key(&following.render.objects[*place].identity)
+                let desired = &following.render.objects[*place];
+                self.written.expects(&desired.identity, &desired.digest)
             };
             let sent = round
                 .actions
@@ -1459,12 +1465,14 @@ impl State {
                 // An answer that did not reach us was one that it was applied.
                 Action::Keep => {
                     if let (Some(inventory), Some(object)) = (&mut self.inventory, object) {
-                        inventory.expect(identity, &desired.request);
+                        inventory.expect(identity, &desired.request, &desired.digest);
                         inventory.applied(identity, uid(object), &desired.digest);
                     }
                 }
                 // None is applied before it stands in the inventory.
-                Action::Create | Action::Apply if !self.written.entries.contains_key(identity) => {
+                Action::Create | Action::Apply
+                    if !self.written.expects(identity, &desired.digest) =>
+                {
                     return self.begin_round(Instant::now());
                 }
                 action => work.push((*place, action)),
@@ -1576,10 +1584,7 @@ impl State {
             })
         });
         // What is on its way into the cluster does not drift; what it is then, the watch tells.
-        if !is_applied
-            || self.running.contains(&desired.request)
-            || self.busy.contains(identity)
-        {
+        if !is_applied || self.running.contains(&desired.request) || self.busy.contains(identity) {
             return;
         }
         let live = self.live.get(identity).map(|it| &**it);
