@@ -31,6 +31,7 @@ use k8s_openapi::jiff::Timestamp;
 use plumb_compiler::answers::Location;
 use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
+use plumb_compiler::diagnostics::Severity;
 use plumb_compiler::syntax::ast::Name;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -187,8 +188,8 @@ enum Message {
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
-    Written(Box<(Inventory, Result<(), Refusal>)>),
-    Read(Result<Inventory, Refusal>),
+    Written(Set, Box<(Inventory, Result<(), Refusal>)>),
+    Read(Set, Result<Inventory, Refusal>),
     Done {
         request: Option<usize>,
         round: u64,
@@ -568,10 +569,10 @@ impl State {
                 self.listener.hear(&News::Unusable { commit: &commit, why: &why });
             }
             Message::Compiled(made) => self.compiled(*made),
-            Message::Read(read) => self.read(read),
+            Message::Read(set, read) => self.read(&set, read),
             Message::Watched(scope, event) => self.watched(scope, event),
             Message::Looked(round, looked) => self.looked(round, looked),
-            Message::Written(written) => self.wrote(*written),
+            Message::Written(..) => self.rest(message),
             Message::Done { .. } | Message::Deleted(..) => self.rest(message),
             Message::Again(round) => self.again(round),
             Message::Retry(request) => {
@@ -606,7 +607,7 @@ impl State {
                 all.iter().for_each(|identity| self.compare(identity));
             }
             Message::Deleted(round, deletes) => self.deleted(round, deletes),
-            Message::Written(written) => self.wrote(*written),
+            Message::Written(set, written) => self.wrote(&set, *written),
             _ => {}
         }
     }
@@ -626,7 +627,12 @@ impl State {
             let Revision { commit, directory, loaded, .. } = *revision;
             let made = match &loaded.manifest.name {
                 None => {
-                    Err((commit, "the workspace has no name: its plumb.toml says none".to_owned()))
+                    let why = match loaded.findings.iter().find(|it| it.severity == Severity::Error)
+                    {
+                        Some(mistake) => format!("plumb.toml has mistakes: {}", mistake.message),
+                        None => "the workspace has no name: its plumb.toml says none".to_owned(),
+                    };
+                    Err((commit, why))
                 }
                 Some(name) => {
                     let workspace = name.clone();
@@ -745,11 +751,15 @@ impl State {
                 Ok(pages) => Inventory::read(&set, &pages).map_err(Refusal::unreachable),
                 Err(refusal) => Err(refusal),
             };
-            let _ = send.send(Message::Read(read));
+            let _ = send.send(Message::Read(set, read));
         });
     }
 
-    fn read(&mut self, read: Result<Inventory, Refusal>) {
+    fn read(&mut self, set: &Set, read: Result<Inventory, Refusal>) {
+        // The workspace may have another name by now.
+        if self.set.as_ref() != Some(set) {
+            return;
+        }
         match read {
             Ok(read) => {
                 let known = match self.inventory.take() {
@@ -788,12 +798,15 @@ impl State {
         let (mut inventory, before) = (inventory.clone(), self.written.clone());
         tokio::spawn(async move {
             let result = write(&cluster, &mut inventory, &before, &set).await;
-            let _ = send.send(Message::Written(Box::new((inventory, result))));
+            let _ = send.send(Message::Written(set, Box::new((inventory, result))));
         });
     }
 
-    fn wrote(&mut self, (written, result): (Inventory, Result<(), Refusal>)) {
+    fn wrote(&mut self, set: &Set, (written, result): (Inventory, Result<(), Refusal>)) {
         self.is_writing = false;
+        if self.set.as_ref() != Some(set) {
+            return self.remember();
+        }
         match result {
             Ok(()) => {
                 if let Some(inventory) = &mut self.inventory {
