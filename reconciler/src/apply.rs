@@ -574,6 +574,9 @@ pub async fn run(
             inventory.applied(identity, uid, digest);
         }
     }
+    for delete in &plan.deletes {
+        inventory.expect_gone(&delete.identity);
+    }
     let will_apply =
         plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));
     if !dry_run && (will_apply || !plan.deletes.is_empty()) {

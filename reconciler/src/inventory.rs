@@ -191,6 +191,18 @@ impl Inventory {
         entry.digest.take_if(|it| it != digest);
     }
 
+    /// Notes that an object is about to be deleted: until the server has answered nobody knows whether it is there.
+    pub fn expect_gone(&mut self, identity: &Identity) {
+        if let Some(entry) = self.entries.get_mut(identity) {
+            entry.digest = None;
+        }
+    }
+
+    /// Whether it says that an object may go.
+    pub fn expects_gone(&self, identity: &Identity) -> bool {
+        self.entries.get(identity).is_none_or(|it| it.digest.is_none())
+    }
+
     /// Whether it says that an object may become what this digest names.
     pub fn expects(&self, identity: &Identity, digest: &str) -> bool {
         let entry = self.entries.get(identity);
@@ -550,6 +562,12 @@ mod tests {
         let entry = &inventory.entries[&id];
         assert_eq!((entry.uid.as_deref(), entry.digest.as_deref()), (Some("1"), None));
         assert!(inventory.expects(&id, "e"));
+
+        inventory.applied(&id, "1", "e");
+        assert!(!inventory.expects_gone(&id));
+        inventory.expect_gone(&id);
+        assert!(inventory.expects_gone(&id));
+        assert_eq!(inventory.entries[&id].uid.as_deref(), Some("1"), "that one and no other");
     }
 
     #[test]

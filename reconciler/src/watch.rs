@@ -1173,6 +1173,9 @@ impl State {
         for identity in decided.gone.iter().chain(decided.foreign.iter().map(|it| &it.identity)) {
             inventory.entries.remove(identity);
         }
+        for delete in &decided.deletes {
+            inventory.expect_gone(&delete.identity);
+        }
         if !decided.held.is_empty() || self.is_holding {
             self.is_holding = !decided.held.is_empty();
             self.listener.hear(&News::Held(decided.held.len(), &decided.hash));
@@ -1203,7 +1206,10 @@ impl State {
                 .actions
                 .iter()
                 .filter(|(_, action)| matches!(action, Action::Create | Action::Apply));
-            if sent.map(|(place, _)| place).all(has) {
+            let mut deletes = round.plan.deletes.iter();
+            if sent.map(|(place, _)| place).all(has)
+                && deletes.all(|it| self.written.expects_gone(&it.identity))
+            {
                 round.stage = Stage::First(0);
                 self.work();
             } else {
