@@ -566,7 +566,7 @@ pub async fn run(
     for (place, action) in &plan.objects {
         if matches!(action, Action::Create | Action::Apply | Action::Keep) {
             let desired = &render.objects[*place];
-            inventory.expect(&desired.identity, &desired.request);
+            inventory.expect(&desired.identity, &desired.request, &desired.digest);
         }
     }
     for (place, action) in &plan.objects {
@@ -575,6 +575,9 @@ pub async fn run(
             let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
             inventory.applied(identity, uid, digest);
         }
+    }
+    for delete in &plan.deletes {
+        inventory.expect_gone(&delete.identity);
     }
     let will_apply =
         plan.objects.iter().any(|(_, it)| matches!(it, Action::Create | Action::Apply));

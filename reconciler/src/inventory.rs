@@ -178,8 +178,9 @@ impl Inventory {
         [join(kinds), join(namespaces.filter(|it| *it != set.namespace).collect())]
     }
 
-    /// Notes that objects are about to be applied: none is in the cluster before it stands in the inventory.
-    pub fn expect(&mut self, identity: &Identity, request: &Name) {
+    /// Notes that an object is about to be applied: none is in the cluster before it stands in the inventory, and until
+    /// the server has answered nobody knows whether it is what it was, or what this digest names.
+    pub fn expect(&mut self, identity: &Identity, request: &Name, digest: &str) {
         let entry = self.entries.entry(identity.clone()).or_insert_with(|| Entry {
             identity: identity.clone(),
             uid: None,
@@ -187,6 +188,25 @@ impl Inventory {
             request: request.clone(),
         });
         entry.request = request.clone();
+        entry.digest.take_if(|it| it != digest);
+    }
+
+    /// Notes that an object is about to be deleted: until the server has answered nobody knows whether it is there.
+    pub fn expect_gone(&mut self, identity: &Identity) {
+        if let Some(entry) = self.entries.get_mut(identity) {
+            entry.digest = None;
+        }
+    }
+
+    /// Whether it says that an object may go.
+    pub fn expects_gone(&self, identity: &Identity) -> bool {
+        self.entries.get(identity).is_none_or(|it| it.digest.is_none())
+    }
+
+    /// Whether it says that an object may become what this digest names.
+    pub fn expects(&self, identity: &Identity, digest: &str) -> bool {
+        let entry = self.entries.get(identity);
+        entry.is_some_and(|it| it.digest.as_ref().is_none_or(|it| it == digest))
     }
 
     /// Notes what an object that was applied is.
@@ -504,7 +524,7 @@ mod tests {
             (identity("Secret", "", "a", "b"), "größe.x"),
         ];
         for (identity, request) in &all {
-            inventory.expect(identity, &(*request).into());
+            inventory.expect(identity, &(*request).into(), "d");
         }
         inventory.applied(&all[0].0, "uid-1", "d1");
         write(&mut inventory, &Inventory::default(), &mut server);
@@ -528,15 +548,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_applied_anew_is_unknown_until_it_is_answered() {
+        let id = identity("Pod", "", "x", "a");
+        let mut inventory = Inventory::default();
+        assert!(!inventory.expects(&id, "d"));
+        inventory.expect(&id, &"p.a".into(), "d");
+        assert!(inventory.expects(&id, "d"));
+        inventory.applied(&id, "1", "d");
+        inventory.expect(&id, &"p.a".into(), "d");
+        assert_eq!(inventory.entries[&id].digest.as_deref(), Some("d"), "it is what it was");
+        assert!(!inventory.expects(&id, "e"));
+        inventory.expect(&id, &"p.a".into(), "e");
+        let entry = &inventory.entries[&id];
+        assert_eq!((entry.uid.as_deref(), entry.digest.as_deref()), (Some("1"), None));
+        assert!(inventory.expects(&id, "e"));
+
+        inventory.applied(&id, "1", "e");
+        assert!(!inventory.expects_gone(&id));
+        inventory.expect_gone(&id);
+        assert!(inventory.expects_gone(&id));
+        assert_eq!(inventory.entries[&id].uid.as_deref(), Some("1"), "that one and no other");
+    }
+
+    #[test]
     fn kinds_and_namespaces_are_said_until_nothing_is_left_of_them() {
         let mut server = BTreeMap::new();
         let mut inventory = Inventory::default();
-        inventory.expect(&identity("Job", "batch", "x", "a"), &"p.a".into());
+        inventory.expect(&identity("Job", "batch", "x", "a"), &"p.a".into(), "d");
         write(&mut inventory, &Inventory::default(), &mut server);
         let before = read(&server);
         let mut inventory = before.clone();
         inventory.entries.clear();
-        inventory.expect(&identity("Pod", "", "y", "a"), &"p.a".into());
+        inventory.expect(&identity("Pod", "", "y", "a"), &"p.a".into(), "d");
         write(&mut inventory, &before, &mut server);
         let annotations = &server["acme.prod"]["metadata"]["annotations"];
         assert_eq!(annotations[KINDS], json!("Pod"));
@@ -556,7 +599,7 @@ mod tests {
                     &format!("team-{package}"),
                     &format!("app-{object}"),
                 );
-                inventory.expect(&id, &format!("apps.team-{package}.app-{object}").into());
+                inventory.expect(&id, &format!("apps.team-{package}.app-{object}").into(), "d");
                 inventory.applied(&id, uid, "0123456789");
             }
         }
@@ -582,7 +625,7 @@ mod tests {
     fn a_package_that_was_being_moved_between_pages_is_put_right() {
         let mut server = BTreeMap::new();
         let mut inventory = Inventory::default();
-        inventory.expect(&identity("Pod", "", "x", "a"), &"p.a".into());
+        inventory.expect(&identity("Pod", "", "x", "a"), &"p.a".into(), "d");
         inventory.applied(&identity("Pod", "", "x", "a"), "1", "d");
         write(&mut inventory, &Inventory::default(), &mut server);
         let mut other = server["acme.prod"].clone();
@@ -620,7 +663,7 @@ mod tests {
         let mut inventory = Inventory::default();
         for object in 0..20_000 {
             let id = identity("ConfigMap", "", "shop", &format!("{object:0100}"));
-            inventory.expect(&id, &"apps.shop.cart".into());
+            inventory.expect(&id, &"apps.shop.cart".into(), "d");
         }
         let told = inventory.pages(&set(), &Inventory::default()).unwrap_err();
         assert!(told.contains("package `apps.shop` makes more objects"), "{told}");

@@ -487,7 +487,7 @@ mod tests {
         let cluster = Cluster::with(objects, "1");
         let mut inventory = Inventory::default();
         for desired in &render.objects {
-            inventory.expect(&desired.identity, &desired.request);
+            inventory.expect(&desired.identity, &desired.request, &desired.digest);
             inventory.applied(&desired.identity, "1", &desired.digest);
         }
         (cluster, inventory)

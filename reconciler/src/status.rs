@@ -13,6 +13,8 @@ pub struct Status<L> {
     follows: watch::Sender<Option<String>>,
     /// The commit that the cluster has.
     applied: String,
+    /// It has all of it.
+    is_whole: bool,
     then: L,
 }
 
@@ -33,8 +35,8 @@ impl<L> Status<L> {
         let (ready, is_ready) = watch::channel(Err("nothing was applied yet".to_owned()));
         let (follows, followed) = watch::channel(None);
         let asked = Asked { metrics: Arc::clone(&metrics), ready: is_ready, follows: followed };
-        let applied = String::new();
-        (Status { metrics, ready, follows, applied, then }, asked)
+        let (applied, is_whole) = (String::new(), false);
+        (Status { metrics, ready, follows, applied, is_whole, then }, asked)
     }
 
     /// What keeps the first commit from being applied. Once one was, the cluster has something to go on with.
@@ -63,7 +65,7 @@ impl<L: Listener> Listener for Status<L> {
                             it.clone_from(&reference);
                             differs
                         });
-                        if !self.applied.is_empty() && self.applied == fetched.commit {
+                        if self.is_whole && self.applied == fetched.commit {
                             self.metrics.succeeded();
                         }
                     }
@@ -83,11 +85,12 @@ impl<L: Listener> Listener for Status<L> {
             News::Applied(_, Outcome::Foreign(_)) => self.metrics.error("foreign"),
             News::Deleted(_, Err(refusal)) => self.metrics.error(refusal.kind.word()),
             News::Held(count, _) => self.metrics.held_deletions(*count),
-            News::Settled { commit, failed, took, .. } => {
+            News::Settled { commit, failed, blocked, took, .. } => {
                 self.metrics.took(Phase::Apply, *took);
                 self.metrics.applied(commit);
                 (*commit).clone_into(&mut self.applied);
-                if *failed == 0 {
+                self.is_whole = *failed == 0 && *blocked == 0;
+                if self.is_whole {
                     self.metrics.succeeded();
                 }
                 // What one team's request lacks is in the log and the metrics: the rest follows.

@@ -20,7 +20,9 @@ use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
 use crate::health::{Health, health};
 use crate::inventory::{Entry, Inventory, PART_OF, Set};
-use crate::plan::{Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled};
+use crate::plan::{
+    Action, Choice, Delete, Foreign, Live, Plan, action, left, outgoing, plan, scaled,
+};
 use crate::refusal::{Reason, Refusal};
 use crate::render::{Compiler, Desired, Render, at};
 use futures::StreamExt;
@@ -29,6 +31,7 @@ use k8s_openapi::jiff::Timestamp;
 use plumb_compiler::answers::Location;
 use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
+use plumb_compiler::diagnostics::Severity;
 use plumb_compiler::syntax::ast::Name;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -178,12 +181,15 @@ pub struct Line {
 enum Message {
     Seen(Box<Revision>),
     Fetched(Result<Fetched, GitError>, Duration),
-    Unusable { commit: String, why: String },
+    Unusable {
+        commit: String,
+        why: String,
+    },
     Compiled(Box<Result<Made, (String, String)>>),
     Watched(Scope, Event),
     Looked(u64, Result<Snapshot, Refusal>),
-    Written(Box<(Inventory, Result<(), Refusal>)>),
-    Read(Result<Inventory, Refusal>),
+    Written(Set, Box<(Inventory, Result<(), Refusal>)>),
+    Read(Set, Result<Inventory, Refusal>),
     Done {
         request: Option<usize>,
         round: u64,
@@ -563,10 +569,10 @@ impl State {
                 self.listener.hear(&News::Unusable { commit: &commit, why: &why });
             }
             Message::Compiled(made) => self.compiled(*made),
-            Message::Read(read) => self.read(read),
+            Message::Read(set, read) => self.read(&set, read),
             Message::Watched(scope, event) => self.watched(scope, event),
             Message::Looked(round, looked) => self.looked(round, looked),
-            Message::Written(written) => self.wrote(*written),
+            Message::Written(..) => self.rest(message),
             Message::Done { .. } | Message::Deleted(..) => self.rest(message),
             Message::Again(round) => self.again(round),
             Message::Retry(request) => {
@@ -601,7 +607,7 @@ impl State {
                 all.iter().for_each(|identity| self.compare(identity));
             }
             Message::Deleted(round, deletes) => self.deleted(round, deletes),
-            Message::Written(written) => self.wrote(*written),
+            Message::Written(set, written) => self.wrote(&set, *written),
             _ => {}
         }
     }
@@ -621,7 +627,12 @@ impl State {
             let Revision { commit, directory, loaded, .. } = *revision;
             let made = match &loaded.manifest.name {
                 None => {
-                    Err((commit, "the workspace has no name: its plumb.toml says none".to_owned()))
+                    let why = match loaded.findings.iter().find(|it| it.severity == Severity::Error)
+                    {
+                        Some(mistake) => format!("plumb.toml has mistakes: {}", mistake.message),
+                        None => "the workspace has no name: its plumb.toml says none".to_owned(),
+                    };
+                    Err((commit, why))
                 }
                 Some(name) => {
                     let workspace = name.clone();
@@ -740,11 +751,15 @@ impl State {
                 Ok(pages) => Inventory::read(&set, &pages).map_err(Refusal::unreachable),
                 Err(refusal) => Err(refusal),
             };
-            let _ = send.send(Message::Read(read));
+            let _ = send.send(Message::Read(set, read));
         });
     }
 
-    fn read(&mut self, read: Result<Inventory, Refusal>) {
+    fn read(&mut self, set: &Set, read: Result<Inventory, Refusal>) {
+        // The workspace may have another name by now.
+        if self.set.as_ref() != Some(set) {
+            return;
+        }
         match read {
             Ok(read) => {
                 let known = match self.inventory.take() {
@@ -783,12 +798,15 @@ impl State {
         let (mut inventory, before) = (inventory.clone(), self.written.clone());
         tokio::spawn(async move {
             let result = write(&cluster, &mut inventory, &before, &set).await;
-            let _ = send.send(Message::Written(Box::new((inventory, result))));
+            let _ = send.send(Message::Written(set, Box::new((inventory, result))));
         });
     }
 
-    fn wrote(&mut self, (written, result): (Inventory, Result<(), Refusal>)) {
+    fn wrote(&mut self, set: &Set, (written, result): (Inventory, Result<(), Refusal>)) {
         self.is_writing = false;
+        if self.set.as_ref() != Some(set) {
+            return self.remember();
+        }
         match result {
             Ok(()) => {
                 if let Some(inventory) = &mut self.inventory {
@@ -1145,15 +1163,18 @@ impl State {
             if is_sent && is_drift(known, desired, object) {
                 *action = Action::Keep;
             } else if is_sent {
-                inventory.expect(&desired.identity, &desired.request);
+                inventory.expect(&desired.identity, &desired.request, &desired.digest);
             } else if let (Action::Keep, Some(object)) = (&*action, object) {
-                inventory.expect(&desired.identity, &desired.request);
+                inventory.expect(&desired.identity, &desired.request, &desired.digest);
                 let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
                 inventory.applied(&desired.identity, uid, &desired.digest);
             }
         }
         for identity in decided.gone.iter().chain(decided.foreign.iter().map(|it| &it.identity)) {
             inventory.entries.remove(identity);
+        }
+        for delete in &decided.deletes {
+            inventory.expect_gone(&delete.identity);
         }
         if !decided.held.is_empty() || self.is_holding {
             self.is_holding = !decided.held.is_empty();
@@ -1178,13 +1199,17 @@ impl State {
             && round.stage == Stage::Remembering
         {
             let has = |place: &usize| {
-                self.written.entries.contains_key(&following.render.objects[*place].identity)
+                let desired = &following.render.objects[*place];
+                self.written.expects(&desired.identity, &desired.digest)
             };
             let sent = round
                 .actions
                 .iter()
                 .filter(|(_, action)| matches!(action, Action::Create | Action::Apply));
-            if sent.map(|(place, _)| place).all(has) {
+            let mut deletes = round.plan.deletes.iter();
+            if sent.map(|(place, _)| place).all(has)
+                && deletes.all(|it| self.written.expects_gone(&it.identity))
+            {
                 round.stage = Stage::First(0);
                 self.work();
             } else {
@@ -1459,12 +1484,14 @@ impl State {
                 // An answer that did not reach us was one that it was applied.
                 Action::Keep => {
                     if let (Some(inventory), Some(object)) = (&mut self.inventory, object) {
-                        inventory.expect(identity, &desired.request);
+                        inventory.expect(identity, &desired.request, &desired.digest);
                         inventory.applied(identity, uid(object), &desired.digest);
                     }
                 }
                 // None is applied before it stands in the inventory.
-                Action::Create | Action::Apply if !self.written.entries.contains_key(identity) => {
+                Action::Create | Action::Apply
+                    if !self.written.expects(identity, &desired.digest) =>
+                {
                     return self.begin_round(Instant::now());
                 }
                 action => work.push((*place, action)),
@@ -1576,10 +1603,7 @@ impl State {
             })
         });
         // What is on its way into the cluster does not drift; what it is then, the watch tells.
-        if !is_applied
-            || self.running.contains(&desired.request)
-            || self.busy.contains(identity)
-        {
+        if !is_applied || self.running.contains(&desired.request) || self.busy.contains(identity) {
             return;
         }
         let live = self.live.get(identity).map(|it| &**it);
