@@ -64,7 +64,8 @@ pub struct Plan {
     pub foreign: Vec<Entry>,
     /// What git does not have, of which it is not known whether it would if all of it built, or whether it is there.
     pub unknown: Vec<Entry>,
-    /// Names all deletes, those held too; empty where there are none.
+    /// Names the deletes that are held, or would be if not confirmed: others are done before somebody has looked.
+    /// Empty where there are none.
     pub hash: String,
 }
 
@@ -179,16 +180,14 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
         deletes.push(Delete { identity, uid: uid.to_owned(), request });
     }
     // What is needed by others goes last.
-    deletes.sort_by_key(|it| (goes_last(&it.identity), it.request.clone(), it.identity.clone()));
-    plan.hash = hash(&deletes);
+    let order = |it: &Delete| (goes_last(&it.identity), it.request.clone(), it.identity.clone());
+    deletes.sort_by_key(order);
     let limit = FREE_DELETES.max(inventory.entries.len() / 10);
-    let is_confirmed = choice.confirm.is_some_and(|it| it == plan.hash);
     let is_empty = render.objects.is_empty();
     let too_many = deletes.len() > limit;
     for delete in deletes {
         let held = match () {
             () if is_empty => Some(Held::EmptySource),
-            () if is_confirmed => None,
             () if too_many => Some(Held::TooMany(limit)),
             () if is_precious(&delete.identity, live) => Some(Held::Precious),
             () => None,
@@ -197,6 +196,12 @@ pub fn plan(render: &Render, inventory: &Inventory, live: &dyn Live, choice: &Ch
             None => plan.deletes.push(delete),
             Some(held) => plan.held.push((delete, held)),
         }
+    }
+    plan.hash = hash(plan.held.iter().map(|(delete, _)| delete));
+    if !is_empty && choice.confirm.is_some_and(|it| it == plan.hash) {
+        let held = std::mem::take(&mut plan.held);
+        plan.deletes.extend(held.into_iter().map(|(delete, _)| delete));
+        plan.deletes.sort_by_key(order);
     }
     plan
 }
@@ -448,18 +453,17 @@ fn goes_last(identity: &Identity) -> u8 {
 }
 
 /// Names a list of deletes: what a person has seen is what is done, or nothing is.
-fn hash(deletes: &[Delete]) -> String {
-    if deletes.is_empty() {
-        return String::new();
-    }
+fn hash<'d>(deletes: impl Iterator<Item = &'d Delete>) -> String {
     let mut lines: Vec<String> = deletes
-        .iter()
         .map(|it| {
             let Identity { group, kind, namespace, name } = &it.identity;
             let namespace = namespace.as_deref().unwrap_or_default();
             format!("{} {namespace}/{name} {}\n", group_kind(group, kind), it.uid)
         })
         .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
     lines.sort();
     let mut hash = Sha256::new();
     lines.iter().for_each(|line| hash.update(line));
@@ -720,9 +724,11 @@ mod tests {
         let (deleted, held, hash) = counts(&now, None);
         assert_eq!((deleted, held), (0, vec![Held::Precious, Held::Precious]));
         assert_eq!(counts(&now, Some(&hash)).0, 2);
-        // Beside others these go.
+        // Others beside them go at once, so that what is confirmed is the same before and after.
         let now = render(&[("shop", &requests(59))]);
-        assert_eq!(counts(&now, None).0, 2);
+        let (deleted, held, beside) = counts(&now, None);
+        assert_eq!((deleted, held.len(), &beside), (2, 2, &hash));
+        assert_eq!(counts(&now, Some(&hash)).0, 4);
         // Of nothing all would go.
         let now = render(&[]);
         let (deleted, held, hash) = counts(&now, None);
