@@ -71,7 +71,10 @@ impl Workspace {
         let workspace = Workspace { directory, namespace: namespace.to_owned() };
         workspace.write("plumb.toml", &format!("name = \"{namespace}\"\n"));
         workspace.write("platform/platform.plumb", PLATFORM);
-        workspace.write("team/team.plumb", &format!("use platform\n\nrequest {namespace}: platform.Space {{}}\n"));
+        workspace.write(
+            "team/team.plumb",
+            &format!("use platform\n\nrequest {namespace}: platform.Space {{}}\n"),
+        );
         workspace.apps(apps);
         workspace
     }
@@ -87,7 +90,8 @@ impl Workspace {
     }
 
     fn apps(&self, text: &str) {
-        let text = format!("use platform\n\npackage {{ namespace = \"{}\" }}\n\n{text}\n", self.namespace);
+        let text =
+            format!("use platform\n\npackage {{ namespace = \"{}\" }}\n\n{text}\n", self.namespace);
         self.write("apps/apps.plumb", &text);
     }
 
@@ -119,7 +123,9 @@ fn actions(report: &Value) -> Vec<String> {
     let all = ["objects", "deletes"].map(|it| report[it].as_array().unwrap().clone()).concat();
     let changed = all.iter().filter(|it| it["action"] != "same");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    changed.map(|it| format!("{}/{}: {}", text(&it["kind"]), text(&it["name"]), text(&it["action"]))).collect()
+    changed
+        .map(|it| format!("{}/{}: {}", text(&it["kind"]), text(&it["name"]), text(&it["action"])))
+        .collect()
 }
 
 #[test]
@@ -127,12 +133,18 @@ fn what_is_applied_is_told_and_a_dry_run_keeps_nothing() {
     let workspace = Workspace::new("plain", "request shop: platform.Web {}");
     let dry = workspace.apply(&["--dry-run"]);
     assert_eq!(dry.status.code(), Some(0), "{}", told(&dry));
-    assert!(String::from_utf8_lossy(&dry.stdout).contains("Namespace/plain created  team.plain (dry run)\n"), "{}", told(&dry));
+    assert!(
+        String::from_utf8_lossy(&dry.stdout)
+            .contains("Namespace/plain created  team.plain (dry run)\n"),
+        "{}",
+        told(&dry)
+    );
     assert!(cluster().read("/api/v1/namespaces/plain").is_err());
     assert!(cluster().read("/api/v1/namespaces/plumb-system/configmaps/plain.prod").is_err());
 
     let output = workspace.apply(&[]);
-    let lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let lines: Vec<String> =
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
     assert_eq!(
         lines,
         [
@@ -146,17 +158,26 @@ fn what_is_applied_is_told_and_a_dry_run_keeps_nothing() {
 
     workspace.apps("request shop: platform.Web { replicas = 3 }");
     let output = workspace.apply(&[]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "Deployment/shop@plain changed  apps.shop\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "Deployment/shop@plain changed  apps.shop\n"
+    );
     assert_eq!(String::from_utf8_lossy(&output.stderr), "1 changed; 3 as declared\n");
 
     let (code, report) = workspace.report(&[]);
-    assert_eq!((code, &report["confirm"], &report["set"]["name"]), (Some(0), &Value::Null, &json!("plain.prod")));
+    assert_eq!(
+        (code, &report["confirm"], &report["set"]["name"]),
+        (Some(0), &Value::Null, &json!("plain.prod"))
+    );
     assert_eq!(actions(&report), Vec::<String>::new());
 }
 
 #[test]
 fn what_the_server_refuses_is_told_at_the_line_and_all_of_it_at_once() {
-    let workspace = Workspace::new("refusals", "request shop: platform.Web { replicas = -1, data = { \"a b\" = \"1\" } }\n\nrequest cart: platform.Web {}");
+    let workspace = Workspace::new(
+        "refusals",
+        "request shop: platform.Web { replicas = -1, data = { \"a b\" = \"1\" } }\n\nrequest cart: platform.Web {}",
+    );
     let (code, report) = workspace.report(&[]);
     assert_eq!(code, Some(1));
     // The ConfigMap is refused; what follows is not applied, and what is wrong with it told all the same.
@@ -188,7 +209,10 @@ fn what_the_server_refuses_is_told_at_the_line_and_all_of_it_at_once() {
     workspace.apps("request cart: platform.Web { label = \"other\" }");
     let output = workspace.apply(&[]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("field is immutable") && said.contains("cannot be changed in place"), "{said}");
+    assert!(
+        said.contains("field is immutable") && said.contains("cannot be changed in place"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -197,10 +221,15 @@ fn deletes_that_are_many_or_precious_wait_for_whoever_has_seen_them() {
     let workspace = Workspace::new("deletes", &many);
     assert_eq!(workspace.apply(&[]).status.code(), Some(0));
     // Three go at once.
-    workspace.apps("request a0: platform.Web {}\n\nrequest a1: platform.Web {}\n\nrequest a2: platform.Web {}");
+    workspace.apps(
+        "request a0: platform.Web {}\n\nrequest a1: platform.Web {}\n\nrequest a2: platform.Web {}",
+    );
     let (code, report) = workspace.report(&[]);
     assert_eq!(code, Some(0));
-    assert_eq!(actions(&report), ["ConfigMap/a3: deleted", "Deployment/a3: deleted", "Service/a3: deleted"]);
+    assert_eq!(
+        actions(&report),
+        ["ConfigMap/a3: deleted", "Deployment/a3: deleted", "Service/a3: deleted"]
+    );
     // The namespace does not, with whatever goes beside it.
     workspace.write("team/team.plumb", "use platform\n");
     workspace.apps("request a0: platform.Web {}\n\nrequest a1: platform.Web {}");
@@ -226,7 +255,10 @@ fn deletes_that_are_many_or_precious_wait_for_whoever_has_seen_them() {
     let (code, report) = workspace.report(&["--confirm", hash]);
     assert_eq!(code, Some(0), "{report}");
     assert_eq!(actions(&report).iter().filter(|it| it.ends_with("deleted")).count(), 18);
-    assert!(workspace.object("services", "a7").is_none() && workspace.object("services", "a1").is_some());
+    assert!(
+        workspace.object("services", "a7").is_none()
+            && workspace.object("services", "a1").is_some()
+    );
     // Of sources that make nothing nothing goes, whoever confirms it.
     workspace.apps("");
     workspace.write("team/team.plumb", "use platform\n");
@@ -247,12 +279,21 @@ fn only_the_part_that_is_named_is_touched() {
     fs::remove_file(workspace.path().join("other/other.plumb")).unwrap();
     let part = workspace.path().join("apps");
     let output = apply(&cluster().kubeconfig(), &part, &["--env", "prod"]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "Deployment/shop@parts changed  apps.shop\n", "{}", told(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "Deployment/shop@parts changed  apps.shop\n",
+        "{}",
+        told(&output)
+    );
     assert!(workspace.object("deployments", "cart").is_some());
     // Another environment is another set.
     let output = apply(&cluster().kubeconfig(), &workspace.path(), &["--env", "dev"]);
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("as a member of another set"), "{}", told(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("as a member of another set"),
+        "{}",
+        told(&output)
+    );
 }
 
 #[test]
@@ -263,7 +304,11 @@ fn who_cannot_begin_says_why() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let run = |environment: &str, arguments: &[&str]| {
-        apply(&cluster().kubeconfig(), &workspace.path(), &[&["--env", environment], arguments].concat())
+        apply(
+            &cluster().kubeconfig(),
+            &workspace.path(),
+            &[&["--env", environment], arguments].concat(),
+        )
     };
     let told = said(run("prd", &[]), 2);
     assert!(told.contains("there is no environment `prd`; did you mean `prod`?"), "{told}");
@@ -326,7 +371,11 @@ fn drift_is_told_at_the_lines_that_say_otherwise() {
     workspace.apps("request shop: platform.Web { replicas = 4, data = { a = \"1\" } }");
     let output = workspace.drift(&["--output", "json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((report["drift"].as_array().unwrap().len(), &report["notApplied"]), (1, &json!(1)), "{report}");
+    assert_eq!(
+        (report["drift"].as_array().unwrap().len(), &report["notApplied"]),
+        (1, &json!(1)),
+        "{report}"
+    );
     assert_eq!(workspace.apply(&[]).status.code(), Some(0));
     assert_eq!(workspace.drift(&[]).status.code(), Some(0));
 }
@@ -336,7 +385,10 @@ fn drift_is_told_as_it_comes_and_goes() {
     let workspace = Workspace::new("watched", "request shop: platform.Web {}");
     assert_eq!(workspace.apply(&[]).status.code(), Some(0));
     let mut command = plumb(&cluster().kubeconfig());
-    command.arg("drift").arg(workspace.path()).args(["--env", "prod", "--watch", "--output", "json"]);
+    command
+        .arg("drift")
+        .arg(workspace.path())
+        .args(["--env", "prod", "--watch", "--output", "json"]);
     let mut watching = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
@@ -346,7 +398,10 @@ fn drift_is_told_as_it_comes_and_goes() {
     };
     scale(9);
     let told = next();
-    assert_eq!((&told["path"], &told["difference"], &told["live"]), (&json!("spec.replicas"), &json!("changed"), &json!(9)));
+    assert_eq!(
+        (&told["path"], &told["difference"], &told["live"]),
+        (&json!("spec.replicas"), &json!("changed"), &json!(9))
+    );
     scale(2);
     let told = next();
     assert_eq!((&told["path"], &told["difference"]), (&json!("spec.replicas"), &Value::Null));
@@ -387,5 +442,9 @@ fn what_was_interrupted_is_not_lost_and_two_who_apply_do_not_overwrite_each_othe
     cluster().patch(path, Patch::Merge, &json!({ "data": { "apps": "nonsense" } })).unwrap();
     let output = workspace.apply(&[]);
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("`nonsense` is no line of an inventory"), "{}", told(&output));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("`nonsense` is no line of an inventory"),
+        "{}",
+        told(&output)
+    );
 }

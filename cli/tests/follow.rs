@@ -437,7 +437,11 @@ fn what_the_server_refuses_is_told_and_keeps_nothing_else_waiting() {
     let applied = follower.applied(&commit);
     assert!(applied["failed"].as_u64() >= Some(2), "the Deployment and what follows it: {applied}");
     let refused = follower.until(0, "refused", |it| it["object"] == "Deployment/shop@refused");
-    assert_eq!(refused["reason"], "invalid");
+    assert_eq!(
+        (&refused["reason"], &refused["field"]),
+        (&json!("invalid"), &json!("spec.replicas"))
+    );
+    assert_eq!(refused["source"], "apps/apps.plumb:5");
     follower.until(0, "not tried: one before it was refused", |it| {
         it["object"] == "Service/shop@refused"
     });

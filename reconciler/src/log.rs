@@ -60,11 +60,8 @@ impl Listener for Log {
                     Outcome::Created(_) => info!(object, request, "created"),
                     Outcome::Changed(_) => info!(object, request, "changed"),
                     Outcome::Same(_) => debug!(object, request, "applied, and the same"),
-                    Outcome::Kept => {}
-                    Outcome::Refused(refusal) => {
-                        let reason = refusal.kind.word();
-                        error!(object, request, reason, error = %refusal, "refused");
-                    }
+                    // It is told by what it was refused for.
+                    Outcome::Kept | Outcome::Refused(_) => {}
                     Outcome::Foreign(Foreign::Member(set)) => {
                         error!(object, request, set, "not ours: it is in another set");
                     }
@@ -78,6 +75,17 @@ impl Listener for Log {
                     }
                 }
             }
+            News::Refused { desired, refusal, field, why, line } => error!(
+                object = desired.identity.address(),
+                request = desired.request.as_str(),
+                reason = refusal.kind.word(),
+                field,
+                error = why,
+                source =
+                    line.as_ref().map(|it| format!("{}:{}", it.file, it.line)).unwrap_or_default(),
+                layer = line.as_ref().map(|it| it.layer.as_str()).unwrap_or_default(),
+                "refused"
+            ),
             News::Deleted(identity, result) => match result {
                 Ok(true) => info!(object = identity.address(), "deleted"),
                 Ok(false) => info!(object = identity.address(), "is being deleted"),

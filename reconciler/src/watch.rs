@@ -15,6 +15,7 @@ use crate::apply::{
     AT_ONCE, Applier, How, Outcome, Schedule, Scope, Snapshot, Unseen, identity, inhabited,
     look_for, resource_of, scopes, write,
 };
+use crate::blame;
 use crate::cluster::{Apply, Cluster, Event};
 use crate::drift::{Gap, Kind, Policy, Turns, confirmed, gaps, policy};
 use crate::git::{Blamed, Fetched, GitError, Mirror, Revision};
@@ -33,6 +34,7 @@ use plumb_compiler::batch::Form;
 use plumb_compiler::changes::Identity;
 use plumb_compiler::diagnostics::Severity;
 use plumb_compiler::syntax::ast::Name;
+use plumb_compiler::value::Value;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,6 +107,19 @@ pub enum News<'n> {
     },
     /// An object was applied, or not.
     Applied(&'n Desired, &'n Outcome),
+    /// What an API server has against an object, at the line that made it so; each is one.
+    Refused {
+        /// The object.
+        desired: &'n Desired,
+        /// All that it said.
+        refusal: &'n Refusal,
+        /// The field that is meant, as the server writes its path; empty for the whole object.
+        field: &'n str,
+        /// What it has against that.
+        why: &'n str,
+        /// What made it, where that is known.
+        line: Option<Line>,
+    },
     /// An object was deleted, or not; whether it is gone.
     Deleted(&'n Identity, Result<bool, &'n Refusal>),
     /// Deletes wait for a person, who confirms them by this hash.
@@ -1388,6 +1403,15 @@ impl State {
         let mut worst: Option<Refusal> = None;
         for (desired, outcome) in outcomes {
             self.listener.hear(&News::Applied(&desired, &outcome));
+            if let Outcome::Refused(refusal) = &outcome {
+                let whole = [(String::new(), refusal.message.clone())];
+                let causes = if refusal.causes.is_empty() { &whole[..] } else { &refusal.causes };
+                for (field, why) in causes {
+                    let line = self.line(&desired, blame::value(&desired, field));
+                    let refused = News::Refused { desired: &desired, refusal, field, why, line };
+                    self.listener.hear(&refused);
+                }
+            }
             self.busy.remove(&desired.identity);
             self.correcting.remove(&desired.identity);
             match outcome {
@@ -1670,6 +1694,11 @@ impl State {
 
     fn drifted(&mut self, identity: &Identity, found: Vec<Gap>) {
         let Some(desired) = self.wanted.get(identity).cloned() else { return };
+        // The line that says otherwise is known when the next commit is compiled.
+        if self.is_compiling && self.compiler.try_lock().is_err() {
+            self.after(Duration::from_millis(100), Message::Check(identity.clone()));
+            return;
+        }
         self.mended(identity, &found);
         let policy = policy(&desired, self.options.drift);
         let uid = self
@@ -1744,42 +1773,31 @@ impl State {
 
     /// The line that a gap departs from, and the layers behind it.
     fn sources(&self, desired: &Desired, gap: &Gap) -> (Option<Line>, Vec<String>) {
-        let Some(following) = &self.made else { return (None, Vec::new()) };
-        let compiler = self.compiler.lock().unwrap_or_else(PoisonError::into_inner);
-        let environment = self.options.environment.as_str();
-        let value = at(&desired.manifest.object, &gap.steps);
-        let Some(value) = value.or(Some(&desired.manifest.object)) else {
-            return (None, Vec::new());
+        let object = &desired.manifest.object;
+        let value = at(object, &gap.steps).unwrap_or(object);
+        let line = self.line(desired, value);
+        let (Some(following), Ok(compiler)) = (&self.made, self.compiler.try_lock()) else {
+            return (line, Vec::new());
         };
-        let Some(source) = compiler.source(environment, &desired.manifest, value) else {
-            return (None, Vec::new());
-        };
-        let line = |location: &Location| -> Option<u32> {
-            let text = compiler.loaded()?.text(&location.path)?;
-            let end = (location.range.start as usize).min(text.len());
-            Some(1 + text.as_bytes()[..end].iter().filter(|it| **it == b'\n').count() as u32)
-        };
-        let file = |location: &Location| match following.directory.as_str() {
-            "" => location.path.to_string(),
-            directory => format!("{directory}/{}", location.path),
-        };
-        let mut layers = Vec::new();
-        if !gap.path.is_empty() {
-            let address = format!("{}:{}", identity_address(&desired.identity), gap.path);
-            for layer in compiler.why(environment, &address).into_iter().flat_map(|it| it.layers) {
-                let place = match line(&layer.location) {
-                    Some(line) => format!("{}:{line}", file(&layer.location)),
-                    None => file(&layer.location),
-                };
-                layers.push(format!("{}, {place}", layer.layer));
-            }
+        if gap.path.is_empty() {
+            return (line, Vec::new());
         }
-        let found = Line {
-            line: line(&source.location).unwrap_or(1),
-            file: file(&source.location),
-            layer: source.layer,
-        };
-        (Some(found), layers)
+        let address = format!("{}:{}", identity_address(&desired.identity), gap.path);
+        let layers = compiler.why(&self.options.environment, &address).map(|it| it.layers);
+        let told = layers.into_iter().flatten().map(|layer| {
+            let (file, line) = place(&compiler, &following.directory, &layer.location);
+            format!("{}, {file}:{line}", layer.layer)
+        });
+        (line, told.collect())
+    }
+
+    /// The line that made a value of an object. None while the next commit is compiled: nobody waits for that.
+    fn line(&self, desired: &Desired, value: &Value) -> Option<Line> {
+        let following = self.made.as_ref()?;
+        let compiler = self.compiler.try_lock().ok()?;
+        let source = compiler.source(&self.options.environment, &desired.manifest, value)?;
+        let (file, line) = place(&compiler, &following.directory, &source.location);
+        Some(Line { file, line, layer: source.layer })
     }
 
     /// Of an object's drift, all but this is over.
@@ -1869,6 +1887,19 @@ impl State {
             self.correcting.remove(&identity);
         }
     }
+}
+
+/// The file of a location, from the repository's root on, and its line.
+fn place(compiler: &Compiler, directory: &str, location: &Location) -> (String, u32) {
+    let file = match directory {
+        "" => location.path.to_string(),
+        directory => format!("{directory}/{}", location.path),
+    };
+    let text = compiler.loaded().and_then(|it| it.text(&location.path));
+    let text = text.map_or("", |it| &**it);
+    let end = (location.range.start as usize).min(text.len());
+    let before = text.as_bytes()[..end].iter().filter(|it| **it == b'\n').count();
+    (file, 1 + before as u32)
 }
 
 /// The version of an object. It counts up: since Kubernetes 1.35 that is promised, and before it was so.
