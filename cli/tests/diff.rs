@@ -251,7 +251,10 @@ fn the_working_tree_is_compared_where_no_other_commit_is_named() {
     );
     let told = repository.json(&words);
     assert_eq!((&told["objects"], &told["same"]), (&json!([]), &json!(9)));
-    assert_eq!(told["to"], json!({ "revision": null, "commit": null, "summary": null, "cluster": null }));
+    assert_eq!(
+        told["to"],
+        json!({ "revision": null, "commit": null, "summary": null, "cluster": null })
+    );
     // Comments and the order of declarations change nothing.
     repository.edit("shop/cart.plumb", &[("request cart", "// In front.\n\nrequest cart")]);
     assert_eq!(repository.diff(&words).0, 0);

@@ -515,7 +515,7 @@ impl Schedule {
     }
 
     /// The next request to work on, if there is one now.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn take(&mut self) -> Option<usize> {
         self.ready.pop_front()
     }
 
@@ -625,7 +625,7 @@ pub async fn run(
     let mut work: JoinSet<(usize, Vec<(usize, Outcome)>)> = JoinSet::new();
     loop {
         while work.len() < AT_ONCE
-            && let Some(request) = schedule.next()
+            && let Some(request) = schedule.take()
         {
             let places = &render.requests[request].objects;
             let objects: Vec<_> = places
@@ -753,7 +753,7 @@ mod tests {
     fn order(render: &Render) -> Vec<&str> {
         let mut schedule = Schedule::new(render);
         let mut order = Vec::new();
-        while let Some(request) = schedule.next() {
+        while let Some(request) = schedule.take() {
             order.push(render.requests[request].name.as_str());
             schedule.done(request);
         }
@@ -788,11 +788,11 @@ mod tests {
         let render =
             render(&[("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}")]);
         let mut schedule = Schedule::new(&render);
-        let first = schedule.next().unwrap();
+        let first = schedule.take().unwrap();
         schedule.put_back(first);
-        assert_ne!(schedule.next(), Some(first));
-        assert_eq!(schedule.next(), Some(first));
-        assert_eq!(schedule.next(), None);
+        assert_ne!(schedule.take(), Some(first));
+        assert_eq!(schedule.take(), Some(first));
+        assert_eq!(schedule.take(), None);
     }
 
     #[test]

@@ -425,10 +425,8 @@ fn set_at(object: &mut Json, path: &[Pointer], value: Option<Json>) {
                 *element = value;
             }
         }
-        (Pointer::At(place), Json::Array(elements), None) => {
-            if *place < elements.len() {
-                elements.remove(*place);
-            }
+        (Pointer::At(place), Json::Array(elements), None) if *place < elements.len() => {
+            elements.remove(*place);
         }
         _ => {}
     }

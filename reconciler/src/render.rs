@@ -176,6 +176,7 @@ fn has_word(text: &str, word: &str) -> bool {
 }
 
 /// Makes renders of one workspace after the other, as its sources change.
+#[derive(Default)]
 pub struct Compiler {
     db: Database,
     /// What was read last, as the database has it.
@@ -200,12 +201,6 @@ impl fmt::Display for UnknownEnvironment {
                 write!(f, "there is no environment `{}`; there is {}", self.asked, known.join(", "))
             }
         }
-    }
-}
-
-impl Default for Compiler {
-    fn default() -> Self {
-        Compiler { db: Database::default(), held: None, loaded: None }
     }
 }
 

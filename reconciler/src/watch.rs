@@ -967,7 +967,7 @@ impl State {
                     false => self.buried.remove(uid),
                 };
                 // Another one of its name may be known already.
-                if !self.live.get(&identity).is_some_and(|it| version(it) > version(&object)) {
+                if self.live.get(&identity).is_none_or(|it| version(it) <= version(&object)) {
                     self.gone(identity);
                 }
             }
@@ -1280,7 +1280,7 @@ impl State {
             if busy == round.schedule.ready() {
                 break;
             }
-            let Some(request) = round.schedule.next() else { break };
+            let Some(request) = round.schedule.take() else { break };
             // What an older commit began comes to its end first.
             if self.running.contains(&render.requests[request].name) {
                 round.schedule.put_back(request);

@@ -43,12 +43,7 @@ pub fn parse(db: &Database, workspace: Workspace, threads: usize) {
 }
 
 /// Begins a batch; the types of all declarations are inferred for it.
-pub fn batch(
-    db: &Database,
-    workspace: Workspace,
-    extent: Extent,
-    threads: usize,
-) -> Batch<'_> {
+pub fn batch(db: &Database, workspace: Workspace, extent: Extent, threads: usize) -> Batch<'_> {
     parts(db, threads, |db, part| extent.infer_part(db, workspace, part, threads));
     Batch::new(db, workspace, extent)
 }
