@@ -549,7 +549,8 @@ mod tests {
     #[test]
     fn what_differs_is_applied() {
         let render = render(&[("shop", "request a: platform.Web { data = { x = \"1\" } }")]);
-        let changes: [(&str, fn(&mut Cluster)); 7] = [
+        type Change = (&'static str, fn(&mut Cluster));
+        let changes: [Change; 7] = [
             ("another value", |it| it.get("Deployment", "a")["spec"]["replicas"] = json!(7)),
             ("a value less", |it| it.get("ConfigMap", "a")["data"] = json!(null)),
             ("out of the set", |it| it.get("ConfigMap", "a")["metadata"]["labels"] = json!({})),
