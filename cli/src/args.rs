@@ -180,7 +180,7 @@ What is printed is what `plumb apply`, with --watch or without, and `plumb diff`
 for: a Role in each namespace that has objects of the environment, a ClusterRole for what is in none,
 and for kinds in more than 16 namespaces. A role stands in a namespace, so namespaces that the
 environment makes are printed as it makes them; with the field manager `plumb` they are its own from
-the beginning, and else to be taken over by `plumb apply --adopt`.
+the beginning, and else to be taken over by `plumb apply --adopt`. Others have to be there.
 
 Who makes a role must hold what it grants: the rules of roles that the environment makes are among
 those printed.

@@ -68,23 +68,19 @@ pub fn granted(
     namespaces.into_iter().chain(roles).collect()
 }
 
-/// The namespaces that roles stand in: those of the environment as they are applied, so that they are its own
-/// from the beginning.
+/// The namespaces that roles stand in and the environment makes, as they are applied, so that they are its own from the
+/// beginning.
 fn namespaces(objects: &[&Desired], set: &Set, rules: &Rules) -> Vec<Granted> {
-    let own = objects.iter().filter(|it| it.identity.kind == "Namespace");
-    let own: BTreeMap<&str, &&Desired> = own.map(|it| (it.identity.name.as_str(), it)).collect();
-    let wanted = rules.0.keys().flatten();
-    wanted
-        .filter_map(|name| match own.get(name.as_str()) {
-            Some(desired) => Some(Granted {
-                object: outgoing(desired, &[], None, &set.id()),
-                notes: vec![format!("As request {} makes it.", desired.request)],
-            }),
-            None if *name == set.namespace => Some(Granted {
-                object: json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
-                notes: vec!["Where what was applied is remembered.".to_owned()],
-            }),
-            None => None,
+    let is_needed = |it: &&&Desired| {
+        it.identity.kind == "Namespace" && rules.0.contains_key(&Some(it.identity.name.to_string()))
+    };
+    let mut needed: Vec<&&Desired> = objects.iter().filter(is_needed).collect();
+    needed.sort_by_key(|it| &it.identity);
+    needed
+        .into_iter()
+        .map(|desired| Granted {
+            object: outgoing(desired, &[], None, &set.id()),
+            notes: vec![format!("As request {} makes it.", desired.request)],
         })
         .collect()
 }
@@ -406,7 +402,7 @@ request one: Thing {}
             ]
         );
         assert_eq!(
-            notes[1..],
+            notes,
             [
                 "The last rules are those of Role/reader@shop: nobody grants what they do not hold.",
                 "RoleBinding/viewer@till binds ClusterRole/view, which it is not made with: `bind` stands for its rules.",
@@ -450,7 +446,6 @@ request one: Thing {}
             all.iter().map(|it| crate::apply::identity(&it.object).address()).collect();
         let name = "plumb:acme.prod:ci:bot";
         let expected = [
-            "Namespace/plumb-system".to_owned(),
             "Namespace/shop".to_owned(),
             format!("ClusterRole/{name}"),
             format!("ClusterRoleBinding/{name}"),
@@ -462,9 +457,9 @@ request one: Thing {}
             format!("RoleBinding/{name}@shop"),
         ];
         assert_eq!(addresses, expected);
-        let shop = &all[1].object["metadata"]["labels"];
+        let shop = &all[0].object["metadata"]["labels"];
         assert_eq!(*shop, json!({ "a": "b", "applyset.kubernetes.io/part-of": set.id() }));
-        let subject = &all[3].object["subjects"][0];
+        let subject = &all[2].object["subjects"][0];
         assert_eq!(*subject, json!({ "kind": "ServiceAccount", "namespace": "ci", "name": "bot" }));
     }
 }
