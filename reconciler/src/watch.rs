@@ -56,6 +56,9 @@ const BLAME: Duration = Duration::from_millis(300);
 /// The Events that are written at most: an API server keeps each for an hour.
 const EVENTS_A_MINUTE: usize = 60;
 
+/// What stands in the way of many watches is said once in this time.
+const SAID_AGAIN: Duration = Duration::from_secs(10);
+
 /// A refusal that asking again does not help is looked at again all the same, if rarely: quotas and webhooks change.
 const RARELY: Duration = Duration::from_secs(600);
 
@@ -316,6 +319,7 @@ impl Follower {
             is_holding: false,
             turns: HashMap::new(),
             correcting: HashSet::new(),
+            lost: None,
             is_ending: false,
         };
         let stop = Arc::default();
@@ -537,6 +541,8 @@ struct State {
     is_holding: bool,
     turns: HashMap<Identity, Turns>,
     correcting: HashSet<Identity>,
+    /// Why a watch was last told to be lost, and when.
+    lost: Option<(Reason, Instant)>,
     /// Nothing is begun any more.
     is_ending: bool,
 }
@@ -1000,7 +1006,16 @@ impl State {
             // What was is forgotten, so all is told anew.
             Event::Lost(refusal) if refusal.kind == Reason::Gone => {}
             Event::Lost(refusal) => {
-                self.listener.hear(&News::Lost(&refusal));
+                // Each watch tries by itself, and all of them find the same.
+                let now = Instant::now();
+                let is_told = self.lost.is_some_and(|(reason, when)| {
+                    reason == refusal.kind && now.duration_since(when) < SAID_AGAIN
+                });
+                let is_known = watch.refused.as_ref().is_some_and(|it| it.kind == refusal.kind);
+                if !is_told && !is_known {
+                    self.lost = Some((refusal.kind, now));
+                    self.listener.hear(&News::Lost(&refusal));
+                }
                 if matches!(refusal.kind, Reason::Forbidden | Reason::NoKind) {
                     watch.refused = Some(refusal);
                     self.look_further();
