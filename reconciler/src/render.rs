@@ -482,3 +482,84 @@ pub fn at<'v>(value: &'v Value, steps: &[Step]) -> Option<&'v Value> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::loaded;
+    use std::sync::Mutex;
+
+    /// A compiler, and the names of the queries that it ran.
+    fn recorded() -> (Compiler, Arc<Mutex<Vec<salsa::DatabaseKeyIndex>>>) {
+        let ran: Arc<Mutex<Vec<salsa::DatabaseKeyIndex>>> = Arc::default();
+        let log = Arc::clone(&ran);
+        let db = Database::with_events(Some(Box::new(move |event| {
+            if let salsa::EventKind::WillExecute { database_key } = event.kind {
+                log.lock().unwrap().push(database_key);
+            }
+        })));
+        (Compiler { db, held: None, loaded: None }, ran)
+    }
+
+    #[test]
+    fn of_the_next_commit_only_what_it_changed_is_evaluated() {
+        let (mut compiler, ran) = recorded();
+        let commit = |text: &str| {
+            loaded(&[
+                ("shop", "request a: platform.Web {}\n\nrequest b: platform.Web {}"),
+                ("other", text),
+            ])
+        };
+        let mut render = |text: &str| {
+            let render = compiler.render(commit(text), "prod", Form::Remembered).unwrap();
+            assert_eq!(render.findings, []);
+            let ran = std::mem::take(&mut *ran.lock().unwrap());
+            let names: Vec<String> =
+                salsa::attach(&compiler.db, || ran.iter().map(|it| format!("{it:?}")).collect());
+            let evaluated = names.iter().filter(|it| it.starts_with("evaluate(")).count();
+            (render.objects.iter().map(|it| it.digest.clone()).collect::<Vec<_>>(), evaluated)
+        };
+        let (first, count) = render("request c: platform.Web {}");
+        assert_eq!((first.len(), count), (6, 3));
+        let (same, count) = render("request c: platform.Web {}");
+        assert_eq!((same, count), (first.clone(), 0));
+        let (moved, count) = render("// A comment.\nrequest c: platform.Web {}");
+        assert_eq!((moved, count), (first.clone(), 0));
+        let (changed, count) = render("request c: platform.Web { replicas = 3 }");
+        assert_eq!(count, 1);
+        let differ = changed.iter().zip(&first).filter(|(a, b)| a != b).count();
+        assert_eq!(differ, 1, "the Deployment, and not its ConfigMap");
+        // What comes and goes costs what it is.
+        let (more, count) = render("request c: platform.Web {}\n\nrequest d: platform.Web {}");
+        assert_eq!(more.len(), 8);
+        assert!(count <= 2, "{count}");
+    }
+
+    #[test]
+    fn a_render_that_follows_others_is_the_one_that_stands_alone() {
+        let texts = [
+            "request a: platform.Web {}",
+            "request a: platform.Web { data = { x = \"1\" } }\n\nrequest b: platform.Web { max = 9, left = true }",
+            "request a: platform.Web { replicas = \"x\" }",
+            "request a: platform.Web { ) }",
+            "request b: platform.Space {}",
+        ];
+        let mut compiler = Compiler::default();
+        for text in texts.iter().chain(texts.iter().rev()) {
+            let sources = || loaded(&[("shop", text)]);
+            let warm = compiler.render(sources(), "prod", Form::Remembered).unwrap();
+            let cold = Compiler::default().render(sources(), "prod", Form::Objects).unwrap();
+            let json =
+                |it: &Render| it.objects.iter().map(|it| it.json.clone()).collect::<Vec<_>>();
+            assert_eq!(json(&warm), json(&cold), "{text}");
+            assert_eq!((warm.requests, warm.unknown), (cold.requests, cold.unknown), "{text}");
+            assert_eq!(warm.findings, cold.findings, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_is_told_with_those_that_are() {
+        let unknown = Compiler::default().render(loaded(&[]), "dev", Form::Objects).err().unwrap();
+        assert_eq!(unknown.to_string(), "there is no environment `dev`; there is prod");
+    }
+}

@@ -75,31 +75,40 @@ compose Key as key {
 
 /// The render of packages beside the platform, each with the namespace `shop`.
 pub(crate) fn render(packages: &[(&str, &str)]) -> Render {
+    compile(loaded(packages)).1
+}
+
+/// The sources of such a render.
+pub(crate) fn loaded(packages: &[(&str, &str)]) -> Loaded {
     let mut files: BTreeMap<_, _> = BTreeMap::new();
     files.insert("platform/platform.plumb".into(), Content::Text(PLATFORM.into()));
     for (package, text) in packages {
         let text = format!("use platform\n\npackage {{ namespace = \"shop\" }}\n\n{text}\n");
         files.insert(format!("{package}/a.plumb").into(), Content::Text(text.into()));
     }
-    compile(files).1
+    sources(files)
 }
 
 /// The render of one file that declares all, and what made its values.
 pub(crate) fn render_of(text: &str) -> (Compiler, Render) {
-    let (compiler, render) = compile([("a.plumb".into(), Content::Text(text.into()))].into());
+    let files = [("a.plumb".into(), Content::Text(text.into()))].into();
+    let (compiler, render) = compile(sources(files));
     assert_eq!(render.findings, []);
     (compiler, render)
 }
 
-fn compile(files: BTreeMap<Name, Content>) -> (Compiler, Render) {
-    let loaded = Loaded {
+fn sources(files: BTreeMap<Name, Content>) -> Loaded {
+    Loaded {
         root: "/work".into(),
         selected: "".into(),
         files,
         dependencies: Vec::new(),
         manifest: Manifest::default(),
         findings: Vec::new(),
-    };
+    }
+}
+
+fn compile(loaded: Loaded) -> (Compiler, Render) {
     let mut compiler = Compiler::default();
     let render = compiler.render(loaded, "prod", Form::Objects).expect("there is a prod");
     (compiler, render)
