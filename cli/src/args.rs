@@ -23,6 +23,7 @@ Examples:
   plumb why shop.replicas --env prod      where a value comes from
   plumb diff --env prod                   what applying would change in the cluster
   plumb diff --from main --env prod       what your changes do to prod
+  plumb apply --env prod                  make the cluster what prod should be
   plumb fmt                               all files in the one style
   plumb init shop                         a workspace to begin with
 
@@ -392,9 +393,6 @@ pub(crate) struct Apply {
     #[arg(long, requires = "git")]
     pub(crate) watch: bool,
 
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-
     /// Let the API server check everything and keep nothing
     #[arg(long, conflicts_with = "watch")]
     pub(crate) dry_run: bool,
@@ -422,6 +420,10 @@ pub(crate) struct Apply {
     /// For people or for programs
     #[arg(long, short, value_name = "FORMAT", default_value = "human")]
     pub(crate) output: Report,
+
+    // Last: its heading is that of whatever follows.
+    #[command(flatten)]
+    pub(crate) follow: Follow,
 }
 
 #[derive(Args, Debug)]
