@@ -13,7 +13,7 @@
 use crate::allow::schema_diagnostic;
 use crate::answers::{Finding, Manifest};
 use crate::db::Db;
-use crate::diagnostics::{Diagnostic, code};
+use crate::diagnostics::{Diagnostic, Severity, code};
 use crate::engine::{Barrier, Blocked, Gathered, address, concerned, infer_part, platform_blocked};
 use crate::eval::{Evaluated, Moulds, Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
@@ -22,7 +22,8 @@ use crate::layers::{Finder, layers};
 use crate::names::{environments, packages, scope};
 use crate::objects::{Object, emitted, emitted_kinds, objects};
 use crate::outputs::{
-    Declared, Node, circle, declared_outputs, order, output, requests_of, told, used_by,
+    Declared, Node, circle, declared_outputs, dependencies, order, output, requests_of, told,
+    used_by,
 };
 use crate::plan::{Made, Notation, Planned};
 use crate::source::{ItemId, Package, Workspace};
@@ -143,6 +144,8 @@ pub struct Outcome {
     made: Option<Vec<Made>>,
     /// The same as values, where these are wanted.
     objects: Vec<Object>,
+    /// Where it makes nothing, what stands on texts and types says why.
+    is_blocked: bool,
 }
 
 impl Outcome {
@@ -184,8 +187,13 @@ impl<'a> Maker<'a> {
     /// Makes a request; its documents go behind what is in `text`, nothing where values are wanted.
     pub fn make(&mut self, request: ItemId, text: &mut String) -> Outcome {
         let (db, workspace, environment) = (self.db, self.workspace, self.environment);
-        let mut outcome =
-            Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
+        let mut outcome = Outcome {
+            request,
+            diagnostics: Vec::new(),
+            made: None,
+            objects: Vec::new(),
+            is_blocked: true,
+        };
         let Some(schema) = request_schema(db, workspace, request) else { return outcome };
         let layers = match self.form {
             Form::Remembered => {
@@ -224,6 +232,7 @@ impl<'a> Maker<'a> {
                 evaluated
             }
         };
+        outcome.is_blocked = blocked != Blocked::No;
         let start = text.len();
         if let Some(value) = &evaluated.value {
             let planned = match self.form {
@@ -341,6 +350,8 @@ pub struct Batch<'a> {
     /// What autoscalers scale, each with its request and `emit`.
     scaled: FxHashMap<Identity, (ItemId, Origin)>,
     blocked: Vec<Name>,
+    /// The requests that make nothing and of which nothing is told that says why, each in an environment.
+    unexplained: Vec<(ItemId, ItemId)>,
     /// What was made early and comes with all others.
     kept: FxHashMap<ItemId, Vec<Kept>>,
     /// What was made early and comes before all others, by rank; `None` once it was printed.
@@ -367,6 +378,7 @@ impl<'a> Batch<'a> {
             fixed: FxHashMap::default(),
             scaled: FxHashMap::default(),
             blocked: Vec::new(),
+            unexplained: Vec::new(),
             kept: FxHashMap::default(),
             first: None,
         }
@@ -437,7 +449,11 @@ impl<'a> Batch<'a> {
         print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(environment) = self.environment else { return Ok(()) };
-        let Outcome { request, diagnostics, made, objects } = outcome;
+        let Outcome { request, diagnostics, made, objects, is_blocked } = outcome;
+        let is_told = diagnostics.iter().any(|(it, _)| it.severity == Severity::Error);
+        if made.is_none() && !is_told && !is_blocked {
+            self.unexplained.push((request, environment));
+        }
         for (diagnostic, here) in &diagnostics {
             self.gathered.add(diagnostic, here.then_some(environment));
         }
@@ -514,7 +530,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Everything that is wrong, each told once, sorted by place.
-    pub fn findings(self) -> Vec<Finding> {
+    pub fn findings(mut self) -> Vec<Finding> {
+        let (db, workspace) = (self.db, self.workspace);
+        // A mistake of a text may be why, and so may be one of a request that is read, which is told there and
+        // need not be in the extent.
+        let of_texts = self.gathered.errors().any(<[ItemId]>::is_empty);
+        let of_others = self.extent.requests.is_some() || self.gathered.errors().next().is_some();
+        for (request, environment) in std::mem::take(&mut self.unexplained) {
+            let reads = !dependencies(db, workspace, environment, request).is_empty()
+                || !used_by(db, workspace, environment, request).is_empty();
+            if !of_texts && !(reads && of_others) {
+                self.gathered.add(&unexplained(db, request), Some(environment));
+            }
+        }
         self.gathered.findings()
     }
 
@@ -622,11 +650,64 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// That a request makes nothing is never passed over, whatever may be wrong with Plumb.
+fn unexplained(db: &dyn Db, request: ItemId) -> Diagnostic {
+    Diagnostic::error(
+        code::INTERNAL_ERROR,
+        name_place(db, request),
+        format!("`{}` makes nothing, and nothing says why", request.name(db)),
+    )
+    .help("this is a mistake of Plumb: please report it, with what the request says")
+}
+
 impl Kept {
     fn print<E>(self, print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         match self {
             Kept::Text(text) => print(Piece::Text(&text)),
             Kept::Manifest(manifest) => print(Piece::Manifest(&manifest)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Database;
+    use crate::source::{Content, SourceFile};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    /// No text is known that comes to this, so a request is taken as if it had.
+    #[test]
+    fn a_request_that_makes_nothing_is_told_of_whatever_else_is() {
+        let text = "schema Env {}\nenvironment dev: Env {}\nschema A {}\ncompose A as a {}\n\
+                    request one: A {}\nrequest two: A {}\n";
+        let db = Database::default();
+        let file = SourceFile::new(&db, "a.plumb".into(), Content::Text(text.into()));
+        let files = BTreeMap::from([("a.plumb".into(), file)]);
+        let workspace = Workspace::new(&db, Arc::new(files), 36);
+        let environment = environments(&db, workspace).0["dev"];
+        let package = Package::new(&db, workspace, Name::default());
+        let requests: Vec<ItemId> = requests_of(&db, workspace, package, environment).collect();
+        let told = |is_blocked: bool| {
+            let mut batch = Batch::new(&db, workspace, Extent::whole(&db, workspace));
+            batch.begin("dev");
+            for request in &requests {
+                let outcome = Outcome {
+                    request: *request,
+                    diagnostics: Vec::new(),
+                    made: None,
+                    objects: Vec::new(),
+                    is_blocked,
+                };
+                batch.take(outcome, "", false, &mut |_| Ok::<(), ()>(())).unwrap();
+            }
+            let findings = batch.findings();
+            findings.iter().map(|it| (it.code, it.message.clone())).collect::<Vec<_>>()
+        };
+        let unexplained =
+            |name| (code::INTERNAL_ERROR, format!("`{name}` makes nothing, and nothing says why"));
+        assert_eq!(told(false), [unexplained("one"), unexplained("two")]);
+        assert_eq!(told(true), []);
     }
 }

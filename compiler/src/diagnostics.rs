@@ -140,6 +140,8 @@ pub mod code {
         UNPINNED_IMAGE = "unpinned-image";
         /// Logic in a request or overlay, which hold data only.
         LOGIC_IN_REQUEST = "logic-in-request";
+        /// A request that makes nothing without a reason that was told: a mistake of Plumb.
+        INTERNAL_ERROR = "internal-error";
     }
 }
 

@@ -423,6 +423,12 @@ impl<'a> Gathered<'a> {
         }
     }
 
+    /// The environments that each error shows in; none: it is one whatever the environment.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &[ItemId]> {
+        let errors = self.found.iter().filter(|(it, _)| it.severity == Severity::Error);
+        errors.map(|(_, environments)| environments.as_slice())
+    }
+
     /// What is wrong with the text and the types of packages, whatever the environment.
     fn statics(&mut self, of: &[Package]) {
         let (db, workspace) = (self.db, self.workspace);

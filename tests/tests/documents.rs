@@ -92,7 +92,8 @@ fn every_code_has_a_page_and_every_page_a_code() {
 #[test]
 fn every_mistake_of_a_page_yields_its_code_and_every_mend_nothing() {
     let mut wrong = String::new();
-    for code in code::CODES {
+    // Of a mistake of Plumb itself there is none to show.
+    for code in code::CODES.iter().filter(|code| **code != code::INTERNAL_ERROR) {
         let document = read(format!("docs/diagnostics/{code}.md"));
         if !document.starts_with(&format!("# {code}\n\n")) {
             wrong += &format!("\n{code}: the title is `# {code}`");
