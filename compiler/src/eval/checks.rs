@@ -207,7 +207,7 @@ impl<'a> Evaluator<'a> {
                 };
                 let instance = self.default_instance(*id, value.origin);
                 let instance = self.push(Instance {
-                    given: Some(Given { record: record.clone(), laid }),
+                    given: Some(Given { record: record.clone(), laid, waiting: ByName::default() }),
                     path: path.to_string().into(),
                     ..instance
                 });
