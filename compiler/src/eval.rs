@@ -654,6 +654,8 @@ pub struct Evaluator<'a> {
     steps: u64,
     depth: u32,
     exhausted: bool,
+    /// In the literal at hand, a value of a schema was changed.
+    changed: bool,
     /// An instance without values: reading its fields only shows that they are read.
     bare: Option<usize>,
     reads_own: bool,
@@ -719,6 +721,7 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             depth: 0,
             exhausted: false,
+            changed: false,
             bare: None,
             reads_own: false,
             diagnostics: Vec::new(),
