@@ -148,7 +148,7 @@ pub fn of_value<'t>(
     }
     let arms = records(ty);
     let found = match record.tag {
-        Tag::Schema(tag) | Tag::Partial(tag) => {
+        Tag::Schema(tag) | Tag::Partial(tag) | Tag::Changed(tag) => {
             let is = |arm: &&Ty| matches!(arm, Ty::Schema(id) if *id == tag);
             let includes = |arm: &&Ty| matches!(arm, Ty::Schema(id) if schema(db, workspace, tag).includes.contains(id));
             arms.iter().copied().find(is).or_else(|| arms.iter().copied().find(includes))

@@ -532,12 +532,14 @@ impl<'a> Batch<'a> {
     /// Everything that is wrong, each told once, sorted by place.
     pub fn findings(mut self) -> Vec<Finding> {
         let (db, workspace) = (self.db, self.workspace);
-        // What fails in one that is read is told there, which need not be in the extent.
-        let is_told_elsewhere = self.gathered.has_errors() || self.extent.requests.is_some();
+        // A mistake of a text may be why, and so may be one of a request that is read, which is told there and
+        // need not be in the extent.
+        let of_texts = self.gathered.errors().any(<[ItemId]>::is_empty);
+        let of_others = self.extent.requests.is_some() || self.gathered.errors().next().is_some();
         for (request, environment) in std::mem::take(&mut self.unexplained) {
             let reads = !dependencies(db, workspace, environment, request).is_empty()
                 || !used_by(db, workspace, environment, request).is_empty();
-            if !(reads && is_told_elsewhere) {
+            if !of_texts && !(reads && of_others) {
                 self.gathered.add(&unexplained(db, request), Some(environment));
             }
         }

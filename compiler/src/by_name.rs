@@ -156,7 +156,12 @@ impl<V> ByName<V> {
 
     /// The values, to be changed.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.entries.iter_mut().map(|(_, value)| value)
+        self.iter_mut().map(|(_, value)| value)
+    }
+
+    /// Names and values, to change these.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Name, &mut V)> {
+        self.entries.iter_mut().map(|(name, value)| (&*name, value))
     }
 }
 

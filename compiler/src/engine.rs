@@ -423,9 +423,10 @@ impl<'a> Gathered<'a> {
         }
     }
 
-    /// Whether anything must be mended.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|(it, _)| it.severity == Severity::Error)
+    /// The environments that each error shows in; none: it is one whatever the environment.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = &[ItemId]> {
+        let errors = self.found.iter().filter(|(it, _)| it.severity == Severity::Error);
+        errors.map(|(_, environments)| environments.as_slice())
     }
 
     /// What is wrong with the text and the types of packages, whatever the environment.

@@ -13,13 +13,14 @@ mod traces;
 
 use crate::arms::{self, record_arm};
 use crate::builtins::{self, Builtin, Limit, compare};
+use crate::by_name::ByName;
 use crate::db::Db;
 use crate::diagnostics::{Code, Diagnostic, Place, Severity, code, list};
 use crate::infer::{Coercion, Inference, Resolution, infer};
 use crate::items::{documentation, item};
 use crate::layers::{
-    self, Content, Layer, LayerKind, Merge, Operation, Parts, Setting, Slot, describe_layer,
-    layer_record,
+    self, Content, Layer, LayerKind, Merge, Operation, Parts, Reason, Saying, Seal, Setting, Slot,
+    Word, describe_layer, layer_record,
 };
 use crate::names::{ancestry, package_of};
 use crate::notation::{self, Duration, Quantity};
@@ -46,7 +47,7 @@ pub use traces::{BlockIndex, element_name, inside, join, path_of, within, writte
 
 use checks::find_condition;
 use instances::{default_of, is_scalar};
-use merging::{plain_setting, with_key};
+use merging::with_key;
 use traces::{Path, PathStep, add_traced, read_chain};
 
 /// An error was reported where this came from.
@@ -211,8 +212,8 @@ pub fn environment_diagnostics(
 }
 
 /// What a schema says of its values where they stand inside others: its defaults and `final` lines and
-/// the `defaults` of it, by field. Those that read other fields of the value are left out; they are
-/// known only with the value. With it, what is wrong with them.
+/// the `defaults` of it, by field. Those that read other fields of the value are known only with it: what
+/// else is said of such a field waits. With it, what is wrong with them.
 #[salsa::tracked(cycle_result = nothing_laid)]
 pub fn laid(
     db: &dyn Db,
@@ -235,7 +236,13 @@ pub fn laid(
                     parts.insert(field.name.clone(), slot);
                 }
             }
-            _ => evaluator.diagnostics.truncate(told),
+            _ => {
+                evaluator.diagnostics.truncate(told);
+                let finals = layers::finals(db, workspace, schema_id, environment);
+                let sealed = finals.iter().find(|(way, _)| way.first() == Some(&field.name));
+                let slot = Slot::waiting(sealed.map(|(_, setting)| setting.clone()));
+                parts.insert(field.name.clone(), slot);
+            }
         }
     }
     (parts, evaluator.diagnostics)
@@ -579,6 +586,8 @@ struct Given {
     record: Arc<RecordValue>,
     /// What [`laid`] says is in them.
     laid: bool,
+    /// What is said of fields that wait for their siblings.
+    waiting: ByName<Vec<Saying>>,
 }
 
 #[derive(Clone)]
@@ -645,6 +654,8 @@ pub struct Evaluator<'a> {
     steps: u64,
     depth: u32,
     exhausted: bool,
+    /// In the literal at hand, a value of a schema was changed.
+    changed: bool,
     /// An instance without values: reading its fields only shows that they are read.
     bare: Option<usize>,
     reads_own: bool,
@@ -710,6 +721,7 @@ impl<'a> Evaluator<'a> {
             steps: 0,
             depth: 0,
             exhausted: false,
+            changed: false,
             bare: None,
             reads_own: false,
             diagnostics: Vec::new(),

@@ -193,6 +193,7 @@ fn inferred(
         environment_record: None,
         spreading: false,
         spreads: FxHashMap::default(),
+        below: None,
         composites: FxHashSet::default(),
         in_object: false,
         layer: None,
@@ -245,6 +246,8 @@ struct Infer<'a> {
     spreading: bool,
     /// The types of values that a record literal takes in, by their node.
     spreads: FxHashMap<NodeId, Ty>,
+    /// What the braces at hand merge with, of a record that one around them takes in.
+    below: Option<Arc<RecordTy>>,
     /// The literals that an `emit` makes a composite of, which set its name and labels too.
     composites: FxHashSet<NodeId>,
     /// The literal at hand is part of a Kubernetes object.
@@ -1286,6 +1289,7 @@ impl<'a> Infer<'a> {
 
     fn entries(&mut self, record: &Record, ty: &Ty, root: bool) -> Ty {
         let base = self.meant(record, ty);
+        let below = self.below.take();
         // Of data that cannot be but what its place takes, nobody but an editor asks what it is.
         let is_evident = self.layer == Some(record.id)
             || self.site == Site::Data
@@ -1342,7 +1346,27 @@ impl<'a> Infer<'a> {
                         );
                     }
                     self.reason(otherwise.as_deref());
-                    self.entry(entry, path, *append, value, &base, &mut own);
+                    let met = match known {
+                        true => None,
+                        false => met(path, value, *append, &own, below.as_deref()),
+                    };
+                    match met {
+                        Some(Met::Typed(name, ty)) => {
+                            let fields = vec![(name.clone(), ty.clone())];
+                            let base = Ty::Record(Arc::new(RecordTy { fields, open: true }));
+                            self.entry(entry, path, *append, value, &base, &mut own);
+                            own.retain(|(known, _)| *known != name);
+                            own.push((name, ty));
+                        }
+                        other => {
+                            self.below = match other {
+                                Some(Met::Record(below)) => Some(below),
+                                _ => None,
+                            };
+                            self.entry(entry, path, *append, value, &base, &mut own);
+                            self.below = None;
+                        }
+                    }
                 }
                 EntryKind::For { clause, condition, path, value } => {
                     let site = self.site;
@@ -1380,7 +1404,12 @@ impl<'a> Infer<'a> {
                 let values = Ty::union(own.into_iter().map(|(_, ty)| ty));
                 return Ty::Map(Arc::new(Ty::String), Arc::new(values));
             }
-            return Ty::Record(Arc::new(RecordTy { fields: own, open: false }));
+            let found = Ty::Record(Arc::new(RecordTy { fields: own, open: false }));
+            // What is taken in says how the entries merge with it.
+            if record.entries.iter().any(|entry| matches!(entry.kind, EntryKind::Spread(_))) {
+                self.result.records.insert(record.id, found.clone());
+            }
+            return found;
         }
         if root && !self.partial {
             let shape = self.shape(record);
@@ -3687,6 +3716,49 @@ struct Leaves {
     /// Where `+=` adds to it.
     added: Option<NodeId>,
     parts: BTreeMap<Name, Leaves>,
+}
+
+/// What an entry of a record without a type merges with that a spread brought in.
+enum Met {
+    /// A field whose type the entry must fit.
+    Typed(Name, Ty),
+    /// A record without a name, which braces add to.
+    Record(Arc<RecordTy>),
+}
+
+/// What an entry merges with, of what its record takes in (`own`), or one around it does (`below`).
+fn met(
+    path: &FieldPath,
+    value: &Expr,
+    append: bool,
+    own: &[(Name, Ty)],
+    below: Option<&RecordTy>,
+) -> Option<Met> {
+    let of = |fields: &[(Name, Ty)], name: &Name| {
+        fields.iter().find(|(known, _)| known == name).map(|(_, ty)| ty.clone())
+    };
+    let SegmentKind::Key(first) = &path.segments[0].kind else { return None };
+    let whole = of(own, first).or_else(|| of(&below?.fields, first))?;
+    let is_typed = |ty: &Ty| match ty {
+        Ty::Record(_) | Ty::Unknown | Ty::Any => false,
+        ty => ty.merges() || arms::is_choice(ty),
+    };
+    let mut at = whole.clone();
+    for segment in &path.segments[1..] {
+        at = match (at.base(), &segment.kind) {
+            (Ty::Record(record), SegmentKind::Key(name)) => of(&record.fields, name)?,
+            (inner, _) if is_typed(inner) => return Some(Met::Typed(first.clone(), whole)),
+            _ => return None,
+        };
+    }
+    match (&value.kind, at.base()) {
+        (ExprKind::Record(_), Ty::Record(record)) => Some(Met::Record(record.clone())),
+        (ExprKind::Record(_) | ExprKind::List(_), inner) if is_typed(inner) => {
+            Some(Met::Typed(first.clone(), whole))
+        }
+        (_, Ty::List(..)) if append => Some(Met::Typed(first.clone(), whole)),
+        _ => None,
+    }
 }
 
 /// The type of what is set in two steps: records are merged, else the later one holds.

@@ -11,7 +11,7 @@ use crate::items::item;
 use crate::names::{Scope, ancestry, describe, environments, nearest_named, package_of, scope};
 use crate::source::{ItemId, Kind, SourceFile, Workspace};
 use crate::syntax::ast::{self, EntryKind, ExprKind, ItemKind, Name, NodeId, SegmentKind};
-use crate::types::{Keys, Ty, UNKNOWN, field_of};
+use crate::types::{Keys, Ty, UNKNOWN, field_of, schema};
 use crate::value::{Data, Fields, Origin, Record, Tag, Value};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -202,8 +202,8 @@ pub struct Slot {
     pub content: Content,
     /// Every setting of exactly this since it began anew, the earliest first.
     pub history: Vec<Setting>,
-    /// The setting that refuses every later layer, with its reason.
-    pub sealed: Option<(Setting, Option<Name>)>,
+    /// What refuses every later layer.
+    pub sealed: Option<Seal>,
     /// What was there before a layer took it out, replaced it or gave something of another kind.
     pub before: Vec<Slot>,
     /// The setting that replaced all that was below.
@@ -223,6 +223,8 @@ pub enum Content {
     Removed,
     /// A value that does not merge.
     Whole(Value),
+    /// What is said of a field whose default is not known before its siblings are.
+    Waiting(Vec<Saying>),
     /// A record or map, by field; a keyed list, by key.
     Parts {
         /// In the order they were first set.
@@ -238,7 +240,59 @@ pub enum Content {
     },
 }
 
+/// What makes a slot final.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Seal {
+    /// Which layer, and where.
+    pub setting: Setting,
+    /// Why, if it says so.
+    pub why: Option<Reason>,
+}
+
+/// The `else` of what makes something final. It is read where that is told, and not before: it may read fields
+/// that are made of what is final.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Reason {
+    /// The entry, member or field that says it.
+    pub at: Origin,
+    /// The instance whose fields it reads.
+    pub own: Option<usize>,
+}
+
+/// A layer's word on a field that waits: said again once what lies below it is known.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Saying {
+    /// Which layer, and where.
+    pub setting: Setting,
+    /// The word.
+    pub word: Word,
+    /// It is what a schema says of the values inside its own, below every layer.
+    pub is_below: bool,
+}
+
+/// What a layer says.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Word {
+    /// A value.
+    Value(Value),
+    /// An entry of its braces, from a step of its path on, with the instance whose fields it reads.
+    Entry {
+        /// The node of the entry.
+        node: NodeId,
+        /// How many steps lead to the field.
+        way: usize,
+        /// The instance, which is at work for as long as this is waited for.
+        own: Option<usize>,
+    },
+}
+
 impl Slot {
+    /// Of a field whose default reads its siblings. `sealed`: something at or under it is final.
+    pub(crate) fn waiting(sealed: Option<Setting>) -> Self {
+        let sealed = sealed.map(|setting| Seal { setting, why: None });
+        Slot { content: Content::Waiting(Vec::new()), sealed, ..Slot::default() }
+    }
+
     /// All that was below is replaced: its layer may not speak of a part of it as well.
     pub fn close(&mut self, replacing: &Setting) {
         self.replaced = Some(replacing.clone());
@@ -273,11 +327,15 @@ impl Slot {
             setting.spread = true;
         };
         self.history.iter_mut().for_each(below);
-        self.sealed.iter_mut().for_each(|(setting, _)| below(setting));
+        self.sealed.iter_mut().for_each(|seal| below(&mut seal.setting));
         self.replaced = None;
         self.before.iter_mut().for_each(Slot::lay_below);
-        if let Content::Parts { parts, .. } = &mut self.content {
-            parts.values_mut().for_each(Slot::lay_below);
+        match &mut self.content {
+            Content::Parts { parts, .. } => parts.values_mut().for_each(Slot::lay_below),
+            Content::Waiting(sayings) => {
+                sayings.iter_mut().for_each(|saying| saying.is_below = true)
+            }
+            _ => {}
         }
     }
 }
@@ -298,6 +356,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// A layer's word, made at `origin`; what it sets is still to be said.
+    pub fn new(layer: Layer, origin: Origin) -> Self {
+        Setting { layer, value: None, origin, spread: false, appended: false }
+    }
+
     /// The same layer's word on a part, made at `origin`; what it sets is still to be said.
     pub fn of(&self, origin: Origin) -> Setting {
         Setting { value: None, origin, ..*self }
@@ -325,6 +388,8 @@ pub struct Merge<'a> {
     pub environment: Option<ItemId>,
     /// What is wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// Which of these are to say why something is final.
+    pub reasons: Vec<(usize, Reason)>,
 }
 
 impl Merge<'_> {
@@ -337,6 +402,11 @@ impl Merge<'_> {
         operation: Operation,
         setting: &Setting,
     ) {
+        if let Content::Waiting(sayings) = &mut slot.content {
+            let (setting, word) = (setting.clone(), Word::Value(value));
+            sayings.push(Saying { setting, word, is_below: false });
+            return;
+        }
         if !self.admitted(slot, setting) {
             return;
         }
@@ -371,6 +441,10 @@ impl Merge<'_> {
                     return;
                 };
                 let mut taken = std::mem::take(parts);
+                let mut record = record.clone();
+                if let Tag::Schema(schema) = record.tag {
+                    leave_finals(self.db, self.workspace, self.environment, schema, &mut record);
+                }
                 for (name, field) in &record.fields {
                     let ty = field_of(self.db, self.workspace, ty, name);
                     self.set(
@@ -574,12 +648,13 @@ impl Merge<'_> {
 
     /// Whether no earlier layer made this final.
     fn admitted(&mut self, slot: &Slot, setting: &Setting) -> bool {
-        let Some((sealed, why)) = &slot.sealed else { return true };
-        if sealed.layer == setting.layer {
-            return true;
+        match &slot.sealed {
+            Some(seal) if seal.setting.layer != setting.layer => {
+                self.refuse(seal, setting);
+                false
+            }
+            _ => true,
         }
-        self.refuse(sealed, why.as_ref(), setting);
-        false
     }
 
     /// Whether a layer may say something else of the whole: nothing of it is final, and no other line
@@ -595,38 +670,26 @@ impl Merge<'_> {
 
     /// Whether nothing at or under this is final.
     fn nothing_sealed(&mut self, slot: &Slot, setting: &Setting) -> bool {
-        if let Some((sealed, why)) = &slot.sealed
-            && sealed.layer != setting.layer
-        {
-            self.refuse(sealed, why.as_ref(), setting);
-            return false;
-        }
-        match &slot.content {
-            Content::Parts { parts, .. } => {
-                for part in parts.values() {
-                    if !self.nothing_sealed(part, setting) {
-                        return false;
-                    }
+        self.admitted(slot, setting)
+            && match &slot.content {
+                Content::Parts { parts, .. } => {
+                    parts.values().all(|part| self.nothing_sealed(part, setting))
                 }
-                true
+                _ => true,
             }
-            _ => true,
-        }
     }
 
-    fn refuse(&mut self, sealed: &Setting, why: Option<&Name>, setting: &Setting) {
-        let by = describe_layer(self.db, &sealed.layer);
+    fn refuse(&mut self, seal: &Seal, setting: &Setting) {
+        let by = describe_layer(self.db, &seal.setting.layer);
         let mut error = Diagnostic::error(
             code::FINAL_OVERRIDDEN,
             setting.origin,
-            match why {
-                Some(why) => format!("this is final: {why}"),
-                None => format!("this is final, set by {by}"),
-            },
+            format!("this is final, set by {by}"),
         )
-        .related(sealed.origin, format!("made final here, by {by}"))
+        .related(seal.setting.origin, format!("made final here, by {by}"))
         .help("leave it out: no later layer can change it");
         error.label = "set again here".into();
+        self.reasons.extend(seal.why.map(|why| (self.diagnostics.len(), why)));
         self.diagnostics.push(error);
     }
 
@@ -707,8 +770,124 @@ fn clashing<'s>(slot: &'s Slot, setting: &Setting) -> Option<&'s Setting> {
     let here = slot.history.iter().find(|it| clash(it, setting));
     here.or_else(|| match &slot.content {
         Content::Parts { parts, .. } => parts.values().find_map(|part| clashing(part, setting)),
+        Content::Waiting(sayings) => {
+            sayings.iter().map(|saying| &saying.setting).find(|it| clash(it, setting))
+        }
         _ => None,
     })
+}
+
+/// What is final in the values of a schema, by the names that lead there, with who says so; not what is
+/// final in the values inside them, nor what only evaluation leads to.
+#[salsa::tracked]
+pub fn finals(
+    db: &dyn Db,
+    workspace: Workspace,
+    id: ItemId,
+    environment: Option<ItemId>,
+) -> Vec<(Vec<Name>, Setting)> {
+    fn of_entries(
+        layer: Layer,
+        record: &ast::Record,
+        way: &[Name],
+        found: &mut Vec<(Vec<Name>, Setting)>,
+    ) {
+        for entry in &record.entries {
+            let EntryKind::Set { modifier, path, value, .. } = &entry.kind else { continue };
+            let Some(names) = names_of(path) else { continue };
+            let way = [way, &names].concat();
+            if *modifier == Some(ast::Modifier::Final) {
+                let origin = Origin { item: layer.item, node: path.id };
+                found.push((way, Setting::new(layer, origin)));
+            } else if let ExprKind::Record(inner) | ExprKind::Named { record: inner, .. } =
+                &value.kind
+            {
+                of_entries(layer, inner, &way, found);
+            }
+        }
+    }
+    let shape = schema(db, workspace, id);
+    let of_schema = |item, node| {
+        let layer = Layer { item, level: 0, kind: LayerKind::Schema };
+        Setting::new(layer, Origin { item, node })
+    };
+    let fields = shape.fields.iter().filter(|field| field.is_final);
+    let mut found: Vec<(Vec<Name>, Setting)> = fields
+        .map(|field| (vec![field.name.clone()], of_schema(field.owner, field.node)))
+        .collect();
+    for (owner, member) in &shape.finals {
+        if let Some(tree) = item(db, *owner)
+            && let ItemKind::Schema { members, .. } = &tree.kind
+            && let ast::MemberKind::Final { path, .. } = &members[*member].kind
+            && let Some(names) = names_of(path)
+        {
+            found.push((names, of_schema(*owner, path.id)));
+        }
+    }
+    for layer in default_layers(db, workspace, id, environment) {
+        if let Some(record) = item(db, layer.item).as_deref().and_then(layer_record) {
+            of_entries(*layer, record, &[], &mut found);
+        }
+    }
+    found
+}
+
+/// The names and keys of a path; `None` where one of them is computed.
+fn names_of(path: &ast::FieldPath) -> Option<Vec<Name>> {
+    let names = path.segments.iter().map(|segment| match &segment.kind {
+        SegmentKind::Key(name) => Some(name.clone()),
+        SegmentKind::Index(keys) => {
+            let keys = keys.iter().map(|key| match &key.kind {
+                ExprKind::Literal(literal) => Some(plain_text(literal)),
+                _ => None,
+            });
+            Some(keys.collect::<Option<Vec<Name>>>()?.join("/").into())
+        }
+    });
+    names.collect()
+}
+
+/// Takes a value of a schema apart: what is final in it is the schema's to say, wherever the value is given.
+pub fn leave_finals(
+    db: &dyn Db,
+    workspace: Workspace,
+    environment: Option<ItemId>,
+    schema: ItemId,
+    record: &mut Arc<Record>,
+) {
+    fn leave(db: &dyn Db, workspace: Workspace, ty: &Ty, record: &mut Record, way: &[Name]) {
+        let [name, way @ ..] = way else { return };
+        let ty = field_of(db, workspace, ty, name);
+        match (way, record.fields.get_mut(name), ty.as_deref().map(Ty::base)) {
+            ([], ..) => {
+                record.fields.shift_remove(name);
+            }
+            (_, Some(Value { data: Data::Record(inner), .. }), Some(ty)) => {
+                leave(db, workspace, ty, Arc::make_mut(inner), way);
+            }
+            (
+                [key, way @ ..],
+                Some(Value { data: Data::List(elements), .. }),
+                Some(Ty::List(item, Keys::By(keys))),
+            ) => {
+                let is_it = |it: &Value| element_key(it, keys).as_ref() == Some(key);
+                let Some(at) = elements.iter().position(is_it) else { return };
+                let elements = Arc::make_mut(elements);
+                match &mut elements[at].data {
+                    Data::Record(inner) if !way.is_empty() => {
+                        leave(db, workspace, item, Arc::make_mut(inner), way);
+                    }
+                    _ => {
+                        elements.remove(at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    for (way, _) in finals(db, workspace, schema, environment) {
+        leave(db, workspace, &Ty::Schema(schema), Arc::make_mut(record), way);
+    }
 }
 
 /// The schema whose values a type's are.
@@ -748,7 +927,7 @@ fn joined<'v>(keys: &KeyFields, part: impl Fn(usize, &Name) -> Option<&'v Value>
     for (index, (name, default)) in keys.iter().enumerate() {
         texts.push(match part(index, name) {
             Some(value) => crate::eval::scalar_text(value)?,
-            None => crate::types::display_literal(default.as_ref()?).trim_matches('"').into(),
+            None => plain_text(default.as_ref()?),
         });
     }
     Some(match texts.len() {
@@ -757,10 +936,18 @@ fn joined<'v>(keys: &KeyFields, part: impl Fn(usize, &Name) -> Option<&'v Value>
     })
 }
 
+/// A literal as a part of a key.
+fn plain_text(literal: &ast::Literal) -> Name {
+    match literal {
+        ast::Literal::String(text) | ast::Literal::Raw(text) => text.clone(),
+        other => crate::types::display_literal(other).into(),
+    }
+}
+
 /// The value of a slot after all layers; `None` where nothing holds.
 pub fn finish(slot: &Slot) -> Option<Value> {
     match &slot.content {
-        Content::Unset | Content::Removed => None,
+        Content::Unset | Content::Removed | Content::Waiting(_) => None,
         Content::Whole(value) => Some(value.clone()),
         Content::Parts { parts, given, origin, keyed, arm } => {
             let schema = schema_of(arm);
@@ -770,19 +957,25 @@ pub fn finish(slot: &Slot) -> Option<Value> {
             if *keyed {
                 return Some(Value::list(parts.values().filter_map(finish).collect(), *origin));
             }
-            let mut fields = Fields::default();
-            for (name, part) in parts {
-                if let Some(value) = finish(part) {
-                    fields.insert(name.clone(), value);
-                } else if let (Some(_), Some(last)) = (schema, part.taken_out()) {
-                    // A default that is still to come must not fill it again.
-                    fields.insert(name.clone(), Value::new(Data::None, last.origin));
-                }
-            }
+            let fields = fields(parts, schema.is_some());
             let tag = schema.map_or(Tag::Plain, Tag::Partial);
             Some(Value::new(Data::Record(Arc::new(Record { tag, fields })), *origin))
         }
     }
+}
+
+/// The values of the parts of a record or map; `of_schema`: defaults of it are still to come.
+pub fn fields(parts: &Parts, of_schema: bool) -> Fields {
+    let mut fields = Fields::default();
+    for (name, part) in parts {
+        if let Some(value) = finish(part) {
+            fields.insert(name.clone(), value);
+        } else if let Some(last) = part.taken_out().filter(|_| of_schema) {
+            // A default must not fill it again.
+            fields.insert(name.clone(), Value::new(Data::None, last.origin));
+        }
+    }
+    fields
 }
 
 /// The place of a setting, for messages.

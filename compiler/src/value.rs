@@ -76,6 +76,9 @@ pub enum Tag {
     /// A value of this schema on its way out of the layers: what the schema's defaults say is in
     /// it, but for those that read its other fields, and no condition is checked yet.
     Partial(ItemId),
+    /// A value of this schema that was changed since it was complete, to be completed again: what is final in it
+    /// is the schema's to say.
+    Changed(ItemId),
     /// A Kubernetes object of this kind; apiVersion and kind are not among its fields.
     Kind(plumb_kubernetes::KindId),
 }

@@ -199,15 +199,16 @@ impl<'a> Evaluator<'a> {
             }
             Ty::Schema(id) | Ty::Request(id) => {
                 let Data::Record(record) = &value.data else { return Ok(None) };
-                let laid = match record.tag {
-                    Tag::Plain => false,
-                    Tag::Partial(_) => true,
+                let (id, laid) = match record.tag {
+                    Tag::Plain => (*id, false),
+                    Tag::Changed(own) => (own, false),
+                    Tag::Partial(_) => (*id, true),
                     // A value of this schema, or of one that includes it, is complete.
                     Tag::Schema(_) | Tag::Kind(_) => return Ok(None),
                 };
-                let instance = self.default_instance(*id, value.origin);
+                let instance = self.default_instance(id, value.origin);
                 let instance = self.push(Instance {
-                    given: Some(Given { record: record.clone(), laid }),
+                    given: Some(Given { record: record.clone(), laid, waiting: ByName::default() }),
                     path: path.to_string().into(),
                     ..instance
                 });
@@ -419,7 +420,7 @@ impl<'a> Evaluator<'a> {
             | (Ty::Duration, Data::Duration(_))
             | (Ty::List(..), Data::List(_)) => true,
             (Ty::Schema(id) | Ty::Request(id), Data::Record(record)) => match record.tag {
-                Tag::Schema(tag) | Tag::Partial(tag) => {
+                Tag::Schema(tag) | Tag::Partial(tag) | Tag::Changed(tag) => {
                     tag == *id || schema(self.db, self.workspace, tag).includes.contains(id)
                 }
                 Tag::Plain => true,

@@ -84,7 +84,7 @@ impl<'a> Evaluator<'a> {
                 let laid = matches!(record.tag, Tag::Partial(_));
                 let instance = self.default_instance(schema_id, origin);
                 let instance = self.push(Instance {
-                    given: Some(Given { record, laid }),
+                    given: Some(Given { record, laid, waiting: ByName::default() }),
                     inherited: Some(around),
                     ..instance
                 });
@@ -535,48 +535,15 @@ impl<'a> Evaluator<'a> {
             }
             None => return self.of_around(instance, name),
         };
-        if let Some(given) = &self.instances[instance].given {
-            let own = given.record.fields.get(name).cloned();
-            let laid = given.laid;
-            let value = match own {
-                Some(value) if laid => value,
-                own => {
-                    let mut slot = self.slot(instance, position, ty)?;
-                    if let Some(value) = own {
-                        let layer = Layer {
-                            item: value.origin.item,
-                            level: u32::MAX,
-                            kind: LayerKind::Request,
-                        };
-                        let setting = plain_setting(layer, value.origin);
-                        self.merge(|merge| {
-                            merge.set(&mut slot, ty, value, Operation::Merge, &setting)
-                        })?;
-                    }
-                    layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
-                }
-            };
-            if value.is_none() && !ty.is_optional() {
-                return Ok(value);
-            }
-            // What the request gave to a nested composite is called as the request calls it.
-            let asked = match (&self.instances[instance].inherited, self.composed.first()) {
-                (Some(_), Some(whole)) if layers::is_data(self.db, value.origin.item) => {
-                    path_of(&whole.value, value.origin)
-                }
-                _ => None,
-            };
-            if let Some(path) = asked {
-                return self.complete(value, ty, &path);
-            }
-            let around = self.instances[instance].path.clone();
-            let path = Path::whole(&around);
-            return self.complete_at(value, ty, &path.then(PathStep::Field(name)));
+        if self.instances[instance].given.is_some() {
+            return self.compute_given(instance, position, ty);
         }
+        let mut is_whole = true;
         let value = match self.plain(instance, position, ty) {
             Some(value) => value?,
             None => {
-                let slot = self.slot(instance, position, ty)?;
+                let mut slot = self.slot(instance, position, ty)?;
+                is_whole = self.settled_slot(&mut slot, &Path::whole(name))?;
                 self.advise_hidden(&slot, &name);
                 layers::finish(&slot).unwrap_or_else(|| {
                     let unset = || match field {
@@ -604,7 +571,54 @@ impl<'a> Evaluator<'a> {
             let label = crate::types::prelude_type(self.db, self.workspace, "DnsLabel");
             return self.complete(value, &label, name);
         }
-        self.complete(value, ty, name)
+        let value = self.complete(value, ty, name)?;
+        if is_whole { Ok(value) } else { Err(Failed) }
+    }
+
+    /// A field of a value inside others.
+    fn compute_given(&mut self, instance: usize, position: usize, ty: &Ty) -> Eval<Value> {
+        let Instance { origin, .. } = self.instances[instance];
+        let name = self.instances[instance].name(position);
+        let around = self.instances[instance].path.clone();
+        let around = Path::whole(&around);
+        let path = around.then(PathStep::Field(name));
+        let given = self.instances[instance].given.as_ref();
+        let laid = given.filter(|it| it.laid).and_then(|it| it.record.fields.get(name)).cloned();
+        let mut is_whole = true;
+        let value = match laid {
+            Some(value) => value,
+            None => {
+                let mut slot = self.given(instance, position, ty)?;
+                is_whole = self.settled_slot(&mut slot, &path)?;
+                layers::finish(&slot).unwrap_or(Value::new(Data::None, origin))
+            }
+        };
+        if value.is_none() && !ty.is_optional() {
+            return Ok(value);
+        }
+        // What the request gave to a nested composite is called as the request calls it.
+        let asked = match (&self.instances[instance].inherited, self.composed.first()) {
+            (Some(_), Some(whole)) if layers::is_data(self.db, value.origin.item) => {
+                path_of(&whole.value, value.origin)
+            }
+            _ => None,
+        };
+        let value = match asked {
+            Some(path) => self.complete(value, ty, &path)?,
+            None => self.complete_at(value, ty, &path)?,
+        };
+        if is_whole { Ok(value) } else { Err(Failed) }
+    }
+
+    /// Puts together what waited in a slot; whether all of it could be. `Err`: that was told.
+    fn settled_slot(&mut self, slot: &mut Slot, path: &Path<'_>) -> Eval<bool> {
+        let told = self.diagnostics.len();
+        match self.settle(slot, path, false) {
+            Ok(()) => Ok(true),
+            // What its default lacks is told of the value as a whole.
+            Err(Failed) if self.diagnostics.len() == told => Ok(false),
+            Err(Failed) => Err(Failed),
+        }
     }
 
     /// What only requests have, of a value inside one: that of the request.
@@ -665,7 +679,12 @@ impl<'a> Evaluator<'a> {
         };
         self.instances[instance].fields[position] = State::Open;
         self.open.push((instance, position, self.subject));
-        self.slot(instance, position, &ty)
+        let mut slot = self.slot(instance, position, &ty)?;
+        let path = Path::whole(name);
+        self.settle(&mut slot, &path, false)?;
+        // What is lost, or only spoken of, need not hold.
+        let _ = self.settle(&mut slot, &path, true);
+        Ok(slot)
     }
 
     pub(super) fn default(

@@ -4,6 +4,47 @@ use super::*;
 
 impl<'a> Evaluator<'a> {
     pub(super) fn record(&mut self, frame: &mut Frame<'a>, record: &'a Record) -> Eval<Value> {
+        let around = std::mem::take(&mut self.changed);
+        let whole = self.put_together(frame, record)?;
+        match std::mem::replace(&mut self.changed, around) {
+            true => Ok(self.completed_again(&whole, &Path::whole(""))?.unwrap_or(whole)),
+            false => Ok(whole),
+        }
+    }
+
+    /// Completes the values of schemas that were changed in a literal. `None`: there is none.
+    fn completed_again(&mut self, value: &Value, path: &Path<'_>) -> Eval<Option<Value>> {
+        self.step(1)?;
+        match &value.data {
+            Data::Record(record) => {
+                if let Tag::Changed(id) = record.tag {
+                    return self.complete_at(value.clone(), &Ty::Schema(id), path).map(Some);
+                }
+                let mut changed: Option<Arc<RecordValue>> = None;
+                for (name, field) in &record.fields {
+                    let path = path.then(PathStep::Field(name));
+                    if let Some(done) = self.completed_again(field, &path)? {
+                        let changed = changed.get_or_insert_with(|| record.clone());
+                        Arc::make_mut(changed).fields.insert(name.clone(), done);
+                    }
+                }
+                Ok(changed.map(|record| Value::new(Data::Record(record), value.origin)))
+            }
+            Data::List(elements) => {
+                let mut changed: Option<Vec<Value>> = None;
+                for (index, element) in elements.iter().enumerate() {
+                    let path = path.then(PathStep::Element(index, element, &Keys::Plain));
+                    if let Some(done) = self.completed_again(element, &path)? {
+                        changed.get_or_insert_with(|| elements.to_vec())[index] = done;
+                    }
+                }
+                Ok(changed.map(|elements| Value::list(elements, value.origin)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn put_together(&mut self, frame: &mut Frame<'a>, record: &'a Record) -> Eval<Value> {
         let ty = frame.inference.records.get(&record.id).unwrap_or(UNKNOWN);
         let origin = frame.origin(record.id);
         let mut whole = Value::record(Fields::with_capacity(record.entries.len()), origin);
@@ -17,6 +58,11 @@ impl<'a> Evaluator<'a> {
                         let mut value = value;
                         if let Ty::Schema(id) = ty {
                             self.without_built_in(&mut value, *id);
+                        }
+                        if let (Ty::Schema(_) | Ty::Request(_), Data::Record(record)) =
+                            (ty, &mut value.data)
+                        {
+                            self.leave_finals(record);
                         }
                         untag(&mut value);
                         whole = self.join(whole, value, ty);
@@ -141,7 +187,11 @@ impl<'a> Evaluator<'a> {
         {
             return Err(self.no_arm(ty, name, origin));
         }
-        let base = arms::arm_of(self.db, self.workspace, ty, at);
+        let own = own_type(at);
+        let base = own.as_ref().unwrap_or_else(|| arms::arm_of(self.db, self.workspace, ty, at));
+        if let Data::Record(record) = &mut at.data {
+            self.change(record);
+        }
         if let (Step::Element(parts, node), Ty::List(item, Keys::By(keys))) = (step, base) {
             let key = &layers::named_key(parts, keys).ok_or(Failed)?;
             let known = match &at.data {
@@ -202,7 +252,13 @@ impl<'a> Evaluator<'a> {
 
     /// Merges two values of a type as layers do: the later one wins.
     pub(super) fn join(&mut self, before: Value, after: Value, ty: &Ty) -> Value {
-        let mut base = record_arm(ty.base());
+        let own = own_type(&before);
+        let mut base = own.as_ref().unwrap_or_else(|| record_arm(ty.base()));
+        match own_type(&after) {
+            // A value of another schema replaces.
+            Some(other) if own.as_ref().is_some_and(|own| *own != other) => return after,
+            _ => {}
+        }
         if arms::is_choice(ty) {
             let one = arms::of_value(self.db, self.workspace, ty, &before);
             let other = arms::of_value(self.db, self.workspace, ty, &after);
@@ -214,6 +270,13 @@ impl<'a> Evaluator<'a> {
         }
         match (before.data, after.data) {
             (Data::Record(mut a), Data::Record(mut b)) => {
+                if b.fields.is_empty() && b.tag == Tag::Plain {
+                    return Value::new(Data::Record(a), after.origin);
+                }
+                self.change(&mut a);
+                if !a.fields.is_empty() {
+                    self.change(&mut b);
+                }
                 let tag = if a.tag == Tag::Plain { b.tag } else { a.tag };
                 if a.fields.is_empty() {
                     if b.tag != tag {
@@ -263,6 +326,20 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Of a complete value of a schema that something else is set in: it is to be completed again.
+    fn change(&mut self, record: &mut Arc<RecordValue>) {
+        let Tag::Schema(id) = record.tag else { return };
+        self.leave_finals(record);
+        Arc::make_mut(record).tag = Tag::Changed(id);
+        self.changed = true;
+    }
+
+    /// Takes out of a complete value of a schema what is final in it, which is the schema's to say.
+    fn leave_finals(&mut self, record: &mut Arc<RecordValue>) {
+        let Tag::Schema(id) = record.tag else { return };
+        layers::leave_finals(self.db, self.workspace, self.environment, id, record);
+    }
+
     pub(super) fn named(
         &mut self,
         frame: &mut Frame<'a>,
@@ -282,6 +359,17 @@ impl<'a> Evaluator<'a> {
             // A request's is what an `emit` makes a composite of, which completes it.
             _ => Ok(value),
         }
+    }
+}
+
+/// The schema that a value is of by itself, whatever its place takes.
+fn own_type(value: &Value) -> Option<Ty> {
+    match &value.data {
+        Data::Record(record) => match record.tag {
+            Tag::Schema(id) | Tag::Changed(id) => Some(Ty::Schema(id)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ impl<'a> Evaluator<'a> {
             match self.default(instance, field) {
                 Some(Ok(value)) => {
                     self.charge(&value, true)?;
-                    let setting = plain_setting(layer, value.origin);
+                    let setting = Setting::new(layer, value.origin);
                     failed |= self
                         .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
                         .is_err();
@@ -25,8 +25,10 @@ impl<'a> Evaluator<'a> {
             }
             if field.is_final {
                 let origin = Origin { item: field.owner, node: field.node };
-                let why = self.final_reason(field.owner, field.member);
-                slot.sealed = Some((plain_setting(layer, origin), why));
+                let otherwise = self.shared.declaration(field.owner);
+                let otherwise = otherwise.0.and_then(|tree| reason_of(tree, field.node));
+                let why = self.reason(otherwise, origin, Some(instance));
+                slot.sealed = Some(Seal { setting: Setting::new(layer, origin), why });
             }
         } else {
             let Instance { inherited, request, .. } = &self.instances[instance];
@@ -39,7 +41,7 @@ impl<'a> Evaluator<'a> {
                 Ok(Some(value)) => {
                     let layer =
                         Layer { item: value.origin.item, level: 0, kind: LayerKind::Schema };
-                    let setting = plain_setting(layer, value.origin);
+                    let setting = Setting::new(layer, value.origin);
                     failed |= self
                         .merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))
                         .is_err();
@@ -51,22 +53,13 @@ impl<'a> Evaluator<'a> {
         for (owner, member) in &shape.finals {
             let Some(tree) = item(db, *owner) else { continue };
             let ItemKind::Schema { members, .. } = &tree.kind else { continue };
-            let member = &members[*member];
-            let MemberKind::Final { path, value, otherwise } = &member.kind else { continue };
-            if first_key(path).is_none_or(|key| key != name) {
+            let Some(assignment) = Assignment::of_member(&members[*member]) else { continue };
+            if first_key(assignment.path).is_none_or(|key| key != name) {
                 continue;
             }
             let mut frame = Frame::new(*owner, infer(db, workspace, *owner));
             frame.own = Some(instance);
             let layer = Layer { item: *owner, level: 0, kind: LayerKind::Schema };
-            let assignment = Assignment {
-                node: member.id,
-                path,
-                value,
-                operation: Operation::Merge,
-                sealed: true,
-                otherwise: otherwise.as_ref(),
-            };
             failed |= self.assign(&mut frame, &mut slot, ty, layer, &assignment).is_err();
         }
         for Said { layer, inference, spreads, entries } in &*self.said(instance) {
@@ -83,7 +76,7 @@ impl<'a> Evaluator<'a> {
                             value.fields().and_then(|fields| fields.get(name)).cloned()
                         {
                             let setting =
-                                Setting { spread: true, ..plain_setting(*layer, found.origin) };
+                                Setting { spread: true, ..Setting::new(*layer, found.origin) };
                             failed |= self
                                 .merge(|merge| {
                                     merge.set(&mut slot, ty, found, Operation::Merge, &setting)
@@ -102,6 +95,108 @@ impl<'a> Evaluator<'a> {
         if failed { Err(Failed) } else { Ok(slot) }
     }
 
+    /// What is said of a field of a value inside others: by its schema, and by what gives the value.
+    pub(super) fn given(&mut self, instance: usize, position: usize, ty: &Ty) -> Eval<Slot> {
+        let mut slot = self.slot(instance, position, ty)?;
+        let name = self.instances[instance].name(position);
+        let Some(given) = &self.instances[instance].given else { return Ok(slot) };
+        let own = given.record.fields.get(name).cloned();
+        let waiting = given.waiting.get(name).cloned();
+        if let Some(value) = own {
+            let (item, level, kind) = (value.origin.item, u32::MAX, LayerKind::Request);
+            let setting = Setting::new(Layer { item, level, kind }, value.origin);
+            self.merge(|merge| merge.set(&mut slot, ty, value, Operation::Merge, &setting))?;
+        }
+        let Some(waiting) = waiting else { return Ok(slot) };
+        slot.lay_below();
+        let mut result = Ok(());
+        for saying in &waiting {
+            result = self.say(&mut slot, ty, saying).and(result);
+            if saying.is_below {
+                slot.lay_below();
+            }
+        }
+        result.map(|()| slot)
+    }
+
+    /// Says again what a layer said of a field that waited.
+    fn say(&mut self, slot: &mut Slot, ty: &Ty, saying: &Saying) -> Eval<()> {
+        let Saying { setting, word, .. } = saying;
+        match word {
+            Word::Value(value) => {
+                let value = value.clone();
+                self.merge(|merge| merge.set(slot, ty, value, Operation::Merge, setting))
+            }
+            Word::Entry { node, way, own } => {
+                let (tree, inference) = self.shared.declaration(setting.layer.item);
+                let assignment = tree.and_then(|tree| Assignment::of_node(tree, *node));
+                let assignment = Assignment { way: *way, ..assignment.ok_or(Failed)? };
+                let mut frame = Frame::new(setting.layer.item, inference);
+                frame.own = *own;
+                self.assign(&mut frame, slot, ty, setting.layer, &assignment)
+            }
+        }
+    }
+
+    /// Puts together what is said of fields that waited, in the values that a slot holds; `path` leads to it.
+    /// `all`: also where only their schema speaks, and in what does not hold.
+    pub(super) fn settle(&mut self, slot: &mut Slot, path: &Path<'_>, all: bool) -> Eval<()> {
+        let mut result = Ok(());
+        for before in slot.before.iter_mut().filter(|_| all) {
+            result = self.settle(before, path, all).and(result);
+        }
+        let Content::Parts { parts, given, origin, keyed, arm } = &mut slot.content else {
+            return result;
+        };
+        if !(all || *given) {
+            return result;
+        }
+        let mut waiting = ByName::default();
+        for (name, part) in parts.iter_mut() {
+            match &mut part.content {
+                Content::Waiting(sayings) if all || !sayings.is_empty() => {
+                    waiting.insert(name.clone(), std::mem::take(sayings));
+                }
+                _ => {
+                    let step = if *keyed { PathStep::Key(name) } else { PathStep::Field(name) };
+                    result = self.settle(part, &path.then(step), all).and(result);
+                }
+            }
+        }
+        let (Ty::Schema(schema), false) = (&*arm, waiting.is_empty()) else { return result };
+        let fields = layers::fields(parts, true);
+        let record = Arc::new(RecordValue { tag: Tag::Partial(*schema), fields });
+        let names: Vec<Name> = waiting.keys().cloned().collect();
+        let instance = self.default_instance(*schema, *origin);
+        let (given, path_of) = (Given { record, laid: true, waiting }, path.to_string().into());
+        let instance = self.push(Instance { given: Some(given), path: path_of, ..instance });
+        for name in &names {
+            let found = self.waited(instance, name, *origin).and_then(|mut found| {
+                let path = path.then(PathStep::Field(name));
+                self.settle(&mut found, &path, all).map(|()| found)
+            });
+            match (found, parts.get_mut(name)) {
+                (Ok(found), Some(part)) => *part = found,
+                _ => result = Err(Failed),
+            }
+        }
+        self.instances.pop();
+        result
+    }
+
+    /// What is said of a field that waited.
+    fn waited(&mut self, instance: usize, name: &Name, reader: Origin) -> Eval<Slot> {
+        let shape = self.instances[instance].shape;
+        let position = self.instances[instance].position(name).ok_or(Failed)?;
+        let field = shape.fields.get(position).ok_or(Failed)?;
+        self.instances[instance].fields[position] = State::Open;
+        self.open.push((instance, position, reader));
+        let found = self.given(instance, position, &field.ty);
+        self.open.pop();
+        self.instances[instance].fields[position] = State::Unread;
+        found
+    }
+
     /// Fails where a layer may not say what it says: what is asked for is then not what anybody meant.
     pub(super) fn merge(&mut self, run: impl FnOnce(&mut Merge<'a>)) -> Eval<()> {
         let mut merge = Merge {
@@ -109,23 +204,51 @@ impl<'a> Evaluator<'a> {
             workspace: self.workspace,
             environment: self.environment,
             diagnostics: Vec::new(),
+            reasons: Vec::new(),
         };
         run(&mut merge);
-        let failed = merge.diagnostics.iter().any(|it| it.severity == Severity::Error);
-        for diagnostic in merge.diagnostics {
+        let Merge { mut diagnostics, reasons, .. } = merge;
+        for (told, reason) in reasons {
+            if let Some(why) = self.why_final(reason) {
+                diagnostics[told].message = format!("this is final: {why}");
+            }
+        }
+        let failed = diagnostics.iter().any(|it| it.severity == Severity::Error);
+        for diagnostic in diagnostics {
             self.report(diagnostic);
         }
         if failed { Err(Failed) } else { Ok(()) }
     }
 
-    pub(super) fn final_reason(&mut self, owner: ItemId, member: usize) -> Option<Name> {
-        let tree = item(self.db, owner).as_ref()?;
-        let ItemKind::Schema { members, .. } = &tree.kind else { return None };
-        let MemberKind::Field { otherwise: Some(why), .. } = &members[member].kind else {
-            return None;
-        };
-        let mut frame = Frame::new(owner, infer(self.db, self.workspace, owner));
-        self.text(&mut frame, why)
+    /// Why something is final, by its `else`.
+    fn reason(
+        &mut self,
+        otherwise: Option<&'a Expr>,
+        at: Origin,
+        own: Option<usize>,
+    ) -> Option<Reason> {
+        if let (Some(why), Some(_)) = (otherwise, self.bare) {
+            let inference = self.shared.declaration(at.item).1;
+            walk(why, &mut |inner| {
+                let read = inference.resolutions.get(&inner.id);
+                self.reads_own |= matches!(read, Some(Resolution::OwnField | Resolution::Itself));
+            });
+        }
+        otherwise.map(|_| Reason { at, own })
+    }
+
+    /// The words for a reason.
+    fn why_final(&mut self, Reason { at, own }: Reason) -> Option<Name> {
+        let (tree, inference) = self.shared.declaration(at.item);
+        let otherwise = reason_of(tree?, at.node)?;
+        let mut frame = Frame::new(at.item, inference);
+        frame.own = own;
+        let told = self.diagnostics.len();
+        let why = self.text(&mut frame, otherwise);
+        // What they read may be made of what is final, which is no circle.
+        let told = self.diagnostics.split_off(told);
+        self.diagnostics.extend(told.into_iter().filter(|it| it.code != code::CYCLE));
+        why
     }
 
     pub(super) fn text(&mut self, frame: &mut Frame<'a>, expr: &'a Expr) -> Option<Name> {
@@ -181,27 +304,12 @@ impl<'a> Evaluator<'a> {
         layer: Layer,
         entry: &'a Entry,
     ) -> Eval<()> {
-        let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else {
-            return Ok(());
-        };
+        let Some(assignment) = Assignment::of_entry(entry) else { return Ok(()) };
         if frame.inference.poisoned.contains(&entry.id)
-            || frame.inference.poisoned.contains(&path.id)
+            || frame.inference.poisoned.contains(&assignment.path.id)
         {
             return Err(Failed);
         }
-        let operation = match (modifier, append) {
-            (_, true) => Operation::Append,
-            (Some(Modifier::Replace), _) => Operation::Replace,
-            _ => Operation::Merge,
-        };
-        let assignment = Assignment {
-            node: entry.id,
-            path,
-            value,
-            operation,
-            sealed: *modifier == Some(Modifier::Final),
-            otherwise: otherwise.as_deref(),
-        };
         self.assign(frame, slot, ty, layer, &assignment)
     }
 
@@ -214,7 +322,7 @@ impl<'a> Evaluator<'a> {
         assignment: &Assignment<'a>,
     ) -> Eval<()> {
         let mut steps = Vec::new();
-        for segment in &assignment.path.segments[1..] {
+        for segment in &assignment.path.segments[assignment.way..] {
             steps.push(self.segment(frame, segment)?);
         }
         // Braces are many paths at once, so that in them as outside a path reaches what the layers
@@ -236,20 +344,23 @@ impl<'a> Evaluator<'a> {
             None => Some(self.expr(frame, assignment.value)?),
         };
         let takes_out = value.as_ref().is_some_and(Value::is_none);
-        let why = assignment.otherwise.and_then(|why| self.text(frame, why));
+        let why = self.reason(assignment.otherwise, frame.origin(assignment.node), frame.own);
         // Where the path is longer than a name, the entry is where it is set.
         let origin = match (&value, braces) {
             (Some(value), _) if value.origin.item == layer.item => value.origin,
             (None, Some(record)) => frame.origin(record.id),
             _ => frame.origin(assignment.node),
         };
-        let setting = plain_setting(layer, origin);
+        let setting = Setting::new(layer, origin);
         let mut ty = Cow::Borrowed(ty);
         let mut at = slot;
         // The element that the path went through last, and its key.
         let mut element: Option<(Arc<layers::KeyFields>, &[Value])> = None;
         let mut way = 0;
         for (index, step) in steps.iter().enumerate() {
+            if waits(at, frame, assignment, index, &setting) {
+                return Ok(());
+            }
             let last = index + 1 == steps.len();
             let container = match (&at.content, step) {
                 (Content::Parts { arm, .. }, _) if arms::is_choice(&ty) => arm.clone(),
@@ -319,6 +430,9 @@ impl<'a> Evaluator<'a> {
                 _ => {}
             }
         }
+        if waits(at, frame, assignment, steps.len(), &setting) {
+            return Ok(());
+        }
         match (value, braces) {
             (Some(value), _) => {
                 self.charge(&value, true)?;
@@ -341,7 +455,8 @@ impl<'a> Evaluator<'a> {
             }
         }
         if assignment.sealed {
-            at.sealed = Some((setting, why));
+            let setting = setting.of(frame.origin(assignment.path.id));
+            at.sealed = Some(Seal { setting, why });
         }
         Ok(())
     }
@@ -571,18 +686,105 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// Whether a slot that an assignment came to waits for the siblings of its field; the assignment then waits
+/// with it.
+fn waits(
+    slot: &mut Slot,
+    frame: &Frame<'_>,
+    assignment: &Assignment<'_>,
+    steps: usize,
+    setting: &Setting,
+) -> bool {
+    let Content::Waiting(sayings) = &mut slot.content else { return false };
+    let (node, way, own) = (assignment.node, assignment.way + steps, frame.own);
+    let word = Word::Entry { node, way, own };
+    sayings.push(Saying { setting: setting.clone(), word, is_below: false });
+    true
+}
+
 /// A layer's entry, ready to be applied.
 pub(super) struct Assignment<'a> {
     node: NodeId,
     path: &'a FieldPath,
+    /// How many of its steps were taken.
+    way: usize,
     value: &'a Expr,
     operation: Operation,
     sealed: bool,
     otherwise: Option<&'a Expr>,
 }
 
-pub(super) fn plain_setting(layer: Layer, origin: Origin) -> Setting {
-    Setting { layer, value: None, origin, spread: false, appended: false }
+impl<'a> Assignment<'a> {
+    /// An entry of a layer, its path's first step already taken.
+    fn of_entry(entry: &'a Entry) -> Option<Self> {
+        let EntryKind::Set { modifier, path, append, value, otherwise } = &entry.kind else {
+            return None;
+        };
+        Some(Assignment {
+            node: entry.id,
+            path,
+            way: 1,
+            value,
+            operation: match (modifier, append) {
+                (_, true) => Operation::Append,
+                (Some(Modifier::Replace), _) => Operation::Replace,
+                _ => Operation::Merge,
+            },
+            sealed: *modifier == Some(Modifier::Final),
+            otherwise: otherwise.as_deref(),
+        })
+    }
+
+    /// `final path = value` of a schema.
+    fn of_member(member: &'a Member) -> Option<Self> {
+        let MemberKind::Final { path, value, otherwise } = &member.kind else { return None };
+        let operation = Operation::Merge;
+        let otherwise = otherwise.as_ref();
+        Some(Assignment {
+            node: member.id,
+            path,
+            way: 1,
+            value,
+            operation,
+            sealed: true,
+            otherwise,
+        })
+    }
+
+    /// The one of a node, wherever in a layer.
+    fn of_node(tree: &'a Item, node: NodeId) -> Option<Self> {
+        match &tree.kind {
+            ItemKind::Schema { members, .. } => {
+                members.iter().find(|it| it.id == node).and_then(Self::of_member)
+            }
+            _ => entry_of(layer_record(tree)?, node).and_then(Self::of_entry),
+        }
+    }
+}
+
+/// The `else` of what makes something final: of a field, by its name, or of an entry or member.
+fn reason_of(tree: &Item, node: NodeId) -> Option<&Expr> {
+    let of_field = match &tree.kind {
+        ItemKind::Schema { members, .. } => members.iter().find_map(|member| match &member.kind {
+            MemberKind::Field { name, otherwise, .. } if name.id == node => otherwise.as_ref(),
+            _ => None,
+        }),
+        _ => None,
+    };
+    of_field.or_else(|| Assignment::of_node(tree, node)?.otherwise)
+}
+
+fn entry_of(record: &Record, node: NodeId) -> Option<&Entry> {
+    record.entries.iter().find_map(|entry| match &entry.kind {
+        _ if entry.id == node => Some(entry),
+        EntryKind::Set { value, .. } => match &value.kind {
+            ExprKind::Record(inner) | ExprKind::Named { record: inner, .. } => {
+                entry_of(inner, node)
+            }
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// An element of a keyed list with the key that its path named.

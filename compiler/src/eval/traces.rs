@@ -342,6 +342,8 @@ pub(super) enum PathStep<'p> {
     /// What the value is in; empty for one that is all there is.
     Whole(&'p str),
     Field(&'p str),
+    /// An element by its key.
+    Key(&'p str),
     Element(usize, &'p Value, &'p Keys),
 }
 
@@ -376,6 +378,7 @@ impl fmt::Display for Path<'_> {
                         false => write!(shown, "{name:?}")?,
                     }
                 }
+                PathStep::Key(key) => write!(shown, "[{key:?}]")?,
                 PathStep::Element(index, element, keys) => {
                     let key = match keys {
                         Keys::By(keys) => layers::element_key(element, keys),

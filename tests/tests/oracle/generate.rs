@@ -144,7 +144,10 @@ impl Generator<'_> {
             "memory" => (Type::Quantity(None), 25),
             "disk" => (Type::Quantity(Some(Quantity { amount: 10, unit: "Gi" })), 25),
             "env" | "marks" => (Type::Map(Box::new(Type::Text)), 15),
-            "sizes" => (Type::Map(Box::new(self.int())), 15),
+            "sizes" => {
+                let size = if self.dice.chance(60) { Type::Int(None) } else { self.int() };
+                (Type::Map(Box::new(size)), 15)
+            }
             "args" | "hosts" => (Type::List(Box::new(Type::Text)), 15),
             "ports" => (Type::List(Box::new(Type::Int(None))), 15),
             "sidecars" => (Type::Keyed(0), 15),
@@ -165,8 +168,10 @@ impl Generator<'_> {
     }
 
     fn schemas(&mut self) {
-        let flat = ["count", "weight", "image", "note", "public", "tier", "memory", "env", "args"];
-        let some = ["probe", "count", "title", "marks", "hosts", "disk", "place"];
+        let flat = [
+            "count", "weight", "image", "note", "public", "tier", "memory", "env", "args", "sizes",
+        ];
+        let some = ["probe", "count", "title", "marks", "hosts", "disk", "place", "sizes"];
         let all = [
             "count", "depth", "weight", "port", "image", "note", "title", "public", "paused",
             "tier", "memory", "disk", "env", "marks", "sizes", "args", "hosts", "ports",
@@ -197,7 +202,9 @@ impl Generator<'_> {
             let Some(ty) = self.field_type(name, schema) else { continue };
             let wants = if ty.is_optional() { 25 } else { 75 };
             let default = if self.dice.chance(wants) { self.default(&ty, &fields) } else { None };
-            let sealed = ty.is_scalar() && default.is_some() && self.dice.chance(5);
+            let is_computed = matches!(default, Some(Said::Expression(Expression::Sibling(..))));
+            let often = if is_computed { 30 } else { 5 };
+            let sealed = ty.is_scalar() && default.is_some() && self.dice.chance(often);
             fields.push(Field { name, ty, default, sealed });
         }
         let composition = composed.then(|| self.composition(&fields));
@@ -216,14 +223,45 @@ impl Generator<'_> {
             let kind = EntryKind::Set { path, operation, sealed: true, said };
             schema.seals.push(self.workspace.entry(kind));
         }
+        if let Some(sizes) = schema.field("sizes").filter(|it| it.default.is_some())
+            && let Some(computed) = self.computed(&schema.fields)
+            && self.dice.chance(25)
+        {
+            let path = vec![Step::Field(sizes.name), Step::Key("owner")];
+            let (operation, said) = (Operation::Set, Said::Expression(computed));
+            let kind = EntryKind::Set { path, operation, sealed: true, said };
+            schema.seals.push(self.workspace.entry(kind));
+        }
         self.workspace.schemas.push(schema);
+    }
+
+    /// What is computed from another field.
+    fn computed(&mut self, fields: &[Field]) -> Option<Expression> {
+        let before = fields.iter().find(|it| it.ty == Type::Int(None))?;
+        Some(Expression::Sibling(before.name, self.dice.below(3) as i64))
     }
 
     fn default(&mut self, ty: &Type, fields: &[Field]) -> Option<Said> {
         if *ty == Type::Int(None) && self.dice.chance(30) {
-            let before = fields.iter().find(|it| it.ty == Type::Int(None))?;
-            let more = self.dice.below(3) as i64;
-            return Some(Said::Expression(Expression::Sibling(before.name, more)));
+            return self.computed(fields).map(Said::Expression);
+        }
+        if *ty.base() == Type::Map(Box::new(Type::Int(None)))
+            && self.dice.chance(60)
+            && let Some(computed) = self.computed(fields)
+        {
+            let mut entries = Vec::new();
+            for key in self.dice.some(&KEYS, 40) {
+                let value = match self.dice.chance(60) {
+                    true => computed.clone(),
+                    false => Expression::Literal(self.literal(&Type::Int(None))?),
+                };
+                entries.push(self.set(
+                    vec![Step::Key(key)],
+                    Operation::Set,
+                    Said::Expression(value),
+                ));
+            }
+            return Some(Said::Braces(entries));
         }
         if *ty == Type::Text && self.dice.chance(20) {
             let at = *self.dice.pick(&["name", "domain", "tier"]);
@@ -877,6 +915,9 @@ impl Generator<'_> {
                 .map(|it| it.name);
             statements.push(Statement::Deployment { replicas });
         }
+        if self.dice.chance(40) {
+            statements.extend(held(fields, (-1000, 70000)));
+        }
         let composed: Vec<usize> = (0..self.workspace.schemas.len())
             .filter(|it| self.workspace.schemas[*it].composition.is_some())
             .collect();
@@ -956,6 +997,7 @@ impl Generator<'_> {
             match self.dice.below(16) {
                 0 => self.repeat(),
                 1..4 => self.forget(),
+                4 => self.hold(),
                 _ => self.grow_wildly(),
             }
             if is_sound(&self.workspace) == Some(false) {
@@ -966,6 +1008,14 @@ impl Generator<'_> {
             } else {
                 self.workspace = before;
             }
+        }
+    }
+
+    fn hold(&mut self) {
+        let schema = self.dice.below(self.workspace.schemas.len());
+        let schema = &mut self.workspace.schemas[schema];
+        if let Some(composition) = &mut schema.composition {
+            composition.statements.extend(held(&schema.fields, (100, 200)));
         }
     }
 
@@ -1016,4 +1066,10 @@ impl Generator<'_> {
             }
         }
     }
+}
+
+/// A `let` of a composition that holds a field to what it may be.
+fn held(fields: &[Field], (least, most): (i64, i64)) -> Option<Statement> {
+    let field = fields.iter().find(|it| matches!(it.ty, Type::Int(_)))?.name;
+    Some(Statement::Held { field, least, most })
 }

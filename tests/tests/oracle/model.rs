@@ -215,6 +215,8 @@ pub(crate) enum Statement {
     ForEntries(&'static str),
     /// `for index, value in svc.field`: a config a round, of a list of strings.
     ForElements(&'static str),
+    /// `let held: (Int where it in least..=most) = svc.field`, of an `Int`.
+    Held { field: &'static str, least: i64, most: i64 },
     /// `emit part = Store { … }`, and a config that reads its outputs.
     Nested { bound: &'static str, schema: usize, set: Vec<(&'static str, Made)> },
 }

@@ -435,9 +435,10 @@ impl Oracle<'_> {
                 }
                 let nothing = Node::default();
                 let mut values = Vec::new();
-                for (name, ty) in &own {
+                for (name, inner) in &own {
                     let part = node.part(name).unwrap_or(&nothing);
-                    values.push((name, self.finish(instance, node, part, ty, made)));
+                    let record = siblings(record, node, ty);
+                    values.push((name, self.finish(instance, record, part, inner, made)));
                 }
                 if let Type::Schema(schema) = ty.base() {
                     let values = values.iter().map(|it| (it.0.clone(), it.1.clone())).collect();
@@ -621,10 +622,11 @@ impl Oracle<'_> {
         found: Option<&Value>,
         objects: &mut Vec<Value>,
     ) -> Result<(), Failed> {
+        let mut result = Ok(());
         for statement in statements {
-            self.statement(instance, statement, found, objects)?;
+            result = self.statement(instance, statement, found, objects).and(result);
         }
-        Ok(())
+        result
     }
 
     fn statement(
@@ -713,6 +715,14 @@ impl Oracle<'_> {
                     )?);
                 }
             }
+            Statement::Held { field, least, most } => {
+                if let Some(Value::Int(it)) = self.field(instance, field)?
+                    && !(least..=most).contains(&&it)
+                {
+                    let at = At::Entry(said_by(instance, field));
+                    return Err(self.mistake("refinement-failed", at));
+                }
+            }
             Statement::Nested { bound, schema, set } => {
                 let nested = self.nested(instance, bound, *schema, set)?;
                 self.check(&nested)?;
@@ -762,9 +772,7 @@ impl Oracle<'_> {
             let ty = &self.workspace.schemas[schema].field(name).expect("it is generated so").ty;
             // What it is wrong for is told where the request's field got its value.
             let entry = match made {
-                Made::Field(field) => {
-                    outer.root.part(field).and_then(|it| it.told.last()).map_or(0, |it| it.entry)
-                }
+                Made::Field(field) => said_by(outer, field),
                 _ => 0,
             };
             merge.give(&mut root, (name, ty), value, &literal, entry);
@@ -901,25 +909,14 @@ impl Oracle<'_> {
         if let Here::Parts(parts) = &node.here {
             for (name, part) in parts {
                 let Some(inner) = self.part_type(ty, name) else { continue };
-                if self.computes(ty, |it| it == name) {
-                    continue;
-                }
                 let at = match ty.base() {
                     Type::Keyed(_) | Type::Map(_) => format!("[{name:?}]"),
                     _ => format!(".{name}"),
                 };
-                self.chain(instance, node, part, &inner, &format!("{path}{at}"), chains);
+                let record = siblings(record, node, ty);
+                self.chain(instance, record, part, &inner, &format!("{path}{at}"), chains);
             }
         }
-    }
-
-    /// Whether a record inside others has such a field whose default reads its neighbours: the
-    /// compiler does not tell it by `why`, so it is not asked.
-    fn computes(&self, ty: &Type, is_it: impl Fn(&str) -> bool) -> bool {
-        let Type::Schema(schema) = ty.base() else { return false };
-        self.workspace.schemas[*schema].fields.iter().any(|it| {
-            is_it(it.name) && matches!(it.default, Some(Said::Expression(Expression::Sibling(..))))
-        })
     }
 
     fn part_type(&self, ty: &Type, name: &str) -> Option<Type> {
@@ -949,9 +946,6 @@ impl Oracle<'_> {
     ) -> Result<(), Failed> {
         match &node.here {
             Here::Parts(parts) if !parts.is_empty() => {
-                if self.computes(ty, |_| true) {
-                    return Err(Failed);
-                }
                 for (name, part) in parts {
                     let Some(inner) = self.part_type(ty, name) else { continue };
                     let at = match (ty.base(), path) {
@@ -959,7 +953,8 @@ impl Oracle<'_> {
                         (_, "") => addressed(name),
                         _ => format!("{path}.{}", addressed(name)),
                     };
-                    self.gather(instance, node, part, &inner, &at, lost, lines)?;
+                    let record = siblings(record, node, ty);
+                    self.gather(instance, record, part, &inner, &at, lost, lines)?;
                 }
             }
             _ => {
@@ -995,6 +990,16 @@ impl Oracle<'_> {
         }
         Ok(())
     }
+}
+
+/// The entry that gave a field of the whole its value.
+fn said_by(instance: &Instance, field: &str) -> EntryId {
+    instance.root.part(field).and_then(|it| it.told.last()).map_or(0, |it| it.entry)
+}
+
+/// What the defaults of what is in a node read: the fields of the value that it is, else of the one around it.
+fn siblings<'n>(around: &'n Node, node: &'n Node, ty: &Type) -> &'n Node {
+    if matches!(ty.base(), Type::Schema(_)) { node } else { around }
 }
 
 /// Every piece of text in the entries.

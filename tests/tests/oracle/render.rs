@@ -475,6 +475,9 @@ impl Writer<'_> {
                 self.line(&format!("    emit core.ConfigMap {{ metadata = {{ name = \"${{svc.name}}-{field}-${{index}}\" }}, data = {{ value = \"${{value}}\" }} }}"));
                 self.line("}");
             }
+            Statement::Held { field, least, most } => {
+                self.line(&format!("let held: (Int where it in {least}..={most}) = svc.{field}"));
+            }
             Statement::Nested { bound, schema: nested, set } => {
                 let set: Vec<String> = set
                     .iter()
