@@ -539,7 +539,7 @@ impl<'a> Batch<'a> {
         for (request, environment) in std::mem::take(&mut self.unexplained) {
             let reads = !dependencies(db, workspace, environment, request).is_empty()
                 || !used_by(db, workspace, environment, request).is_empty();
-            if !of_texts && !(reads && of_others) {
+            if !(of_texts || reads && of_others) {
                 self.gathered.add(&unexplained(db, request), Some(environment));
             }
         }
