@@ -243,11 +243,11 @@ struct Lines<W: Write> {
 }
 
 impl<W: Write> Lines<W> {
-    fn tell(&mut self, render: &Render, told: &Told, dry_run: bool, is_silent: bool) {
+    fn tell(&mut self, render: &Render, told: Told<'_>, dry_run: bool, is_silent: bool) {
         self.done += 1;
         let line = match told {
             Told::Object(place, outcome) => {
-                let desired = &render.objects[*place];
+                let desired = &render.objects[place];
                 let word = match outcome {
                     Outcome::Created(_) => Some("created"),
                     Outcome::Changed(_) => Some("changed"),

@@ -219,13 +219,14 @@ impl Session {
     }
 }
 
-/// What waits for answers of a cluster.
+/// What waits for answers of a cluster, in one thread: to wake another for each of them costs more than what is done
+/// with it.
 ///
 /// # Errors
 ///
-/// Where the system gives no threads.
+/// Where the system does not give what it waits with.
 pub(crate) fn runtime() -> Result<Runtime, Stop> {
-    tokio::runtime::Builder::new_multi_thread()
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Stop::Failed(format!("cannot start: {error}")))

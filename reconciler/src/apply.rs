@@ -333,12 +333,12 @@ pub enum Deleted {
 }
 
 /// What is told while it goes on.
-#[derive(Clone, Debug)]
-pub enum Told {
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'t> {
     /// An object, by its place in the render.
-    Object(usize, Outcome),
+    Object(usize, &'t Outcome),
     /// A delete.
-    Delete(Delete, Deleted),
+    Delete(&'t Delete, &'t Deleted),
 }
 
 /// What became of all.
@@ -551,7 +551,7 @@ pub async fn run(
     snapshot: Snapshot,
     inventory: &mut Inventory,
     set: &Set,
-    tell: &mut dyn FnMut(&Render, &Told),
+    tell: &mut dyn FnMut(&Render, Told<'_>),
 ) -> Result<Report, Refusal> {
     let applier = Arc::new(applier);
     let render = Arc::clone(&applier.render);
@@ -677,8 +677,7 @@ pub async fn run(
         if matches!(outcome, Deleted::Gone) && !dry_run {
             inventory.entries.remove(&delete.identity);
         }
-        let told = Told::Delete(delete.clone(), outcome.clone());
-        tell(&render, &told);
+        tell(&render, Told::Delete(&delete, &outcome));
         report.deletes.push((delete, outcome));
     }
     if !dry_run {
@@ -693,13 +692,13 @@ fn note(
     render: &Render,
     place: usize,
     outcome: Outcome,
-    tell: &mut dyn FnMut(&Render, &Told),
+    tell: &mut dyn FnMut(&Render, Told<'_>),
 ) {
     if let Some(uid) = outcome.object().and_then(|it| it["metadata"]["uid"].as_str()) {
         let Desired { identity, digest, .. } = &*render.objects[place];
         inventory.applied(identity, uid, digest);
     }
-    tell(render, &Told::Object(place, outcome.clone()));
+    tell(render, Told::Object(place, &outcome));
     report.objects.insert(place, outcome);
 }
 
