@@ -115,3 +115,44 @@ pub fn used() -> io::Result<Duration> {
     let cpu = used.user_time() + used.system_time();
     Ok(Duration::from_micros(cpu.num_microseconds().unsigned_abs()))
 }
+
+/// What a process that runs has used, and uses.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// Processor time, the program's and the system's for it.
+    pub cpu: Duration,
+    /// Now, in bytes.
+    pub memory: u64,
+    /// At its peak, in bytes.
+    pub peak: u64,
+}
+
+impl Process {
+    /// By its id.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or this is no Linux.
+    pub fn of(process: u32) -> Result<Self, String> {
+        let read = |name: &str| {
+            let path = format!("/proc/{process}/{name}");
+            std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))
+        };
+        let (status, stat) = (read("status")?, read("stat")?);
+        let kibibytes = |name: &str| {
+            let line = status.lines().find_map(|it| it.strip_prefix(name));
+            let number =
+                line.and_then(|it| it.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+            number.unwrap_or_default()
+        };
+        // The name of the program stands in brackets, whatever it holds. Then the times are the 12th and 13th, in
+        // hundredths of a second.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        let hundredths: u64 = fields.skip(11).take(2).filter_map(|it| it.parse::<u64>().ok()).sum();
+        Ok(Process {
+            cpu: Duration::from_millis(hundredths * 10),
+            memory: kibibytes("VmRSS:") * 1024,
+            peak: kibibytes("VmHWM:") * 1024,
+        })
+    }
+}

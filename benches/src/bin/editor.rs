@@ -12,6 +12,7 @@
 //! question each.
 
 use clap::Parser;
+use plumb_benches::measure::Process;
 use plumb_benches::{peers, workload};
 use plumb_tests::editor::Client;
 use serde_json::{Value as Json, json};
@@ -248,10 +249,7 @@ fn row(what: &str, mut times: Vec<Duration>) {
 
 /// The memory of a process, in MiB.
 fn memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-    let number = line.and_then(|it| it.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    number.unwrap_or_default() / 1024
+    Process::of(process).map_or(0, |it| it.memory >> 20)
 }
 
 /// The instructions that a question takes with the edit before it: so many questions less few.
