@@ -69,11 +69,12 @@ fn unlinked(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plumb_compiler::diagnostics::code::CODES;
+    use plumb_compiler::diagnostics::code::{CODES, OF_CLUSTERS};
 
     #[test]
     fn every_code_has_a_page_and_every_page_a_code() {
-        let mut codes: Vec<&str> = CODES.iter().map(|code| code.as_str()).collect();
+        let mut codes: Vec<&str> =
+            CODES.iter().chain(OF_CLUSTERS).map(|code| code.as_str()).collect();
         codes.sort_unstable();
         let pages: Vec<&str> = PAGES.iter().map(|(code, _)| *code).collect();
         assert_eq!(pages, codes);
