@@ -36,7 +36,7 @@ struct Arguments {
     requests: usize,
 
     /// How often that is applied by each
-    #[arg(long, value_name = "R", default_value_t = 3)]
+    #[arg(long, value_name = "R", default_value_t = 5)]
     runs: usize,
 
     /// Changes at objects
@@ -196,7 +196,9 @@ fn cold(plumb: &Path, binaries: &Binaries, arguments: &Arguments) -> Result<(), 
         }
     }
     ratios.sort_by(f64::total_cmp);
-    println!("\nThe median is {:.0} %.", ratios[ratios.len() / 2] * 100.0);
+    if let Some(median) = ratios.get(ratios.len() / 2) {
+        println!("\nThe median is {:.0} %.", median * 100.0);
+    }
     Ok(())
 }
 
@@ -333,7 +335,7 @@ fn drift(plumb: &Path, control_plane: &ControlPlane, arguments: &Arguments) -> R
         let is_right = has("object", &change.object)
             && has("path", &change.path)
             && has("live", &change.patch["value"].to_string())
-            && has("owner", "somebody, Update")
+            && has("owner", "somebody (Update)")
             && has("author", "Plumb <plumb@example.org>")
             && line["source"].as_str().is_some_and(|it| it.contains(".plumb:"));
         if !is_right {
