@@ -19,7 +19,7 @@ use crate::eval::{Evaluated, Moulds, Shared, evaluate, kind_facts, settle};
 use crate::infer::{infer, request_schema};
 use crate::items::{item, name_place};
 use crate::layers::{Finder, layers};
-use crate::names::{environments, packages, scope};
+use crate::names::{environments, is_whole, packages, scope};
 use crate::objects::{Object, emitted, emitted_kinds, objects};
 use crate::outputs::{
     Declared, Node, circle, declared_outputs, dependencies, order, output, requests_of, told,
@@ -144,8 +144,6 @@ pub struct Outcome {
     made: Option<Vec<Made>>,
     /// The same as values, where these are wanted.
     objects: Vec<Object>,
-    /// Where it makes nothing, what stands on texts and types says why.
-    is_blocked: bool,
 }
 
 impl Outcome {
@@ -187,13 +185,8 @@ impl<'a> Maker<'a> {
     /// Makes a request; its documents go behind what is in `text`, nothing where values are wanted.
     pub fn make(&mut self, request: ItemId, text: &mut String) -> Outcome {
         let (db, workspace, environment) = (self.db, self.workspace, self.environment);
-        let mut outcome = Outcome {
-            request,
-            diagnostics: Vec::new(),
-            made: None,
-            objects: Vec::new(),
-            is_blocked: true,
-        };
+        let mut outcome =
+            Outcome { request, diagnostics: Vec::new(), made: None, objects: Vec::new() };
         let Some(schema) = request_schema(db, workspace, request) else { return outcome };
         let layers = match self.form {
             Form::Remembered => {
@@ -232,7 +225,6 @@ impl<'a> Maker<'a> {
                 evaluated
             }
         };
-        outcome.is_blocked = blocked != Blocked::No;
         let start = text.len();
         if let Some(value) = &evaluated.value {
             let planned = match self.form {
@@ -449,9 +441,9 @@ impl<'a> Batch<'a> {
         print: &mut dyn FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some(environment) = self.environment else { return Ok(()) };
-        let Outcome { request, diagnostics, made, objects, is_blocked } = outcome;
+        let Outcome { request, diagnostics, made, objects } = outcome;
         let is_told = diagnostics.iter().any(|(it, _)| it.severity == Severity::Error);
-        if made.is_none() && !is_told && !is_blocked {
+        if made.is_none() && !is_told {
             self.unexplained.push((request, environment));
         }
         for (diagnostic, here) in &diagnostics {
@@ -533,8 +525,8 @@ impl<'a> Batch<'a> {
     pub fn findings(mut self) -> Vec<Finding> {
         let (db, workspace) = (self.db, self.workspace);
         // A mistake of a text may be why, and so may be one of a request that is read, which is told there and
-        // need not be in the extent.
-        let of_texts = self.gathered.errors().any(<[ItemId]>::is_empty);
+        // need not be in the extent. That a dependency is not there is told by who looked for it.
+        let of_texts = self.gathered.errors().any(<[ItemId]>::is_empty) || !is_whole(db, workspace);
         let of_others = self.extent.requests.is_some() || self.gathered.errors().next().is_some();
         for (request, environment) in std::mem::take(&mut self.unexplained) {
             let reads = !dependencies(db, workspace, environment, request).is_empty()
@@ -677,37 +669,34 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// No text is known that comes to this, so a request is taken as if it had.
-    #[test]
-    fn a_request_that_makes_nothing_is_told_of_whatever_else_is() {
-        let text = "schema Env {}\nenvironment dev: Env {}\nschema A {}\ncompose A as a {}\n\
-                    request one: A {}\nrequest two: A {}\n";
+    /// What is told where requests make nothing without a word. No text is known that comes to this, so
+    /// they are taken as if it had.
+    fn told(text: &str) -> Vec<String> {
         let db = Database::default();
         let file = SourceFile::new(&db, "a.plumb".into(), Content::Text(text.into()));
         let files = BTreeMap::from([("a.plumb".into(), file)]);
         let workspace = Workspace::new(&db, Arc::new(files), 36);
         let environment = environments(&db, workspace).0["dev"];
         let package = Package::new(&db, workspace, Name::default());
-        let requests: Vec<ItemId> = requests_of(&db, workspace, package, environment).collect();
-        let told = |is_blocked: bool| {
-            let mut batch = Batch::new(&db, workspace, Extent::whole(&db, workspace));
-            batch.begin("dev");
-            for request in &requests {
-                let outcome = Outcome {
-                    request: *request,
-                    diagnostics: Vec::new(),
-                    made: None,
-                    objects: Vec::new(),
-                    is_blocked,
-                };
-                batch.take(outcome, "", false, &mut |_| Ok::<(), ()>(())).unwrap();
-            }
-            let findings = batch.findings();
-            findings.iter().map(|it| (it.code, it.message.clone())).collect::<Vec<_>>()
-        };
-        let unexplained =
-            |name| (code::INTERNAL_ERROR, format!("`{name}` makes nothing, and nothing says why"));
-        assert_eq!(told(false), [unexplained("one"), unexplained("two")]);
-        assert_eq!(told(true), []);
+        let mut batch = Batch::new(&db, workspace, Extent::whole(&db, workspace));
+        batch.begin("dev");
+        for request in requests_of(&db, workspace, package, environment) {
+            let (diagnostics, objects) = Default::default();
+            let outcome = Outcome { request, diagnostics, made: None, objects };
+            batch.take(outcome, "", false, &mut |_| Ok::<(), ()>(())).unwrap();
+        }
+        batch.findings().into_iter().map(|it| format!("[{}] {}", it.code, it.message)).collect()
+    }
+
+    #[test]
+    fn a_request_that_makes_nothing_without_a_word_is_told() {
+        let platform = "schema Env {}\nenvironment dev: Env {}\nschema A { x: String = \"\" }\n\
+                        compose A as a { output y: String = a.x }\n";
+        let lone = "request one: A {}\n";
+        let unexplained = "[internal-error] `one` makes nothing, and nothing says why";
+        assert_eq!(told(&format!("{platform}{lone}")), [unexplained]);
+        // What a text has may be why.
+        let wrong = format!("{platform}{lone}let it = nowhere\n");
+        assert_eq!(told(&wrong), ["[unknown-name] nothing here is named `nowhere`"]);
     }
 }
