@@ -69,9 +69,7 @@ impl GitThread {
                 }
                 None => failures += 1,
             }
-            // A server that fails is asked less often, up to ten times.
-            let factor = 2u32.saturating_pow(failures).min(10);
-            next = Instant::now() + self.interval * factor.max(1);
+            next = Instant::now() + pause(self.interval, failures);
         }
     }
 
@@ -81,5 +79,33 @@ impl GitThread {
             Err(error) => Message::Unusable { commit: commit.to_owned(), why: error.to_string() },
         };
         self.send.send(message).is_ok()
+    }
+}
+
+/// How long nothing is asked after a fetch, by how many have failed since one did not. What was pushed may be just
+/// what a failed one missed, so it is tried again soon, however rarely is asked otherwise; a server that goes on
+/// failing is left more and more time.
+fn pause(interval: Duration, failures: u32) -> Duration {
+    let Some(doublings) = failures.checked_sub(1) else { return interval };
+    let soon = interval.min(Duration::from_secs(5));
+    soon.saturating_mul(2u32.saturating_pow(doublings)).min(interval.max(soon * 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_fetch_missed_is_asked_for_soon_and_then_less_often() {
+        for (interval, expected) in [
+            (1, [1, 1, 2, 4, 8, 10, 10]),
+            (10, [10, 5, 10, 20, 40, 50, 50]),
+            (3600, [3600, 5, 10, 20, 40, 80, 160]),
+        ] {
+            let pauses =
+                [0, 1, 2, 3, 4, 5, 6].map(|it| pause(Duration::from_secs(interval), it).as_secs());
+            assert_eq!(pauses, expected, "an interval of {interval} s");
+        }
+        assert_eq!(pause(Duration::from_secs(3600), u32::MAX), Duration::from_secs(3600));
     }
 }
